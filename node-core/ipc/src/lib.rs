@@ -1,0 +1,1 @@
+//! The control API between the node service and its clients.

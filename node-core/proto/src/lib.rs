@@ -1,0 +1,1 @@
+//! The wire protocol of the Planetary Network, without any I/O.

@@ -1,0 +1,1 @@
+//! Links, TUN and the engine that drives the protocol.

@@ -1,0 +1,1 @@
+//! XSalsa20-Poly1305 at vector speed.

@@ -1,0 +1,3 @@
+//! The node service.
+
+fn main() {}
