@@ -1,0 +1,188 @@
+//! `cargo xtask setup`: installs what the other chores need, on a Debian-like machine and as root.
+//!
+//! It looks for programs, not for packages, so that whoever has them from elsewhere is left alone,
+//! and it is done in a moment when nothing is missing. The reference node comes from the backports
+//! suite of the machine's own Debian source: the address of that source is read from apt's lists and
+//! is in no file of ours. No service is started: a `policy-rc.d` forbids it while apt works.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::apt_sources;
+use crate::step;
+
+/// What a chore needs and the Debian package that has it.
+#[derive(Clone, Copy)]
+struct Need {
+    package: &'static str,
+    /// A program on the search path, or an absolute path.
+    proof: &'static str,
+}
+
+const fn need(package: &'static str, proof: &'static str) -> Need {
+    Need { package, proof }
+}
+
+/// The reference node; it has a suite of its own to come from.
+const REFERENCE: Need = need("yggdrasil", "yggdrasil");
+
+/// The test network: namespaces, filters, load, and a web server.
+const LAB: &[Need] = &[
+    REFERENCE,
+    need("iproute2", "ip"),
+    need("iputils-ping", "ping"),
+    need("nftables", "nft"),
+    need("iperf3", "iperf3"),
+    need("curl", "curl"),
+    need("python3", "python3"),
+];
+
+/// Building for the other systems: a compiler with the source of its own standard library, a linker
+/// for Windows, Wine to run what it made, and a virtual environment for the macOS linker.
+const CROSS: &[Need] = &[
+    need("rustc-web", "/usr/bin/rustc"),
+    need("cargo-web", "/usr/bin/cargo"),
+    need("rust-web-src", "/usr/share/doc/rust-web-src"),
+    need("gcc-mingw-w64-x86-64-posix", "x86_64-w64-mingw32-gcc-posix"),
+    need("g++-mingw-w64-x86-64-posix", "x86_64-w64-mingw32-g++-posix"),
+    need("wine64", "/usr/lib/wine/wine64"),
+    need("wine", "/usr/bin/wineserver"),
+    need("python3-venv", "/usr/share/doc/python3-venv"),
+];
+
+/// What to make sure of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Lab,
+    Cross,
+}
+
+impl Part {
+    fn needs(self) -> &'static [Need] {
+        match self {
+            Self::Lab => LAB,
+            Self::Cross => CROSS,
+        }
+    }
+}
+
+/// Makes sure that everything the parts need is there.
+///
+/// # Errors
+/// Names what is missing when it cannot be installed: not root, no apt, or apt failed.
+pub(crate) fn ensure(parts: &[Part]) -> Result<()> {
+    let start = Instant::now();
+    let missing: Vec<Need> =
+        parts.iter().flat_map(|part| part.needs()).copied().filter(|need| !present(*need)).collect();
+    if missing.is_empty() {
+        step::report("setup: nothing is missing", true, start);
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    println!("setup: missing packages: {}", names.join(" "));
+    if step::find_program("apt-get").is_none() {
+        bail!("no apt-get here; install these by other means: {}", names.join(" "));
+    }
+    if !is_root()? {
+        bail!("not root; run as root: cargo xtask setup (it installs {})", names.join(" "));
+    }
+    install(&missing)?;
+    let still: Vec<&str> = missing.iter().filter(|n| !present(**n)).map(|n| n.package).collect();
+    if !still.is_empty() {
+        bail!("installed, and yet not found: {}", still.join(" "));
+    }
+    step::report("setup", true, start);
+    Ok(())
+}
+
+fn present(need: Need) -> bool {
+    if need.proof.starts_with('/') {
+        Path::new(need.proof).exists()
+    } else {
+        step::find_program(need.proof).is_some()
+    }
+}
+
+fn is_root() -> Result<bool> {
+    let output = Command::new("id").arg("-u").output().context("cannot start id")?;
+    Ok(output.stdout.trim_ascii() == b"0")
+}
+
+fn install(missing: &[Need]) -> Result<()> {
+    let _quiet = ServicesStayDown::new()?;
+    let reference = missing.iter().any(|need| need.package == REFERENCE.package);
+    step::quietly("apt-get update", &mut apt(["update"]))?;
+    if reference && !offers_reference()? {
+        apt_sources::add_backports()?;
+        step::quietly("apt-get update, with backports", &mut apt(["update"]))?;
+    }
+    let plain = missing.iter().map(|need| need.package).filter(|p| *p != REFERENCE.package);
+    let plain: Vec<&str> = plain.collect();
+    if !plain.is_empty() {
+        let mut command = apt(["install", "-y", "--no-install-recommends"]);
+        step::quietly("apt-get install", command.args(plain))?;
+    }
+    if reference {
+        let mut command = apt(["install", "-y", "--no-install-recommends"]);
+        if let Some(suite) = apt_sources::backports_suite()? {
+            command.args(["-t", &suite]);
+        }
+        step::quietly("apt-get install yggdrasil", command.arg(REFERENCE.package))?;
+        disable_reference_unit();
+    }
+    Ok(())
+}
+
+fn apt<const N: usize>(args: [&str; N]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("-q").args(args).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// Whether the lists apt has now hold a reference node of the protocol's version.
+fn offers_reference() -> Result<bool> {
+    let mut command = Command::new("apt-cache");
+    let output = command.args(["madison", REFERENCE.package]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().filter_map(|line| line.split('|').nth(1)).any(|v| v.trim().starts_with("0.5.")))
+}
+
+/// The package enables its unit; a test machine is not to join the live network at its next start.
+fn disable_reference_unit() {
+    if step::find_program("systemctl").is_some() {
+        // Best effort: where no systemd is installed properly, nothing would start the unit either.
+        let _ = Command::new("systemctl").args(["disable", "--quiet", "yggdrasil"]).output();
+    }
+}
+
+/// While this lives, packages being installed start no service.
+struct ServicesStayDown {
+    ours: bool,
+}
+
+impl ServicesStayDown {
+    const POLICY: &'static str = "/usr/sbin/policy-rc.d";
+
+    fn new() -> Result<Self> {
+        let ours = !Path::new(Self::POLICY).exists();
+        if ours {
+            fs::write(Self::POLICY, "#!/bin/sh\nexit 101\n").context("cannot write policy-rc.d")?;
+            fs::set_permissions(Self::POLICY, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(Self { ours })
+    }
+}
+
+impl Drop for ServicesStayDown {
+    fn drop(&mut self) {
+        if self.ours {
+            // It was there a moment ago and we are root; nothing sensible is left to do if this fails.
+            let _ = fs::remove_file(Self::POLICY);
+        }
+    }
+}
