@@ -1,7 +1,8 @@
 //! What can go wrong with a request, as the other side of the socket hears it.
 //!
-//! A code is stable and is what programs match; the message says what happened to which thing; the hint says what the
-//! person can do. Codes are listed in `docs/ipc.md`, and a test keeps the list whole.
+//! A code is stable and is what programs match; the message says what happened to which thing; the
+//! hint says what the person can do. Codes are listed in `docs/ipc.md`, and a test keeps the list
+//! whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +70,8 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The frame is longer than the receiver accepts, or empty. The connection is closed after this.
+    /// The frame is longer than the receiver accepts, or empty. The connection is closed after
+    /// this.
     FrameTooLarge = "frame_too_large",
         Some("send a smaller request; a client's frame holds at most 64 KiB of JSON");
     /// The frame is not UTF-8 or not JSON. The connection is closed after this.
@@ -91,7 +93,8 @@ error_codes! {
     /// This client has too many requests in progress.
     Busy = "busy", Some("wait for earlier requests to be answered");
     /// The service did not finish within its deadline.
-    DeadlineExceeded = "deadline_exceeded", Some("try again; `planetary doctor` tells what is slow");
+    DeadlineExceeded = "deadline_exceeded",
+        Some("try again; `planetary doctor` tells what is slow");
     /// The answer does not fit into one frame.
     AnswerTooLarge = "answer_too_large", None;
     /// The service is about to end. The connection is closed after this.

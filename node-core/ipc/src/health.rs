@@ -1,7 +1,8 @@
-//! Lasting conditions that a person should know about, and the checklist that `doctor` walks through.
+//! Lasting conditions that a person should know about, and the checklist that `doctor` walks
+//! through.
 //!
-//! The service keeps the list; command line and app render the same items and never invent their own, except for what
-//! only a client can see (no service, no permission, another version).
+//! The service keeps the list; command line and app render the same items and never invent their
+//! own, except for what only a client can see (no service, no permission, another version).
 
 use std::borrow::Cow;
 
@@ -44,11 +45,13 @@ pub struct HealthItem {
     pub action: Option<String>,
 }
 
-/// Answer to `doctor`: what was checked, in the order of a person's questions (service, identity, TUN, peers, tree,
-/// proof), problems and passed checks alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Answer to `doctor`: what was checked, in the order of a person's questions (service, identity,
+/// TUN, peers, tree, proof), problems and passed checks alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DoctorReport {
+    /// When the checks were made, by the service's clock.
+    pub time: UnixTime,
     /// The checks.
     pub items: Vec<HealthItem>,
 }

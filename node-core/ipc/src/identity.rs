@@ -1,7 +1,8 @@
 //! Names of nodes: keys, addresses, subnets and what a person may type for them.
 //!
-//! These are carriers, not cryptography: a [`NodeKey`] is 32 bytes that print as hex, whether or not they are a point on
-//! a curve. The service computes addresses from keys; this crate never does.
+//! These are carriers, not cryptography: a [`NodeKey`] is 32 bytes that print as hex, whether or
+//! not they are a point on a curve. The service computes addresses from keys; this crate never
+//! does.
 
 use std::fmt;
 use std::net::Ipv6Addr;

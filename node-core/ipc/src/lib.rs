@@ -1,17 +1,18 @@
 //! The control API between the node service and its clients.
 //!
-//! `planetaryd` serves it, `planetary` and the desktop app speak it, over a Unix socket or a Windows named pipe. The
-//! crate holds the messages ([`message`] and the types it carries), the framing ([`frame`]), both ends ([`client`],
-//! [`server`]), the places where the service is looked for ([`location`]) and an in-memory network that answers like a
-//! service does ([`mock`]).
+//! `planetaryd` serves it, `planetary` and the desktop app speak it, over a Unix socket or a
+//! Windows named pipe. The crate holds the messages ([`message`] and the types it carries), the
+//! framing ([`frame`]), both ends ([`client`], [`server`]), the places where the service is looked
+//! for ([`location`]) and an in-memory network that answers like a service does ([`mock`]).
 //!
-//! It is not a view into the node: the types here are plain, and `service` converts. The core may change freely; what
-//! is written here changes by version ([`message::PROTOCOL_VERSION`]). Nothing here opens a TUN, touches a key or
-//! knows the wire protocol of the network.
+//! It is not a view into the node: the types here are plain, and `service` converts. The core may
+//! change freely; what is written here changes by version ([`message::PROTOCOL_VERSION`]). Nothing
+//! here opens a TUN, touches a key or knows the wire protocol of the network.
 //!
-//! Invariants: every member of an answer is always present, an unknown value is `null`; unknown members are ignored;
-//! everything read from the other side is bounded ([`limits`]) and answered with a typed [`ApiError`], never a panic.
-//! `docs/ipc.md` describes the same for people who write a client in another language.
+//! Invariants: every member of an answer is always present, an unknown value is `null`; unknown
+//! members are ignored; everything read from the other side is bounded ([`limits`]) and answered
+//! with a typed [`ApiError`], never a panic. `docs/ipc.md` describes the same for people who write
+//! a client in another language.
 
 pub mod error;
 pub mod health;

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-/// Longest frame a client may send, in bytes of JSON. The largest request is a peer URI; more is answered with
-/// `frame_too_large` and the connection is closed.
+/// Longest frame a client may send, in bytes of JSON. The largest request is a peer URI; more is
+/// answered with `frame_too_large` and the connection is closed.
 pub const CLIENT_FRAME_LEN_MAX: usize = 64 * 1024;
 
-/// Longest frame a server may send, in bytes of JSON: room for a status with some five thousand peers. An answer that
-/// would be longer is replaced by the error `answer_too_large`.
+/// Longest frame a server may send, in bytes of JSON: room for a status with some five thousand
+/// peers. An answer that would be longer is replaced by the error `answer_too_large`.
 pub const SERVER_FRAME_LEN_MAX: usize = 4 * 1024 * 1024;
 
-/// Clients served at one time. One more is told `too_many_clients` and closed; a desktop has two or three.
+/// Clients served at one time. One more is told `too_many_clients` and closed; a desktop has two or
+/// three.
 pub const CLIENTS_MAX: usize = 32;
 
 /// Requests of one client that may be in progress at one time. One more is answered with `busy`.
@@ -35,23 +36,27 @@ pub const PING_COUNT_MAX: u32 = 100;
 /// Longest wait for one echo, in milliseconds; more is answered with `invalid_request`.
 pub const PING_TIMEOUT_MS_MAX: u64 = 30_000;
 
-/// Wait for one echo when the request names none: longer than a lookup and a session handshake over the whole network.
+/// Wait for one echo when the request names none: longer than a lookup and a session handshake over
+/// the whole network.
 pub const PING_TIMEOUT_MS_DEFAULT: u64 = 5_000;
 
 /// Time between two echoes of one request, as the `ping` of every system does it.
 pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time for the greeting of either side. A local process needs none of it; one that never greets must not hold a place.
+/// Time for the greeting of either side. A local process needs none of it; one that never greets
+/// must not hold a place.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Time in which the service answers a request that names no time of its own. Ten seconds is two lookups and a
-/// handshake to a far node; past it the answer is `deadline_exceeded`.
+/// Time in which the service answers a request that names no time of its own. Ten seconds is two
+/// lookups and a handshake to a far node; past it the answer is `deadline_exceeded`.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Time for one frame to be taken by the other side. A client that does not read for so long is closed.
+/// Time for one frame to be taken by the other side. A client that does not read for so long is
+/// closed.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Shortest time between two updates that say how the state is. Changes in between are joined into one.
+/// Shortest time between two updates that say how the state is. Changes in between are joined into
+/// one.
 pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 const _: () = assert!(URI_LEN_MAX < CLIENT_FRAME_LEN_MAX);

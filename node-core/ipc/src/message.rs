@@ -1,16 +1,17 @@
 //! The messages themselves: who says what, in which order.
 //!
 //! ```text
-//! client                                server
-//!   {"hello": {version, lowest, build}}   {"hello": {version, lowest, build, seq, status}}     both at once
-//!   {"id": 7, "request": {"type": …}}     {"id": 7, "ok": {"type": …}}
-//!                                         {"id": 7, "error": {code, message, hint}}
-//!                                         {"seq": 12, "event": {"type": …}}                    at any time
+//! client                               server
+//!  {"hello": {version, lowest, build}}  {"hello": {version, lowest, build, seq, status}}
+//!  {"id": 7, "request": {"type": …}}    {"id": 7, "ok": {"type": …}}
+//!                                       {"id": 7, "error": {code, message, hint}}
+//!                                       {"seq": 12, "event": {"type": …}}
 //! ```
 //!
-//! Answers come in any order; `id` is the client's own number. `seq` counts the updates of this connection from the one
-//! in the server's hello on; a gap means that updates were lost, and [`Request::Resync`] brings the whole state. An error
-//! that belongs to no request has the id `null`. Types here say nothing about sockets.
+//! Both greet at once. Answers come in any order, updates at any time; `id` is the client's own
+//! number. `seq` counts the updates of this connection from the one in the server's hello on; a gap
+//! means that updates were lost, and [`Request::Resync`] brings the whole state. An error that
+//! belongs to no request has the id `null`. Types here say nothing about sockets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,8 +23,8 @@ use crate::report::{PathReport, PingReport};
 use crate::status::{PeerEntry, Status, Traffic};
 use crate::topology::Topology;
 
-/// Version of the API spoken by this crate. Grows when a member changes its meaning or goes away; new members, requests
-/// and events do not make a new version.
+/// Version of the API spoken by this crate. Grows when a member changes its meaning or goes away;
+/// new members, requests and events do not make a new version.
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Oldest version of the API this crate still understands.
@@ -51,7 +52,8 @@ pub struct Hello {
     pub lowest: u32,
     /// Program and version, such as `planetaryd 0.1.0`.
     pub build: String,
-    /// Number of the last update that is contained in `status`; the next one has the following number.
+    /// Number of the last update that is contained in `status`; the next one has the following
+    /// number.
     pub seq: u64,
     /// The whole state.
     pub status: Box<Status>,
@@ -119,14 +121,22 @@ pub struct Update {
 }
 
 macro_rules! requests {
-    ($($(#[$meta:meta])+ $variant:ident $({ $($(#[$field_meta:meta])+ $field:ident: $type:ty,)+ })? = $name:literal, $right:ident;)+) => {
+    ($(
+        $(#[$meta:meta])+
+        $variant:ident $({ $($(#[$field_meta:meta])+ $field:ident: $type:ty,)+ })?
+            = $name:literal, $right:ident;
+    )+) => {
         /// What a client can ask for.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(tag = "type")]
         #[non_exhaustive]
         pub enum Request {
-            $($(#[$meta])+ #[serde(rename = $name)] $variant $({ $($(#[$field_meta])+ $field: $type,)+ })?,)+
+            $(
+                $(#[$meta])+
+                #[serde(rename = $name)]
+                $variant $({ $($(#[$field_meta])+ $field: $type,)+ })?,
+            )+
         }
 
         impl Request {
@@ -149,7 +159,8 @@ macro_rules! requests {
 requests! {
     /// The whole state; answered with [`Reply::Status`].
     Status = "status", Read;
-    /// The whole state and the number up to which it contains updates; answered with [`Reply::State`]. Asked after a gap.
+    /// The whole state and the number up to which it contains updates; answered with
+    /// [`Reply::State`]. Asked after a gap.
     Resync = "resync", Read;
     /// Chooses which updates come beside those of the state; answered with [`Reply::Subscribed`].
     Subscribe {
@@ -158,7 +169,8 @@ requests! {
     } = "subscribe", Read;
     /// Brings the node up and remembers it; answered with [`Reply::Status`].
     Up = "up", Change;
-    /// Takes the node down and remembers it, keeping service and socket; answered with [`Reply::Status`].
+    /// Takes the node down and remembers it, keeping service and socket; answered with
+    /// [`Reply::Status`].
     Down = "down", Change;
     /// Adds a peer to the configuration and dials it; answered with [`Reply::Peer`].
     PeerAdd {
@@ -176,7 +188,8 @@ requests! {
         #[serde(default)]
         interface: Option<String>,
     } = "peer_remove", Change;
-    /// One page of the topology; answered with [`Reply::Topology`]. Page 0 takes a new snapshot, later pages belong to it.
+    /// One page of the topology; answered with [`Reply::Topology`]. Page 0 takes a new snapshot,
+    /// later pages belong to it.
     Topology {
         /// Number of the page, from 0.
         #[serde(default)]
@@ -187,7 +200,8 @@ requests! {
         /// Address or key.
         target: Target,
     } = "path", Read;
-    /// Sends ICMPv6 echo requests to a node; answered with [`Reply::Ping`] when all are answered or overdue.
+    /// Sends ICMPv6 echo requests to a node; answered with [`Reply::Ping`] when all are answered or
+    /// overdue.
     Ping {
         /// Address or key.
         target: Target,
@@ -275,7 +289,8 @@ pub enum Event {
         /// As in [`Topology::revision`].
         revision: u64,
     },
-    /// Updates were left out because they were not read in time. None follow until [`Request::Resync`].
+    /// Updates were left out because they were not read in time. None follow until
+    /// [`Request::Resync`].
     Resync,
     /// An update that this side does not know: the service is newer.
     #[serde(other)]
@@ -286,8 +301,9 @@ impl ClientMessage {
     /// Reads a message of a client.
     ///
     /// # Errors
-    /// The id of the request, if it could be read, and the error to answer with. [`ErrorCode::InvalidJson`] means that
-    /// the bytes are no JSON; after all others the connection can go on.
+    /// The id of the request, if it could be read, and the error to answer with.
+    /// [`ErrorCode::InvalidJson`] means that the bytes are no JSON; after all others the connection
+    /// can go on.
     pub fn parse(bytes: &[u8]) -> Result<Self, (Option<u64>, ApiError)> {
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
             (None, ApiError::new(ErrorCode::InvalidJson, format!("the frame is not JSON: {error}")))

@@ -18,9 +18,11 @@ pub struct PathReport {
     pub address: Ipv6Addr,
     /// Place of the node in the tree, or `null` while unknown.
     pub coordinates: Option<Vec<u64>>,
-    /// Hops over the tree from this node to that one, or `null` while unknown. Shortcuts make the real way shorter.
+    /// Hops over the tree from this node to that one, or `null` while unknown. Shortcuts make the
+    /// real way shorter.
     pub distance: Option<u64>,
-    /// Peers that lead there, the one in use first; empty when the target is this node or no peer does.
+    /// Peers that lead there, the one in use first; empty when the target is this node or no peer
+    /// does.
     pub next_hops: Vec<NextHop>,
     /// The session with the node.
     pub session: SessionReport,
@@ -114,7 +116,8 @@ impl PingReport {
         replies: Vec<PingReply>,
     ) -> Self {
         let times = || replies.iter().filter_map(|reply| reply.rtt_ms);
-        // Counts are bounded by `limits::PING_COUNT_MAX` in one request; a client that goes on for ever saturates.
+        // Counts are bounded by `limits::PING_COUNT_MAX` in one request; a client that goes on for
+        // ever saturates.
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (sent, received) = (count(replies.len()), count(times().count()));
         Self {

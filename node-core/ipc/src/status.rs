@@ -1,8 +1,9 @@
 //! The state of the node as one value, and the small part of it that changes all the time.
 //!
-//! A [`Status`] is whole: it is what `Hello` carries, what `planetary status --json` prints and what a client shows.
-//! [`Traffic`] is its moving part (counters, rates, latencies), sent once a second to those who asked, so that the whole
-//! is sent only when something else changed. `status.apply_traffic(&newer.traffic())` never changes anything else.
+//! A [`Status`] is whole: it is what `Hello` carries, what `planetary status --json` prints and
+//! what a client shows. [`Traffic`] is its moving part (counters, rates, latencies), sent once a
+//! second to those who asked, so that the whole is sent only when something else changed.
+//! `status.apply_traffic(&newer.traffic())` never changes anything else.
 
 use std::net::Ipv6Addr;
 
@@ -45,9 +46,13 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
+    /// When this state was taken, by the service's clock. Ages are counted from here, so that two
+    /// clocks never mix.
+    pub time: UnixTime,
     /// Whether the node is on the network.
     pub state: State,
-    /// What the node is doing or waiting for, in plain words ("asking 3 peers"), or `null` when there is nothing to say.
+    /// What the node is doing or waiting for, in plain words ("asking 3 peers"), or `null` when
+    /// there is nothing to say.
     pub state_text: Option<String>,
     /// Since when `state` is what it is.
     pub state_since: UnixTime,
@@ -59,7 +64,8 @@ pub struct Status {
     pub address: Ipv6Addr,
     /// Routed subnet of this node, in `300::/8`, ending in `/64`.
     pub subnet: Subnet,
-    /// Place in the tree: the ports from the root down to this node, empty at the root, `null` while unknown.
+    /// Place in the tree: the ports from the root down to this node, empty at the root, `null`
+    /// while unknown.
     pub coordinates: Option<Vec<u64>>,
     /// Key of the root of the tree, or `null` while unknown.
     pub root: Option<NodeKey>,
@@ -228,6 +234,8 @@ pub struct PeerEntry {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Traffic {
     /// As in the status.
+    pub time: UnixTime,
+    /// As in the status.
     pub proven_at: Option<UnixTime>,
     /// As in the status.
     pub uptime_s: u64,
@@ -277,6 +285,7 @@ impl Status {
     /// The moving part.
     pub fn traffic(&self) -> Traffic {
         Traffic {
+            time: self.time,
             proven_at: self.proven_at,
             uptime_s: self.uptime_s,
             sessions: self.sessions,
@@ -290,8 +299,10 @@ impl Status {
         }
     }
 
-    /// Overwrites the moving part. Links that are not in `self` are ignored: a whole status will name them.
+    /// Overwrites the moving part. Links that are not in `self` are ignored: a whole status will
+    /// name them.
     pub fn apply_traffic(&mut self, traffic: &Traffic) {
+        self.time = traffic.time;
         self.proven_at = traffic.proven_at;
         self.uptime_s = traffic.uptime_s;
         self.sessions = traffic.sessions;
@@ -303,7 +314,8 @@ impl Status {
         self.tx_rate = traffic.tx_rate;
         let mut links = traffic.links.iter();
         for peer in &mut self.peers {
-            // Both lists have the same order, so this is one pass; a missing entry leaves its peer as it is.
+            // Both lists have the same order, so this is one pass; a missing entry leaves its peer
+            // as it is.
             let mut rest = links.clone();
             if let Some(newer) = rest.find(|newer| newer.link == peer.link) {
                 peer.apply_traffic(newer);
@@ -348,7 +360,8 @@ impl PeerStatus {
     }
 }
 
-/// Removes what a peer URI may hold that is nobody's business: user information, query and fragment.
+/// Removes what a peer URI may hold that is nobody's business: user information, query and
+/// fragment.
 ///
 /// Works on text that is not a valid URI as well, since it also serves error messages.
 pub fn public_uri(uri: &str) -> String {

@@ -1,7 +1,9 @@
-//! The part of the network this node knows: itself, its peers, its ancestors, known paths and open sessions.
+//! The part of the network this node knows: itself, its peers, its ancestors, known paths and open
+//! sessions.
 //!
-//! A service hands over the whole as one [`Topology`]; the server cuts it into pages that fit a frame
-//! ([`Topology::into_pages`]) and the client joins them again. It is a snapshot: nodes and edges belong together.
+//! A service hands over the whole as one [`Topology`]; the server cuts it into pages that fit a
+//! frame ([`Topology::into_pages`]) and the client joins them again. It is a snapshot: nodes and
+//! edges belong together.
 
 use std::net::Ipv6Addr;
 
