@@ -1,0 +1,116 @@
+//! Link sockets on Unix: the socket blocks, and writes ask not to by a flag.
+
+use std::{
+    io::{self, IoSlice, Read},
+    net::TcpStream,
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{SendAncillaryBuffer, SendFlags, send, sendmsg},
+};
+use socket2::SockRef;
+
+/// Puts a socket into the mode that the functions of this module need.
+///
+/// # Errors
+/// What the system answers.
+pub fn adopt(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nonblocking(false)
+}
+
+/// Waits for bytes and reads them; 0 is the end of the stream.
+///
+/// # Errors
+/// What the system answers; never `WouldBlock` or `Interrupted`.
+pub fn recv(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match (&mut &*socket).read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Writes as much of `bytes` as fits without waiting, at least one byte.
+///
+/// # Errors
+/// `WouldBlock` if nothing fits now, else what the system answers.
+pub fn try_send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    retry(|| send(socket, bytes, SEND))
+}
+
+/// Writes as much of `parts` as fits without waiting, at least one byte.
+///
+/// # Errors
+/// `WouldBlock` if nothing fits now, `InvalidInput` for more parts than the system takes, else what
+/// the system answers.
+pub fn try_send_vectored(socket: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    retry(|| sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), SEND))
+}
+
+/// Waits until the socket takes bytes, or has failed, which the next write will tell. `false` if
+/// `timeout` passed first.
+///
+/// # Errors
+/// What the system answers.
+pub fn wait_writable(socket: &TcpStream, timeout: Duration) -> io::Result<bool> {
+    let timeout = Timespec::try_from(timeout).map_err(|_| Errno::INVAL)?;
+    let mut sockets = [PollFd::new(socket, PollFlags::OUT)];
+    match poll(&mut sockets, Some(&timeout)) {
+        // A signal counts as an early wake-up; the caller looks again.
+        Err(Errno::INTR) => Ok(false),
+        ready => Ok(ready? > 0),
+    }
+}
+
+/// Limits what the system holds unsent for a connection.
+///
+/// # Errors
+/// What the system answers.
+#[cfg(target_os = "linux")]
+pub fn limit_unsent(socket: &SockRef<'_>, bytes: u32) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(bytes)
+}
+
+/// Limits what the system holds unsent for a connection.
+///
+/// # Errors
+/// What the system answers.
+#[cfg(target_os = "macos")]
+pub fn limit_unsent(socket: &SockRef<'_>, bytes: u32) -> io::Result<()> {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    // From netinet/tcp.h.
+    const TCP_NOTSENT_LOWAT: libc::c_int = 0x201;
+    // SAFETY: the descriptor is open as long as it is borrowed, and the value is a valid pointer to
+    // as many bytes as we say.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Calls again what a signal has interrupted.
+fn retry(mut call: impl FnMut() -> Result<usize, Errno>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return Ok(done?),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+/// The standard library switches SIGPIPE off for every socket here.
+#[cfg(target_os = "macos")]
+const SEND: SendFlags = SendFlags::DONTWAIT;
