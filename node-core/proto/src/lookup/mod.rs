@@ -1,0 +1,12 @@
+//! Finding where a key is: Bloom filters along the tree, lookups that follow them, and the paths they bring back.
+//!
+//! Source: protocol chapter 5.
+
+mod bloom;
+mod filters;
+mod paths;
+
+pub use bloom::{BloomFilter, BloomPositions};
+pub(crate) use filters::Filters;
+pub use paths::KnownPath;
+pub(crate) use paths::{Paths, Verdict};

@@ -1,0 +1,55 @@
+//! Token bucket in the caller's time.
+
+use crate::{limits::Rate, time::Instant};
+
+/// Grants at most a [`Rate`]. Starts full.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimiter {
+    rate: Rate,
+    /// Tokens in millionths.
+    tokens: u64,
+    at: Instant,
+}
+
+const TOKEN: u64 = 1_000_000;
+
+impl RateLimiter {
+    /// A full bucket.
+    #[must_use]
+    pub const fn new(rate: Rate, now: Instant) -> Self {
+        Self { rate, tokens: rate.burst as u64 * TOKEN, at: now }
+    }
+
+    /// Takes one grant, if there is one.
+    pub fn allow(&mut self, now: Instant) -> bool {
+        let elapsed = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
+        // One token a second is one millionth a microsecond.
+        let earned = elapsed.saturating_mul(u64::from(self.rate.per_s));
+        self.tokens = self.tokens.saturating_add(earned).min(u64::from(self.rate.burst) * TOKEN);
+        self.at = now;
+        let granted = self.tokens >= TOKEN;
+        if granted {
+            self.tokens -= TOKEN;
+        }
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    #[test]
+    fn grants_the_burst_then_the_rate() {
+        let mut now = Instant::START;
+        let mut limiter = RateLimiter::new(Rate { per_s: 10, burst: 3 }, now);
+        assert_eq!((0..5).filter(|_| limiter.allow(now)).count(), 3);
+        now = now + Duration::from_millis(99);
+        assert!(!limiter.allow(now));
+        now = now + Duration::from_millis(1);
+        assert!(limiter.allow(now));
+        now = now + Duration::from_secs(3600);
+        assert_eq!((0..9).filter(|_| limiter.allow(now)).count(), 3);
+    }
+}

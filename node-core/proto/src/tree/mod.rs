@@ -1,0 +1,514 @@
+//! The spanning tree as this node knows it: announced edges, neighbours, and the own place.
+//!
+//! The tree knows nothing of filters, lookups or traffic. It is told of links and of the four tree messages, decides on a parent
+//! ([`parent`]), and passes on the edges that neighbours need. Maintenance runs when something changed, not on a tick; the caller
+//! spaces the runs ([`crate::limits::MAINTENANCE_GAP`]).
+//!
+//! **Invariant:** the own info is always present; it names the own key as parent, or a key that was a neighbour when it was adopted.
+//!
+//! Source: protocol chapter 4.
+
+mod neighbour;
+mod parent;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use neighbour::{Link, Neighbour};
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
+
+use crate::{
+    identity::{Identity, NodeKey},
+    limits::{
+        ANNOUNCE_RATE, INFO_REFRESH, INFO_TIMEOUT, INFOS_MAX, REPARENT_RATE, ROOT_DELAY,
+        SIG_REQ_RATE,
+    },
+    link::LinkId,
+    misbehave::Misbehaviour,
+    outbox::Outbox,
+    rate::RateLimiter,
+    stats::Stats,
+    time::{Instant, Now},
+    wire::{Announce, Coords, EdgeDraft, SigReq, SigRes},
+};
+
+/// A known edge.
+#[derive(Clone, Debug)]
+struct Info {
+    announce: Announce,
+    /// Local number of this very announcement, for the marks of what was sent to whom.
+    version: u64,
+    /// When it is forgotten; for the own edge, when it is announced anew.
+    expires: Instant,
+}
+
+/// See the module.
+pub(crate) struct Tree {
+    own: NodeKey,
+    infos: BTreeMap<NodeKey, Info>,
+    expiries: BTreeSet<(Instant, NodeKey)>,
+    next_version: u64,
+    neighbours: BTreeMap<NodeKey, Neighbour>,
+    links: BTreeMap<LinkId, NodeKey>,
+    next_order: u64,
+    /// The own edge should be announced anew: it is old, or somebody remembers a newer one.
+    refresh: bool,
+    /// Since when the parent is gone without another in sight.
+    orphaned_at: Option<Instant>,
+    /// Something that matters to maintenance has changed.
+    dirty: bool,
+    own_changes: RateLimiter,
+    /// A change of the own edge was put off until then.
+    retry_at: Option<Instant>,
+}
+
+impl Tree {
+    /// A tree of one node, its own root. `first_seq` is higher than any sequence number used before.
+    pub(crate) fn new(
+        identity: &Identity,
+        first_seq: u64,
+        rng: &mut ChaCha20Rng,
+        now: Instant,
+    ) -> Self {
+        let mut tree = Self {
+            own: identity.key(),
+            infos: BTreeMap::new(),
+            expiries: BTreeSet::new(),
+            next_version: 0,
+            neighbours: BTreeMap::new(),
+            links: BTreeMap::new(),
+            next_order: 0,
+            refresh: false,
+            orphaned_at: None,
+            dirty: false,
+            own_changes: RateLimiter::new(REPARENT_RATE, now),
+            retry_at: None,
+        };
+        tree.store(root_announce(identity, first_seq, rng), now);
+        tree
+    }
+
+    pub(crate) const fn own(&self) -> NodeKey {
+        self.own
+    }
+
+    pub(crate) const fn neighbours(&self) -> &BTreeMap<NodeKey, Neighbour> {
+        &self.neighbours
+    }
+
+    pub(crate) fn neighbour_of(&self, link: LinkId) -> Option<NodeKey> {
+        self.links.get(&link).copied()
+    }
+
+    pub(crate) fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(crate) fn info_count(&self) -> usize {
+        self.infos.len()
+    }
+
+    /// All known edges, ordered by key.
+    pub(crate) fn announces(&self) -> impl Iterator<Item = &Announce> {
+        self.infos.values().map(|info| &info.announce)
+    }
+
+    pub(crate) fn knows(&self, key: &NodeKey) -> bool {
+        self.infos.contains_key(key)
+    }
+
+    /// The own parent; the own key for a root.
+    pub(crate) fn parent(&self) -> NodeKey {
+        self.own_info().edge.parent
+    }
+
+    /// The own sequence number.
+    pub(crate) fn seq(&self) -> u64 {
+        self.own_info().edge.request.seq
+    }
+
+    /// Whether the edge to a neighbour belongs to the tree (chapter 5.3).
+    pub(crate) fn is_on_tree(&self, key: &NodeKey) -> bool {
+        self.parent() == *key
+            || self.infos.get(key).is_some_and(|info| info.announce.edge.parent == self.own)
+    }
+
+    /// Coordinates of a key, empty when its ancestry is broken (chapter 4.10).
+    pub(crate) fn coords(&self, key: &NodeKey) -> Coords {
+        self.known_coords(key).unwrap_or_default()
+    }
+
+    /// Coordinates of a key, `None` when its ancestry is broken, loops, or is not known.
+    pub(crate) fn known_coords(&self, key: &NodeKey) -> Option<Coords> {
+        let mut ports = Vec::new();
+        let mut at = self.infos.get(key)?;
+        while !at.announce.is_root() {
+            // A chain longer than there are infos repeats a key.
+            if ports.len() > self.infos.len() {
+                return None;
+            }
+            ports.push(at.announce.edge.port);
+            at = self.infos.get(&at.announce.edge.parent)?;
+        }
+        ports.reverse();
+        Some(Coords::new(ports))
+    }
+
+    /// The last key reached by following parents from `key`, and how many steps away it is.
+    pub(crate) fn root_of(&self, key: &NodeKey) -> (NodeKey, u64) {
+        let ancestry = self.ancestry(key);
+        let root = ancestry.first().copied().unwrap_or(*key);
+        (root, ancestry.len().saturating_sub(1) as u64)
+    }
+
+    /// A key and its chain of parents as far as known, root side first, stopping at a repetition. Keys without an info are left out,
+    /// but for the last one reached when `key` itself is known.
+    pub(crate) fn ancestry(&self, key: &NodeKey) -> Vec<NodeKey> {
+        let mut chain = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut at = *key;
+        while let Some(info) = self.infos.get(&at) {
+            if !seen.insert(at) {
+                break;
+            }
+            chain.push(at);
+            at = info.announce.edge.parent;
+        }
+        chain.reverse();
+        chain
+    }
+
+    // ---- links ----
+
+    /// A link is up and its greeting is done.
+    pub(crate) fn link_up(
+        &mut self,
+        link: LinkId,
+        key: NodeKey,
+        priority: u8,
+        rng: &mut ChaCha20Rng,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
+        let seq = self.seq();
+        let order = self.next_order;
+        self.next_order += 1;
+        let port = self.neighbours.get(&key).map_or_else(|| self.free_port(), |n| n.port);
+        let neighbour = self.neighbours.entry(key).or_insert_with(|| {
+            let request = SigReq { seq: seq.saturating_add(1), nonce: rng.next_u64() };
+            Neighbour::new(port, request)
+        });
+        for (sent, version) in &neighbour.sent {
+            if let Some(info) = self.infos.get(sent)
+                && info.version == *version
+            {
+                outbox.direct(link, info.announce.emit());
+            }
+        }
+        neighbour.links.insert(
+            link,
+            Link {
+                priority,
+                order,
+                lag: None,
+                asked_at: Some(now),
+                suspect: false,
+                sig_reqs: RateLimiter::new(SIG_REQ_RATE, now),
+                announces: RateLimiter::new(ANNOUNCE_RATE, now),
+            },
+        );
+        outbox.direct(link, neighbour.request.emit());
+        self.links.insert(link, key);
+        self.dirty = true;
+    }
+
+    /// A link is gone. Returns the neighbour and whether this was its last link.
+    pub(crate) fn link_down(&mut self, link: LinkId) -> Option<(NodeKey, bool)> {
+        let key = self.links.remove(&link)?;
+        self.dirty = true;
+        let neighbour = self.neighbours.get_mut(&key)?;
+        neighbour.links.remove(&link);
+        let last = neighbour.links.is_empty();
+        if last {
+            self.neighbours.remove(&key);
+        }
+        Some((key, last))
+    }
+
+    /// Takes a link out of routing, or back in.
+    pub(crate) fn set_suspect(&mut self, link: LinkId, suspect: bool) {
+        if let Some(at) = self.link_mut(link)
+            && at.suspect != suspect
+        {
+            at.suspect = suspect;
+            self.dirty = true;
+        }
+    }
+
+    fn link_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        let key = self.links.get(&link)?;
+        self.neighbours.get_mut(key)?.links.get_mut(&link)
+    }
+
+    /// The lowest port that no neighbour has (chapter 4.1).
+    fn free_port(&self) -> u64 {
+        let used: BTreeSet<u64> = self.neighbours.values().map(|n| n.port).collect();
+        (1..)
+            .zip(used)
+            .find(|(port, used)| port != used)
+            .map_or_else(|| self.neighbours.len() as u64 + 1, |(port, _)| port)
+    }
+
+    // ---- messages ----
+
+    pub(crate) fn handle_sig_req(
+        &mut self,
+        link: LinkId,
+        request: SigReq,
+        identity: &Identity,
+        now: Instant,
+        outbox: &mut Outbox,
+        stats: &mut Stats,
+    ) {
+        let Some(&node) = self.links.get(&link) else { return };
+        let Some(neighbour) = self.neighbours.get_mut(&node) else { return };
+        let port = neighbour.port;
+        let Some(at) = neighbour.links.get_mut(&link) else { return };
+        if !at.sig_reqs.allow(now) {
+            stats.rate_limited += 1;
+            return;
+        }
+        let edge = EdgeDraft { node, parent: self.own, request, port };
+        outbox.direct(link, SigRes { request, port, psig: edge.sign(identity) }.emit());
+    }
+
+    /// # Errors
+    /// The neighbour did not sign what it sent.
+    pub(crate) fn handle_sig_res(
+        &mut self,
+        link: LinkId,
+        response: SigRes,
+        now: Instant,
+    ) -> Result<(), Misbehaviour> {
+        let Some(&parent) = self.links.get(&link) else { return Ok(()) };
+        let edge =
+            EdgeDraft { node: self.own, parent, request: response.request, port: response.port };
+        if !parent.verify(&edge.signature_input(), &response.psig) {
+            return Err(Misbehaviour::InvalidSigRes);
+        }
+        let Some(neighbour) = self.neighbours.get_mut(&parent) else { return Ok(()) };
+        if neighbour.request != response.request {
+            return Ok(());
+        }
+        if let Some(at) = neighbour.links.get_mut(&link) {
+            at.measured(now);
+            self.dirty = true;
+        }
+        // An edge without a port cannot be announced.
+        if neighbour.response.is_none() && response.port != 0 && !parent.is_weak() {
+            neighbour.response = Some(response);
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// The announcement is not signed properly, or there are far too many of them.
+    pub(crate) fn handle_announce(
+        &mut self,
+        link: LinkId,
+        announce: Announce,
+        rng: &mut ChaCha20Rng,
+        now: Instant,
+        outbox: &mut Outbox,
+        stats: &mut Stats,
+    ) -> Result<(), Misbehaviour> {
+        let Some(&from) = self.links.get(&link) else { return Ok(()) };
+        if !self.link_mut(link).is_some_and(|at| at.announces.allow(now)) {
+            return Err(Misbehaviour::AnnounceFlood);
+        }
+        let node = announce.edge.node;
+        if let Some(known) = self.infos.get(&node)
+            && !supersedes(&announce, &known.announce)
+        {
+            let version = known.version;
+            if known.announce != announce {
+                outbox.direct(link, known.announce.emit());
+            }
+            self.mark_sent(&from, node, version);
+            return Ok(());
+        }
+        if node.is_weak() || announce.edge.parent.is_weak() {
+            stats.weak_keys += 1;
+            return Ok(());
+        }
+        if !announce.is_valid() {
+            return Err(Misbehaviour::InvalidAnnounce);
+        }
+        if !self.knows(&node) && self.infos.len() >= INFOS_MAX {
+            self.prune();
+            if self.infos.len() >= INFOS_MAX {
+                stats.infos_refused += 1;
+                return Ok(());
+            }
+        }
+        let version = self.store(announce, now);
+        self.mark_sent(&from, node, version);
+        if node == self.own {
+            // Somebody remembers a newer edge of ours than we do.
+            self.refresh = true;
+            self.ask_everybody(rng, now, outbox);
+        }
+        Ok(())
+    }
+
+    fn mark_sent(&mut self, to: &NodeKey, node: NodeKey, version: u64) {
+        if let Some(neighbour) = self.neighbours.get_mut(to) {
+            neighbour.sent.insert(node, version);
+        }
+    }
+
+    /// Keeps an announcement that supersedes what was known of its node.
+    fn store(&mut self, announce: Announce, now: Instant) -> u64 {
+        let node = announce.edge.node;
+        let life = if node == self.own { INFO_REFRESH } else { INFO_TIMEOUT };
+        let info = Info { announce, version: self.next_version, expires: now + life };
+        self.next_version += 1;
+        self.expiries.insert((info.expires, node));
+        let version = info.version;
+        if let Some(old) = self.infos.insert(node, info)
+            && old.expires != now + life
+        {
+            self.expiries.remove(&(old.expires, node));
+        }
+        self.dirty = true;
+        version
+    }
+
+    fn forget(&mut self, node: &NodeKey) {
+        if let Some(info) = self.infos.remove(node) {
+            self.expiries.remove(&(info.expires, *node));
+        }
+        for neighbour in self.neighbours.values_mut() {
+            neighbour.sent.remove(node);
+        }
+        self.dirty = true;
+    }
+
+    /// Forgets every edge that is in nobody's ancestry.
+    fn prune(&mut self) {
+        let mut needed: BTreeSet<NodeKey> = self.ancestry(&self.own).into_iter().collect();
+        for key in self.neighbours.keys() {
+            needed.extend(self.ancestry(key));
+        }
+        let idle: Vec<_> = self.infos.keys().filter(|key| !needed.contains(key)).copied().collect();
+        for key in idle {
+            self.forget(&key);
+        }
+    }
+
+    // ---- maintenance ----
+
+    pub(crate) const fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// When something is due without any input.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let expiry = self.expiries.first().map(|(at, _)| *at);
+        let root = self.orphaned_at.map(|since| since + ROOT_DELAY);
+        expiry.into_iter().chain(root).chain(self.retry_at).min()
+    }
+
+    /// Forgets what has expired. The own edge does not expire, it is announced anew.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some((at, node)) = self.expiries.first().copied()
+            && at <= now
+        {
+            if node == self.own {
+                self.expiries.remove(&(at, node));
+                self.refresh = true;
+                self.dirty = true;
+            } else {
+                self.forget(&node);
+            }
+        }
+        let root_at = self.orphaned_at.map(|since| since + ROOT_DELAY);
+        if root_at.into_iter().chain(self.retry_at).any(|at| at <= now) {
+            self.dirty = true;
+        }
+    }
+
+    /// Chooses a parent and announces what neighbours do not have. Returns whether the own edge changed.
+    pub(crate) fn maintain(
+        &mut self,
+        identity: &Identity,
+        rng: &mut ChaCha20Rng,
+        now: Now,
+        outbox: &mut Outbox,
+    ) -> bool {
+        self.dirty = false;
+        self.retry_at = None;
+        let changed = self.choose_parent(identity, rng, now, outbox);
+        self.announce(outbox);
+        changed
+    }
+
+    /// Sends each neighbour the edges of both ancestries that it does not have (chapter 4.7).
+    fn announce(&mut self, outbox: &mut Outbox) {
+        let own_chain = self.ancestry(&self.own);
+        let keys: Vec<NodeKey> = self.neighbours.keys().copied().collect();
+        for key in keys {
+            let chain = self.ancestry(&key);
+            let Some(neighbour) = self.neighbours.get_mut(&key) else { continue };
+            for node in own_chain.iter().chain(&chain) {
+                let Some(info) = self.infos.get(node) else { continue };
+                if neighbour.sent.get(node) == Some(&info.version) {
+                    continue;
+                }
+                neighbour.sent.insert(*node, info.version);
+                let frame = info.announce.emit();
+                for link in neighbour.links.keys() {
+                    outbox.direct(*link, frame.clone());
+                }
+            }
+        }
+    }
+
+    /// Asks every neighbour to sign the next own edge (chapter 4.4).
+    fn ask_everybody(&mut self, rng: &mut ChaCha20Rng, now: Instant, outbox: &mut Outbox) {
+        let seq = self.seq().saturating_add(1);
+        for neighbour in self.neighbours.values_mut() {
+            neighbour.request = SigReq { seq, nonce: rng.next_u64() };
+            neighbour.response = None;
+            let frame = neighbour.request.emit();
+            for (link, at) in &mut neighbour.links {
+                at.asked_at = Some(now);
+                outbox.direct(*link, frame.clone());
+            }
+        }
+    }
+
+    fn own_info(&self) -> &Announce {
+        // Stored by `new`, replaced but never removed: `expire` and `prune` spare the own key.
+        &self.infos.get(&self.own).expect("the own info is always present").announce
+    }
+}
+
+/// The ordering rule (chapter 4.6), the same on all nodes.
+fn supersedes(new: &Announce, known: &Announce) -> bool {
+    let (new, known) = (&new.edge, &known.edge);
+    let by_seq = new.request.seq.cmp(&known.request.seq);
+    let by_parent = known.parent.cmp(&new.parent);
+    let by_nonce = known.request.nonce.cmp(&new.request.nonce);
+    by_seq.then(by_parent).then(by_nonce).is_gt()
+}
+
+/// An edge from the node to itself.
+fn root_announce(identity: &Identity, seq: u64, rng: &mut ChaCha20Rng) -> Announce {
+    let key = identity.key();
+    let request = SigReq { seq, nonce: rng.next_u64() };
+    let edge = EdgeDraft { node: key, parent: key, request, port: 0 };
+    let sig = edge.sign(identity);
+    Announce { edge, psig: sig, sig }
+}
