@@ -1,1 +1,48 @@
-//! Test grounds.
+//! Test grounds on one Linux machine: hosts, wires, real nodes and real traffic between them.
+//!
+//! A [`Lab`] makes hosts (network namespaces), joins them by wires (veth pairs, or a relay that adds
+//! delay), and starts nodes on them: ours, or the reference implementation, behind one handle
+//! ([`Node`]). Around that stand the things one does with a network: ping, move a gigabyte, fetch a
+//! file, cut a cable, restart a node, look how much memory it took.
+//!
+//! Who uses it: the scenarios in `tests/`, one file a topology, and the benchmark of this crate's
+//! program. It is for tests, so it is no part of any program that ships.
+//!
+//! Invariants: all traffic stays inside namespaces that the lab itself made; whatever it starts it
+//! ends, by process id, also when a scenario panics; what a killed run left behind is swept away at
+//! the next start; waiting is always for a condition and with a deadline; a scenario that fails says
+//! what every node, route and log looked like.
+//!
+//! Needs root and the packages of `cargo xtask setup`. The crate is empty on other systems.
+
+#![cfg(target_os = "linux")]
+
+mod host;
+mod identity;
+mod lab;
+mod leftovers;
+mod need;
+mod node;
+mod ping;
+mod relay;
+mod report;
+mod topology;
+mod transfer;
+mod usage;
+mod wait;
+mod web;
+mod wire;
+
+pub use host::Host;
+pub use identity::Identity;
+pub use lab::{Lab, run};
+pub use need::missing;
+pub use node::{Kind, Node, NodeBuilder, PeerStatus, Status};
+pub use ping::{Ping, PingResult};
+pub use relay::Relay;
+pub use topology::Row;
+pub use transfer::{Transfer, TransferResult};
+pub use usage::{Usage, usage};
+pub use wait::{Deadline, until};
+pub use web::{WebServer, fetch};
+pub use wire::{Wire, WireEnd};

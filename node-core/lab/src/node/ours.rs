@@ -1,0 +1,135 @@
+//! Our own node: `planetaryd` and `planetary`, as built.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::{PeerStatus, Program, Setup, Status};
+use crate::host;
+
+/// Names the folder with the programs to test; `cargo xtask test` sets it.
+const PROGRAMS: &str = "PLANETARY_PROGRAMS";
+
+pub(super) struct Ours;
+
+impl Program for Ours {
+    fn prepare(&self, setup: &Setup) -> Result<()> {
+        let state = setup.folder.join("state");
+        fs::create_dir_all(&state)?;
+        // The node finds its identity as it would find one that another tool made.
+        let identity = state.join("identity.pem");
+        if !identity.exists() {
+            let mut options = fs::OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o600).open(identity);
+            file?.write_all(setup.identity.private_pem().as_bytes())?;
+        }
+        Ok(fs::write(setup.folder.join("config.toml"), config(setup))?)
+    }
+
+    fn command(&self, setup: &Setup) -> Result<Command> {
+        let mut command = setup.host.command(program("planetaryd")?);
+        command.arg("run");
+        command.arg("--config").arg(setup.folder.join("config.toml"));
+        command.arg("--state-dir").arg(setup.folder.join("state"));
+        command.arg("--control").arg(setup.control());
+        command.args(["--tun", &setup.device]);
+        command.args(setup.listen.iter().flat_map(|uri| ["--listen", uri]));
+        command.args(setup.peers.iter().flat_map(|uri| ["--peer", uri]));
+        Ok(command)
+    }
+
+    fn ask(&self, setup: &Setup) -> Result<Value> {
+        ask(setup, ["status"])
+    }
+
+    fn understand(&self, answer: &Value) -> Result<Status> {
+        let text = |name: &str| answer.get(name).and_then(Value::as_str);
+        let peers = answer.get("peers").and_then(Value::as_array).context("no list of peers")?;
+        Ok(Status {
+            key: text("key").context("no key")?.to_owned(),
+            address: text("address").context("no address")?.parse().context("no address")?,
+            subnet: text("subnet").context("no subnet")?.to_owned(),
+            root: text("root").map(str::to_owned),
+            peers: peers.iter().map(peer).collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// Runs a command of `planetary` with `--json`.
+pub(super) fn ask<const N: usize>(setup: &Setup, words: [&str; N]) -> Result<Value> {
+    let mut command = Command::new(program("planetary")?);
+    command.arg("--control").arg(setup.control()).args(words).arg("--json");
+    let text = host::finish(&mut command)?;
+    serde_json::from_str(&text).context("what planetary printed is not JSON")
+}
+
+/// Everything that could keep a stranger out is open: who may reach whom is not what a lab tests.
+fn config(setup: &Setup) -> String {
+    let keys: Vec<String> = setup.allowed_keys.iter().map(|key| format!("\"{key}\"")).collect();
+    format!(
+        "version = 1\nsessions = \"everyone\"\ntransit = \"relay\"\nallowed_keys = [{}]\n\
+         node_info = {{ name = \"{}\" }}\nnode_info_privacy = false\n\
+         [tun]\nmtu = {}\n[filter]\ninbound = \"everyone\"\necho = \"everyone\"\n\
+         [lan]\nenabled = false\n",
+        keys.join(", "),
+        setup.label,
+        setup.mtu
+    )
+}
+
+fn peer(entry: &Value) -> Result<PeerStatus> {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str);
+    Ok(PeerStatus {
+        key: text("key").map(str::to_owned),
+        up: entry.get("up").and_then(Value::as_bool).context("a peer without `up`")?,
+        inbound: text("direction").context("a peer without `direction`")? == "in",
+        last_error: entry.get("last_error").filter(|e| !e.is_null()).map(Value::to_string),
+    })
+}
+
+/// Finds a program of ours: where the environment says, else the newest that cargo built.
+fn program(name: &str) -> Result<PathBuf> {
+    let folders = match std::env::var_os(PROGRAMS) {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => ["release", "debug"].map(|profile| target_dir().join(profile)).to_vec(),
+    };
+    let made = |file: &PathBuf| -> Option<SystemTime> { file.metadata().ok()?.modified().ok() };
+    let found = folders.iter().map(|folder| folder.join(name)).filter(|file| file.is_file());
+    match found.max_by_key(made) {
+        Some(file) => Ok(file),
+        None => bail!("{name} has not been built; run: cargo xtask test"),
+    }
+}
+
+fn target_dir() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.ancestors().nth(2).unwrap_or(here);
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_becomes_a_status() {
+        let answer = json!({
+            "state": "connected", "key": "aa", "address": "200::1", "subnet": "300::/64",
+            "coordinates": [1], "root": null, "version": "0.1.0",
+            "peers": [{ "uri": "tcp://192.0.2.1:1", "key": null, "direction": "in", "up": false,
+                        "last_error": { "code": "refused", "message": "refused", "at": 1 } }],
+        });
+        let status = Ours.understand(&answer).expect("understood");
+        assert_eq!((status.root, status.peers.len()), (None, 1));
+        assert!(status.peers[0].inbound && !status.peers[0].up);
+        assert!(status.peers[0].last_error.as_deref().is_some_and(|text| text.contains("refused")));
+    }
+}

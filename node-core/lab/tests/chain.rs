@@ -1,0 +1,77 @@
+//! Three nodes in a row: the one in the middle carries what it cannot read.
+//!
+//! ```text
+//!   [a] ======wire1======> [b] ======wire2======> [c]
+//! ```
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use planetary_lab::Kind::{Ours, Reference};
+use planetary_lab::{Deadline, Kind, Ping, Row, Transfer, WebServer, fetch, run};
+
+#[test]
+fn ours_reference_ours() {
+    chain("chain ours-reference-ours", [Ours, Reference, Ours]);
+}
+
+/// Ours is the transit: it moves bulk data between two nodes of the reference.
+#[test]
+fn reference_ours_reference() {
+    chain("chain reference-ours-reference", [Reference, Ours, Reference]);
+}
+
+#[test]
+fn ours_ours_reference() {
+    chain("chain ours-ours-reference", [Ours, Ours, Reference]);
+}
+
+fn chain(scenario: &str, kinds: [Kind; 3]) {
+    run(scenario, |lab| {
+        let row = lab.chain(&kinds, "tcp")?;
+        lab.settled(&row.all(), Deadline::seconds(60))?;
+        let [a, b, c] = &row.nodes[..] else { unreachable!("three kinds make three nodes") };
+        for (from, to) in [(a, c), (c, a), (a, b), (b, a), (b, c), (c, b)] {
+            from.wait_until_reaches(to, Deadline::seconds(100))?;
+        }
+        for size in [1280, 9000, 65_535] {
+            let ping = Ping::new(c.address()).packet(size);
+            ping.times(3, Duration::from_millis(5)).all_answered(a.host(), 5)?;
+        }
+        bulk(&row)
+    });
+}
+
+fn bulk(row: &Row) -> Result<()> {
+    let (a, c) = (&row.nodes[0], &row.nodes[2]);
+    for (from, to) in [(a, c), (c, a)] {
+        let deadline = Deadline::seconds(120);
+        let bytes = 400_000_000;
+        let transfer =
+            Transfer::start(from.host(), to.host(), to.address(), bytes, deadline)?.finish()?;
+        ensure!(transfer.connections == 1, "the connection broke: {transfer}");
+    }
+    Ok(())
+}
+
+/// The main job: a file from a web server behind the reference, fetched through ours.
+#[test]
+fn a_file_is_fetched_from_a_web_server_behind_the_reference() {
+    run("web through ours", |lab| {
+        let row = lab.chain(&[Ours, Ours, Reference], "tls")?;
+        let [client, _, server] = &row.nodes[..] else { unreachable!("three kinds, three nodes") };
+        client.wait_until_reaches(server, Deadline::seconds(100))?;
+        let served = lab.folder().join("served");
+        fs::create_dir(&served)?;
+        let content: Vec<u8> = (0..20_000_000_u32).map(|n| (n ^ n >> 9) as u8).collect();
+        fs::write(served.join("file"), &content)?;
+        let web = WebServer::start(server.host(), server.address(), &served)?;
+        let fetched = lab.folder().join("fetched");
+        fetch(client.host(), &web.url("file"), &fetched)?;
+        ensure!(fs::read(&fetched)? == content, "another file than the one served arrived");
+        Ok(())
+    });
+}
