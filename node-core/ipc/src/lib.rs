@@ -14,20 +14,31 @@
 //! with a typed [`ApiError`], never a panic. `docs/ipc.md` describes the same for people who write
 //! a client in another language.
 
+pub mod client;
+pub mod endpoint;
 pub mod error;
+pub mod frame;
 pub mod health;
 pub mod identity;
 pub mod limits;
+pub mod location;
 pub mod message;
+pub mod mock;
 pub mod report;
+pub mod server;
 pub mod status;
 pub mod topology;
 
+pub use client::{Client, ConnectError, RequestError, Updates};
+pub use endpoint::PeerCredentials;
 pub use error::{ApiError, ErrorCode};
 pub use health::{DoctorReport, HealthItem, Severity};
 pub use identity::{Identity, NodeKey, Subnet, Target, UnixTime};
-pub use message::{ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic};
+pub use message::{
+    ClientHello, ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic, Update,
+};
 pub use report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+pub use server::{Handler, Service, serve};
 pub use status::{
     Direction, LinkTraffic, ListenerStatus, PeerEntry, PeerError, PeerSource, PeerStatus, State,
     Status, Traffic, TunStatus,

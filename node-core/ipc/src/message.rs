@@ -13,12 +13,15 @@
 //! means that updates were lost, and [`Request::Resync`] brings the whole state. An error that
 //! belongs to no request has the id `null`. Types here say nothing about sockets.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::health::DoctorReport;
 use crate::identity::{Identity, Target};
+use crate::limits;
 use crate::report::{PathReport, PingReport};
 use crate::status::{PeerEntry, Status, Traffic};
 use crate::topology::Topology;
@@ -85,7 +88,7 @@ pub enum ClientMessage {
 }
 
 /// What a server may send.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ServerMessage {
     /// The greeting.
@@ -328,7 +331,72 @@ impl ClientMessage {
     }
 }
 
+impl ServerMessage {
+    /// Reads a message of a server.
+    ///
+    /// # Errors
+    /// What is wrong with it. The connection can go on when it was an answer: its request gets the
+    /// error through [`ServerMessage::Error`] instead, so this is for the rest.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Members {
+            hello: Option<Hello>,
+            id: Option<u64>,
+            ok: Option<Value>,
+            error: Option<ApiError>,
+            seq: Option<u64>,
+            event: Option<Event>,
+        }
+        let members: Members = serde_json::from_slice(bytes)?;
+        match members {
+            Members { hello: Some(hello), .. } => Ok(Self::Hello { hello }),
+            Members { id: Some(id), ok: Some(ok), .. } => Ok(match serde_json::from_value(ok) {
+                Ok(ok) => Self::Ok { id, ok },
+                Err(error) => Self::Error { id: Some(id), error: unreadable_answer(&error) },
+            }),
+            Members { id, error: Some(error), .. } => Ok(Self::Error { id, error }),
+            Members { seq: Some(seq), event: Some(event), .. } => {
+                Ok(Self::Update(Update { seq, event }))
+            }
+            _ => Err(serde::de::Error::custom("neither hello, answer nor update")),
+        }
+    }
+}
+
+fn unreadable_answer(error: &serde_json::Error) -> ApiError {
+    ApiError::new(ErrorCode::VersionMismatch, format!("the answer cannot be understood: {error}"))
+}
+
 impl Request {
+    /// Checks what the types do not: lengths and counts.
+    ///
+    /// # Errors
+    /// The error to answer with.
+    pub fn check(&self) -> Result<(), ApiError> {
+        match self {
+            Self::PeerAdd { uri, .. } | Self::PeerRemove { uri, .. } => check_uri(uri),
+            Self::Ping { count, timeout_ms, .. } => {
+                let counts = u64::from(limits::PING_COUNT_MAX);
+                check_number("count", count.map(u64::from), counts)?;
+                check_number("timeout_ms", *timeout_ms, limits::PING_TIMEOUT_MS_MAX)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How long the service may take: the usual time, and what the request itself asks to wait.
+    pub fn deadline(&self) -> Duration {
+        match self {
+            Self::Ping { count, timeout_ms, .. } => {
+                let count = count.unwrap_or(1).min(limits::PING_COUNT_MAX);
+                let wait = timeout_ms.unwrap_or(limits::PING_TIMEOUT_MS_DEFAULT);
+                let wait = Duration::from_millis(wait.min(limits::PING_TIMEOUT_MS_MAX));
+                limits::REQUEST_DEADLINE + wait + limits::PING_INTERVAL * count
+            }
+            _ => limits::REQUEST_DEADLINE,
+        }
+    }
+
     fn parse(value: Value) -> Result<Self, ApiError> {
         let invalid = |text: String| ApiError::new(ErrorCode::InvalidRequest, text);
         let Some(name) = value.get("type").and_then(Value::as_str) else {
@@ -349,5 +417,136 @@ impl Request {
             Some(error) => ApiError::new(ErrorCode::InvalidTarget, error.to_string()),
             None => invalid(format!("request `{name}`: {error}")),
         })
+    }
+}
+
+fn check_uri(uri: &str) -> Result<(), ApiError> {
+    if (1..=limits::URI_LEN_MAX).contains(&uri.len()) {
+        return Ok(());
+    }
+    let text = format!("a URI of {} bytes, where 1 to {} fit", uri.len(), limits::URI_LEN_MAX);
+    Err(ApiError::new(ErrorCode::InvalidUri, text))
+}
+
+fn check_number(name: &str, value: Option<u64>, max: u64) -> Result<(), ApiError> {
+    match value {
+        Some(value) if !(1..=max).contains(&value) => {
+            let text = format!("`{name}` is {value}, and must be 1 to {max}");
+            Err(ApiError::new(ErrorCode::InvalidRequest, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(json: &str) -> (Option<u64>, ErrorCode, String) {
+        let (id, error) = ClientMessage::parse(json.as_bytes()).unwrap_err();
+        (id, error.code, error.message)
+    }
+
+    #[test]
+    fn messages_of_a_client_are_read_as_they_are_written() {
+        let hello = ClientHello { version: 1, lowest: 1, build: "test".into() };
+        let target = Target::Address("200::1".parse().unwrap());
+        let messages = [
+            ClientMessage::Hello { hello },
+            ClientMessage::Request { id: 0, request: Request::Status },
+            ClientMessage::Request {
+                id: u64::MAX,
+                request: Request::Ping { target, count: Some(3), timeout_ms: None },
+            },
+            ClientMessage::Request {
+                id: 1,
+                request: Request::PeerAdd { uri: "tcp://a:1".into(), interface: None },
+            },
+        ];
+        for message in messages {
+            let json = serde_json::to_vec(&message).unwrap();
+            assert_eq!(ClientMessage::parse(&json), Ok(message));
+        }
+    }
+
+    #[test]
+    fn members_with_a_default_may_be_absent_and_unknown_ones_are_ignored() {
+        let json = br#"{"id":1,"new":1,"request":{"type":"ping","target":"200::1","new":[]}}"#;
+        let expected = Request::Ping {
+            target: Target::Address("200::1".parse().unwrap()),
+            count: None,
+            timeout_ms: None,
+        };
+        let parsed = ClientMessage::parse(json);
+        assert_eq!(parsed, Ok(ClientMessage::Request { id: 1, request: expected }));
+    }
+
+    #[test]
+    fn error_names_what_is_wrong_and_keeps_the_id() {
+        use ErrorCode::{InvalidJson, InvalidRequest, InvalidTarget, UnknownRequest};
+        for (json, id, code, part) in [
+            ("{", None, InvalidJson, "not JSON"),
+            ("[]", None, InvalidRequest, "not an object"),
+            ("{}", None, InvalidRequest, "`id`"),
+            (r#"{"id":-1,"request":{}}"#, None, InvalidRequest, "`id`"),
+            (r#"{"id":1}"#, Some(1), InvalidRequest, "`request`"),
+            (r#"{"id":1,"request":[]}"#, Some(1), InvalidRequest, "`type`"),
+            (r#"{"id":1,"request":{"type":"x"}}"#, Some(1), UnknownRequest, "`x`"),
+            (r#"{"id":1,"request":{"type":"path"}}"#, Some(1), InvalidRequest, "`target`"),
+            (
+                r#"{"id":1,"request":{"type":"path","target":"moon"}}"#,
+                Some(1),
+                InvalidTarget,
+                "`moon` is neither",
+            ),
+            (r#"{"hello":{"version":1}}"#, None, InvalidRequest, "`lowest`"),
+        ] {
+            let (got_id, got_code, message) = error_of(json);
+            assert_eq!((got_id, got_code), (id, code), "{json}");
+            assert!(message.contains(part), "{json}: {message}");
+        }
+    }
+
+    #[test]
+    fn deeply_nested_json_is_an_error() {
+        let json = "[".repeat(60_000);
+        assert_eq!(error_of(&json).1, ErrorCode::InvalidJson);
+    }
+
+    #[test]
+    fn update_of_a_newer_service_is_unknown_but_counted() {
+        let json = br#"{"seq":9,"event":{"type":"moonrise","height":3}}"#;
+        let update = Update { seq: 9, event: Event::Unknown };
+        assert_eq!(ServerMessage::parse(json).unwrap(), ServerMessage::Update(update));
+    }
+
+    #[test]
+    fn answer_of_a_newer_service_is_an_error_of_its_request() {
+        let message = ServerMessage::parse(br#"{"id":4,"ok":{"type":"moon"}}"#).unwrap();
+        let ServerMessage::Error { id: Some(4), error } = message else { panic!("{message:?}") };
+        assert_eq!(error.code, ErrorCode::VersionMismatch);
+    }
+
+    #[test]
+    fn versions_meet_where_both_accept_it() {
+        assert_eq!(common_version((1, 1), (1, 1)), Some(1));
+        assert_eq!(common_version((3, 1), (2, 2)), Some(2));
+        assert_eq!(common_version((3, 3), (2, 1)), None);
+        assert_eq!(common_version((1, 1), (5, 2)), None);
+    }
+
+    #[test]
+    fn counts_and_lengths_are_checked() {
+        let target = Target::Address("200::1".parse().unwrap());
+        let ping = |count, timeout_ms| Request::Ping { target, count, timeout_ms }.check();
+        assert_eq!(ping(None, None), Ok(()));
+        assert_eq!(ping(Some(100), Some(30_000)), Ok(()));
+        for (count, timeout_ms) in [(Some(0), None), (Some(101), None), (None, Some(0))] {
+            assert_eq!(ping(count, timeout_ms).unwrap_err().code, ErrorCode::InvalidRequest);
+        }
+        let add = |uri: String| Request::PeerAdd { uri, interface: None }.check();
+        assert_eq!(add("x".repeat(2_048)), Ok(()));
+        assert_eq!(add("x".repeat(2_049)).unwrap_err().code, ErrorCode::InvalidUri);
+        assert_eq!(add(String::new()).unwrap_err().code, ErrorCode::InvalidUri);
     }
 }

@@ -1,0 +1,256 @@
+//! The control socket on Unix: a stream socket in the file system, mode 0660, group `planetary`.
+//!
+//! The mode keeps strangers from connecting; the peer's credentials, which the kernel attests, are
+//! checked all the same, because a socket may be passed on or stand in a folder that is too open.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net as blocking;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Group, Uid, User, geteuid};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{BindError, GROUP, PeerCredentials, ReachError};
+use crate::message::Right;
+
+/// Where the system's service listens.
+#[cfg(target_os = "linux")]
+pub const SYSTEM_PATH: &str = "/run/planetary/control.sock";
+/// Where the system's service listens.
+#[cfg(not(target_os = "linux"))]
+pub const SYSTEM_PATH: &str = "/var/run/planetary/control.sock";
+
+/// The server's end of a connection.
+pub type ServerStream = UnixStream;
+
+/// The client's end of a connection.
+pub type ClientStream = UnixStream;
+
+/// Bytes of a socket's path that fit into the system's address structure, less the final zero. The
+/// structure of macOS and the BSDs is four bytes shorter than that of Linux.
+const PATH_LEN_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// A listening control socket. Its file goes away with it, unless another service has put its own
+/// in the place.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+    /// Device and inode of the socket's file.
+    file: (u64, u64),
+}
+
+impl Listener {
+    /// Listens on `path`, making its folder if that is missing and taking the place of a socket
+    /// that nobody listens on. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind(path: &Path) -> Result<Self, BindError> {
+        let fail = |source| BindError::io(path, source);
+        let len = path.as_os_str().as_bytes().len();
+        if len > PATH_LEN_MAX {
+            let path = path.to_owned();
+            return Err(BindError::PathTooLong { path, len, max: PATH_LEN_MAX });
+        }
+        make_folder(path).map_err(fail)?;
+        remove_dead_socket(path)?;
+        let socket = UnixListener::bind(path).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { path: path.to_owned() },
+            _ => fail(source),
+        })?;
+        let listener = Self { socket, path: path.to_owned(), file: file_id(path).map_err(fail)? };
+        share_with_group(path).map_err(fail)?;
+        Ok(listener)
+    }
+
+    /// Waits for the next client. Safe to cancel.
+    ///
+    /// # Errors
+    /// What the system says; most often that no file descriptor is left.
+    pub async fn accept(&mut self) -> io::Result<(ServerStream, PeerCredentials)> {
+        let (stream, _) = self.socket.accept().await?;
+        let peer = stream.peer_cred()?;
+        let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+        let (uid, gid) = (peer.uid(), peer.gid());
+        // The list of users may come from the network (LDAP), so it is asked beside the runtime.
+        let right = tokio::task::spawn_blocking(move || right_of(uid, gid)).await.ok().flatten();
+        Ok((stream, PeerCredentials { uid: Some(uid), pid, right }))
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if file_id(&self.path).is_ok_and(|file| file == self.file) {
+            // A file that stays behind is a dead socket, which the next service removes.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Connects to the service that listens on `path`.
+///
+/// # Errors
+/// See [`ReachError`].
+pub async fn connect(path: &Path) -> Result<ClientStream, ReachError> {
+    let stream = UnixStream::connect(path).await.map_err(|e| ReachError::from_io(path, e))?;
+    let uid = stream.peer_cred().map_err(|e| ReachError::from_io(path, e))?.uid();
+    let owner = fs::metadata(path).map(|file| file.uid());
+    let account = || User::from_name(GROUP).ok().flatten().map(|account| account.uid.as_raw());
+    let trusted = uid == 0
+        || uid == geteuid().as_raw()
+        || owner.is_ok_and(|owner| owner == uid)
+        || account() == Some(uid);
+    if trusted { Ok(stream) } else { Err(ReachError::Untrusted { path: path.to_owned(), uid }) }
+}
+
+/// What a user may do: root and the service's own account all, members of the group change things,
+/// others nothing.
+fn right_of(uid: u32, gid: u32) -> Option<Right> {
+    if uid == 0 || uid == geteuid().as_raw() {
+        return Some(Right::Admin);
+    }
+    let group = Group::from_name(GROUP).ok().flatten()?;
+    let listed = || {
+        let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+        user.is_some_and(|user| user.gid == group.gid || group.mem.contains(&user.name))
+    };
+    (gid == group.gid.as_raw() || listed()).then_some(Right::Change)
+}
+
+/// Makes the folder of the socket: root's may be entered by all, since the socket itself has a
+/// mode; a user's belongs to the user alone.
+fn make_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+            let mode = if geteuid().is_root() { 0o755 } else { 0o700 };
+            DirBuilder::new().recursive(true).mode(mode).create(folder)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what a killed service left behind, and nothing else.
+fn remove_dead_socket(path: &Path) -> Result<(), BindError> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(file) => file.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(BindError::io(path, error)),
+    };
+    if !kind.is_socket() {
+        return Err(BindError::NotASocket { path: path.to_owned() });
+    }
+    match blocking::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|error| BindError::io(path, error))
+        }
+        // A full queue means that somebody listens, if slowly.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(BindError::io(path, error)),
+        Ok(_) | Err(_) => Err(BindError::InUse { path: path.to_owned() }),
+    }
+}
+
+fn share_with_group(path: &Path) -> io::Result<()> {
+    if let Ok(Some(group)) = Group::from_name(GROUP) {
+        // A user outside the group may not give a file to it, and needs no group either.
+        let given = std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()));
+        if let Err(error) = given {
+            tracing::debug!(%error, "the control socket keeps its own group");
+        }
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o660))
+}
+
+fn file_id(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn listener_and_client_know_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/folder/control.sock");
+        let mut listener = Listener::bind(&path).unwrap();
+        let (accepted, connected) = tokio::join!(listener.accept(), connect(&path));
+        let (_, peer) = accepted.unwrap();
+        connected.unwrap();
+        assert_eq!(peer.uid, Some(geteuid().as_raw()));
+        assert_eq!(peer.pid, Some(std::process::id()));
+        assert!(peer.may(Right::Admin));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn dead_socket_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        drop(blocking::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        assert!(matches!(connect(&path).await, Err(ReachError::NotListening { .. })));
+        Listener::bind(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn living_service_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _first = Listener::bind(&path).unwrap();
+        assert!(matches!(Listener::bind(&path), Err(BindError::InUse { .. })));
+        connect(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn other_file_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        fs::write(&path, "mine").unwrap();
+        assert!(matches!(Listener::bind(&path), Err(BindError::NotASocket { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+    }
+
+    #[tokio::test]
+    async fn successors_socket_outlives_its_predecessor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let first = Listener::bind(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _second = Listener::bind(&path).unwrap();
+        drop(first);
+        connect(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn long_path_is_refused_by_name() {
+        let path = Path::new("/tmp").join("x".repeat(200));
+        let error = Listener::bind(&path).unwrap_err().to_string();
+        assert!(error.contains("too long for a socket: 205 bytes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn missing_socket_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let error = connect(&path).await.unwrap_err();
+        assert!(matches!(&error, ReachError::NotFound { path: named } if *named == path));
+    }
+
+    #[test]
+    fn stranger_may_not_even_look() {
+        // No system has a user with this number.
+        assert_eq!(right_of(u32::MAX - 7, u32::MAX - 7), None);
+        assert_eq!(right_of(0, 0), Some(Right::Admin));
+    }
+}

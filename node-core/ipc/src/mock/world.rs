@@ -1,0 +1,640 @@
+//! The network around the mock service, and the answers that come from it.
+//!
+//! ```text
+//!  root ─┬─ 7 backbone ─┬─ 3 frankfurt ── 12 SELF ── 4 neighbour
+//!        │              └─ 9 ── 2 library (path, session)
+//!        ├─ 22 reykjavik ── 5 tokyo
+//!        └─ 31 ── 4 ── 4 ── 1 lighthouse (path; loses every third echo)
+//! ```
+
+use std::net::Ipv6Addr;
+
+use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
+use crate::error::{ApiError, ErrorCode};
+use crate::health::{DoctorReport, HealthItem, Severity};
+use crate::identity::{Identity, NodeKey, Subnet, Target, UnixTime};
+use crate::report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+use crate::status::{
+    Direction, ListenerStatus, PeerEntry, PeerSource, PeerStatus, State, Status, TunStatus,
+    public_uri,
+};
+use crate::topology::{Edge, EdgeKind, Node, Role, Topology};
+
+/// Time of second 0: 2026-01-01 00:00 UTC.
+const EPOCH: u64 = 1_767_225_600;
+
+const SCHEMES: &[&str] = &["tcp", "tls", "quic", "ws", "wss", "unix", "socks", "sockstls"];
+
+#[derive(Debug)]
+pub(super) struct World {
+    /// Seconds since the service started.
+    second: u64,
+    /// Second in which the node was last switched, and whether on.
+    switched: u64,
+    on: bool,
+    next_link: u64,
+    peers: Vec<Peer>,
+    places: Vec<Place>,
+}
+
+/// A node and where it sits in the tree.
+#[derive(Debug)]
+struct Place {
+    key: NodeKey,
+    /// Index of the parent; the root's is its own.
+    parent: usize,
+    port: u64,
+    /// What is known of it beside its place.
+    role: Option<Role>,
+    /// Round trip through the network in microseconds.
+    latency_us: u64,
+    lossy: bool,
+}
+
+// Indices into `World::places`.
+const ROOT: usize = 0;
+const BACKBONE: usize = 1;
+const FRANKFURT: usize = 2;
+const SELF: usize = 3;
+const REYKJAVIK: usize = 4;
+const TOKYO: usize = 5;
+const NEIGHBOUR: usize = 6;
+const LIBRARY: usize = 8;
+const LIGHTHOUSE: usize = 11;
+
+impl World {
+    pub(super) fn new() -> Self {
+        let places = places();
+        let peers = peers(&places);
+        let next_link = peers.len() as u64 + 1;
+        Self { second: 0, switched: 0, on: true, next_link, peers, places }
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.second += 1;
+        if self.on {
+            let age = self.age();
+            self.peers.iter_mut().for_each(|peer| peer.tick(age));
+        }
+    }
+
+    /// Seconds since the node was switched on.
+    fn age(&self) -> u64 {
+        self.second - self.switched
+    }
+
+    fn now(&self) -> UnixTime {
+        UnixTime(EPOCH + self.second)
+    }
+
+    fn peer_statuses(&self) -> Vec<PeerStatus> {
+        let epoch = EPOCH + self.switched;
+        self.peers.iter().map(|peer| peer.status(self.age(), epoch, self.on)).collect()
+    }
+
+    fn links_up(&self) -> usize {
+        let up = |peer: &&Peer| matches!(peer.phase(self.age()), Phase::Up { .. });
+        if self.on { self.peers.iter().filter(up).count() } else { 0 }
+    }
+
+    /// Index of the parent in the tree, once there is one: Frankfurt, or Reykjavik while that is
+    /// gone.
+    fn parent(&self) -> Option<usize> {
+        let up = |index: usize| {
+            let key = Some(self.places[index].key);
+            let peer = self.peers.iter().find(|peer| peer.key == key);
+            peer.is_some_and(|peer| matches!(peer.phase(self.age()), Phase::Up { .. }))
+        };
+        [FRANKFURT, REYKJAVIK].into_iter().find(|&index| self.on && up(index))
+    }
+
+    fn coordinates(&self, index: usize) -> Option<Vec<u64>> {
+        let mut ports = Vec::new();
+        let mut at = index;
+        while at != ROOT {
+            let place = &self.places[at];
+            ports.push(if at == SELF && self.parent() == Some(REYKJAVIK) { 2 } else { place.port });
+            at = if at == SELF { self.parent()? } else { place.parent };
+        }
+        ports.reverse();
+        Some(ports)
+    }
+
+    fn state(&self) -> (State, Option<&'static str>, u64) {
+        match (self.on, self.age(), self.parent()) {
+            (false, _, _) => (State::Down, None, self.switched),
+            (true, 0, _) => (State::Connecting, Some("asking 4 peers"), self.switched),
+            (true, 1, _) => (State::Connecting, Some("finding a place in the tree"), self.switched),
+            (true, _, Some(FRANKFURT)) => (State::Connected, None, self.since_parent()),
+            (true, _, Some(_)) => (
+                State::Degraded,
+                Some("the link to the parent is gone; traffic takes a longer way"),
+                self.since_parent(),
+            ),
+            (true, _, None) => (State::Offline, Some("no peer answers"), self.switched),
+        }
+    }
+
+    /// Second in which the link to Frankfurt last came or went.
+    fn since_parent(&self) -> u64 {
+        match self.peers.first().map(|peer| peer.phase(self.age())) {
+            Some(Phase::Up { since }) => self.switched + since.max(2),
+            _ => {
+                self.switched + self.age() - self.age() % PARENT_OUTAGE.period
+                    + PARENT_OUTAGE.suspect
+            }
+        }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let (state, text, since) = self.state();
+        let own = &self.places[SELF];
+        let peers = self.peer_statuses();
+        let sum = |value: fn(&PeerStatus) -> u64| peers.iter().map(value).sum();
+        let settled = self.on && self.age() >= 2;
+        Status {
+            time: self.now(),
+            state,
+            state_text: text.map(str::to_owned),
+            state_since: UnixTime(EPOCH + since),
+            // A proof every five seconds, as a keep-alive would bring it.
+            proven_at: settled.then(|| UnixTime(EPOCH + self.second - (self.age() - 2) % 5)),
+            key: own.key,
+            address: own.address(),
+            subnet: own.subnet(),
+            coordinates: self.parent().and_then(|_| self.coordinates(SELF)),
+            root: self.parent().map(|_| self.places[ROOT].key),
+            parent: self.parent().map(|parent| self.places[parent].key),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.second,
+            listeners: vec![ListenerStatus {
+                uri: "tls://[::]:12345".into(),
+                up: self.on,
+                last_error: None,
+            }],
+            tun: self.on.then(|| TunStatus { name: "planetary0".into(), mtu: 65_535 }),
+            sessions: if settled { 2 } else { 0 },
+            paths: if settled { 2 } else { 0 },
+            routing_entries: if settled { self.places.len() as u64 } else { u64::from(self.on) },
+            rx_bytes: sum(|peer| peer.rx_bytes),
+            tx_bytes: sum(|peer| peer.tx_bytes),
+            rx_rate: settled.then(|| sum(|peer| peer.rx_rate.unwrap_or(0))),
+            tx_rate: settled.then(|| sum(|peer| peer.tx_rate.unwrap_or(0))),
+            health: self.health(&peers),
+            topology_revision: self.topology_revision(),
+            peers,
+        }
+    }
+
+    /// Counts what happened: each peer that came or went, each change of parent.
+    fn topology_revision(&self) -> u64 {
+        let links = self.links_up() as u64;
+        self.switched * 1_000 + self.age() / 60 * 16 + links
+    }
+
+    fn health(&self, peers: &[PeerStatus]) -> Vec<HealthItem> {
+        if !self.on {
+            return Vec::new();
+        }
+        let lost = peers.iter().filter(|peer| !peer.up && peer.direction == Direction::Out);
+        lost.filter_map(|peer| {
+            let error = peer.last_error.as_ref()?;
+            Some(HealthItem {
+                code: "peer_unreachable".into(),
+                title: "A peer does not answer".into(),
+                severity: Severity::Warning,
+                text: format!("{} cannot be reached: {}.", peer.uri, error.message),
+                since: Some(error.at),
+                affects_connectivity: false,
+                action: Some(format!(
+                    "Check the address, or remove it: planetary peer remove {}",
+                    peer.uri
+                )),
+            })
+        })
+        .collect()
+    }
+
+    pub(super) fn doctor(&self) -> DoctorReport {
+        let good = |code: &'static str, title: &str, text: String| HealthItem {
+            code: code.into(),
+            title: title.into(),
+            severity: Severity::Ok,
+            text,
+            since: None,
+            affects_connectivity: false,
+            action: None,
+        };
+        let status = self.status();
+        let up = self.links_up();
+        let mut items = vec![good(
+            "service",
+            "The service runs",
+            format!("planetaryd {} has been running for {} s.", status.version, status.uptime_s),
+        )];
+        if self.on {
+            let all = self.peers.len();
+            items.push(good("tun", "The interface is there", "planetary0 is up.".into()));
+            items.push(good(
+                "peers",
+                "Peers answer",
+                format!("{up} of {all} peers are connected."),
+            ));
+        } else {
+            items.push(HealthItem {
+                code: "node_down".into(),
+                title: "The node is switched off".into(),
+                severity: Severity::Error,
+                text: "You switched the node off, so nothing is connected.".into(),
+                since: Some(UnixTime(EPOCH + self.switched)),
+                affects_connectivity: true,
+                action: Some("Switch it on: planetary up".into()),
+            });
+        }
+        items.extend(status.health);
+        DoctorReport { time: self.now(), items }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        let own = &self.places[SELF];
+        Identity {
+            key: own.key,
+            address: own.address(),
+            subnet: own.subnet(),
+            file: Some("/var/lib/planetary/identity.pem".into()),
+        }
+    }
+
+    pub(super) fn switch(&mut self, on: bool) -> Status {
+        if self.on != on {
+            self.on = on;
+            self.switched = self.second;
+        }
+        self.status()
+    }
+
+    pub(super) fn add_peer(
+        &mut self,
+        uri: &str,
+        interface: Option<String>,
+    ) -> Result<PeerEntry, ApiError> {
+        let shown = public_uri(uri);
+        let scheme = uri.split_once("://").filter(|(_, rest)| !rest.is_empty());
+        if !scheme.is_some_and(|(scheme, _)| SCHEMES.contains(&scheme)) {
+            let text = format!("`{shown}` is not the URI of a peer");
+            return Err(ApiError::new(ErrorCode::InvalidUri, text));
+        }
+        if self.find_peer(&shown, interface.as_deref()).is_some() {
+            let text = format!("the peer {shown} is configured already");
+            return Err(ApiError::new(ErrorCode::PeerExists, text));
+        }
+        let link = self.next_link;
+        self.next_link += 1;
+        let key = made_up_key(0x100 + link);
+        self.peers.push(Peer {
+            link,
+            uri: uri.to_owned(),
+            interface: interface.clone(),
+            direction: Direction::Out,
+            source: PeerSource::Config,
+            key: Some(key),
+            address: Some(address_of(key)),
+            port: 40 + link,
+            latency_us: 30_000,
+            first_up: Some(self.age() + 1),
+            outage: None,
+            rx_bytes: 0,
+            tx_bytes: 0,
+        });
+        Ok(PeerEntry { uri: shown, interface, persistent: true })
+    }
+
+    pub(super) fn remove_peer(
+        &mut self,
+        uri: &str,
+        interface: Option<String>,
+    ) -> Result<PeerEntry, ApiError> {
+        let shown = public_uri(uri);
+        let Some(index) = self.find_peer(&shown, interface.as_deref()) else {
+            let text = format!("no peer {shown} is configured");
+            return Err(ApiError::new(ErrorCode::PeerNotFound, text));
+        };
+        let peer = self.peers.remove(index);
+        let persistent = peer.source == PeerSource::Config;
+        Ok(PeerEntry { uri: shown, interface: peer.interface, persistent })
+    }
+
+    fn find_peer(&self, shown: &str, interface: Option<&str>) -> Option<usize> {
+        self.peers.iter().position(|peer| {
+            peer.direction == Direction::Out
+                && public_uri(&peer.uri) == shown
+                && peer.interface.as_deref() == interface
+        })
+    }
+
+    /// Finds the node that answers for a target.
+    fn find(&self, target: Target) -> Option<usize> {
+        self.places.iter().position(|place| match target {
+            Target::Key(key) => key == place.key,
+            Target::Address(address) => {
+                address == place.address() || Subnet::containing(address) == place.subnet()
+            }
+        })
+    }
+
+    fn up(&self) -> Result<(), ApiError> {
+        if self.on {
+            return Ok(());
+        }
+        Err(ApiError::new(ErrorCode::NodeDown, "the node is switched off"))
+    }
+
+    pub(super) fn path(&self, target: Target) -> Result<PathReport, ApiError> {
+        self.up()?;
+        let index = self.find(target).ok_or_else(|| {
+            ApiError::new(ErrorCode::Unreachable, format!("no node answered for {target}"))
+        })?;
+        let place = &self.places[index];
+        let (own, coordinates) = (self.coordinates(SELF), self.coordinates(index));
+        let distance = own.zip(coordinates.clone()).map(|(from, to)| {
+            let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+            (from.len() + to.len() - 2 * shared) as u64
+        });
+        let open = place.role == Some(Role::Session);
+        Ok(PathReport {
+            target,
+            key: place.key,
+            address: place.address(),
+            coordinates,
+            distance,
+            next_hops: self.next_hops(index),
+            session: SessionReport {
+                state: if open { SessionState::Established } else { SessionState::None },
+                rx_bytes: open.then_some(1_204_113),
+                tx_bytes: open.then_some(88_040),
+                uptime_s: open.then_some(self.age()),
+            },
+            age_s: matches!(place.role, Some(Role::Path | Role::Session)).then(|| self.age() % 60),
+        })
+    }
+
+    fn next_hops(&self, index: usize) -> Vec<NextHop> {
+        if index == SELF {
+            return Vec::new();
+        }
+        let first =
+            if self.places[index].role == Some(Role::Peer) { Some(index) } else { self.parent() };
+        let key = first.map(|first| self.places[first].key);
+        let mut up: Vec<_> = self.peer_statuses().into_iter().filter(|peer| peer.up).collect();
+        up.sort_by_key(|peer| (peer.key != key, peer.cost));
+        let hop = |peer: PeerStatus| {
+            Some(NextHop {
+                key: peer.key?,
+                address: peer.address?,
+                uri: peer.uri,
+                port: peer.port?,
+                latency_ms: peer.latency_ms,
+            })
+        };
+        up.into_iter().filter_map(hop).take(2).collect()
+    }
+
+    pub(super) fn ping(&self, target: Target, count: u32) -> Result<PingReport, ApiError> {
+        self.up()?;
+        let index = self.find(target);
+        let place = index.map(|index| &self.places[index]);
+        let address = match (target, place) {
+            (Target::Address(address), _) => address,
+            (Target::Key(_), Some(place)) => place.address(),
+            (Target::Key(key), None) => address_of(key),
+        };
+        let reply = |seq: u32| {
+            let moment = self.second + u64::from(seq);
+            let answered = place.filter(|place| !(place.lossy && moment.is_multiple_of(3)));
+            let rtt = answered.map(|place| {
+                let us = place.latency_us;
+                milliseconds(us + scatter(us, moment) % (us / 8 + 1))
+            });
+            PingReply { seq, rtt_ms: rtt }
+        };
+        let replies = (1..=count).map(reply).collect();
+        Ok(PingReport::new(target, address, place.map(|place| place.key), replies))
+    }
+
+    pub(super) fn topology(&self) -> Topology {
+        let revision = self.topology_revision();
+        let mut whole = Topology { revision, page: 0, pages: 1, ..Topology::default() };
+        let own = &self.places[SELF];
+        let mut order: Vec<usize> = (0..self.places.len()).collect();
+        order.sort_by_key(|&index| (index != SELF, index));
+        for index in order {
+            let place = &self.places[index];
+            let parent = if index == SELF { self.parent() } else { Some(place.parent) };
+            if index != SELF && (!self.on || self.age() < 2) {
+                continue;
+            }
+            whole.nodes.push(Node {
+                key: place.key,
+                address: place.address(),
+                roles: self.roles(index),
+                parent: parent.map(|parent| self.places[parent].key),
+                port: parent.map(|_| place.port),
+                coordinates: self.parent().and_then(|_| self.coordinates(index)),
+                sequence: parent.map(|_| EPOCH + self.switched),
+            });
+            if let Some(parent) = parent.filter(|&parent| parent != index) {
+                whole.edges.push(edge(place.key, self.places[parent].key, EdgeKind::Tree, None));
+            }
+            let latency = milliseconds(place.latency_us);
+            match place.role {
+                Some(Role::Path) => {
+                    whole.edges.push(edge(own.key, place.key, EdgeKind::Path, None));
+                }
+                Some(Role::Session) => {
+                    let latency = Some(latency);
+                    whole.edges.push(edge(own.key, place.key, EdgeKind::Session, latency));
+                }
+                _ => {}
+            }
+        }
+        for peer in self.peer_statuses().iter().filter(|peer| peer.up) {
+            if let Some(key) = peer.key {
+                whole.edges.push(edge(own.key, key, EdgeKind::Peer, peer.latency_ms));
+            }
+        }
+        whole
+    }
+
+    fn roles(&self, index: usize) -> Vec<Role> {
+        let mut roles = Vec::new();
+        if index == SELF {
+            roles.push(Role::Myself);
+        }
+        let key = Some(self.places[index].key);
+        if self.peer_statuses().iter().any(|peer| peer.up && peer.key == key) {
+            roles.push(Role::Peer);
+        }
+        if [ROOT, BACKBONE, FRANKFURT, REYKJAVIK].contains(&index) || roles.is_empty() {
+            roles.push(Role::Ancestor);
+        }
+        match self.places[index].role {
+            Some(Role::Session) => roles.extend([Role::Path, Role::Session]),
+            Some(Role::Path) => roles.push(Role::Path),
+            _ => {}
+        }
+        roles
+    }
+}
+
+impl Place {
+    fn address(&self) -> Ipv6Addr {
+        address_of(self.key)
+    }
+
+    fn subnet(&self) -> Subnet {
+        let mut octets = self.address().octets();
+        octets[0] |= 1;
+        Subnet::containing(octets.into())
+    }
+}
+
+fn edge(from: NodeKey, to: NodeKey, kind: EdgeKind, latency_ms: Option<f64>) -> Edge {
+    Edge { from, to, kind, latency_ms }
+}
+
+/// The nodes of the drawing above, at their indices.
+fn places() -> Vec<Place> {
+    let place = |index: u64, parent, port, role, latency_us| Place {
+        key: made_up_key(index),
+        parent,
+        port,
+        role,
+        latency_us,
+        lossy: false,
+    };
+    let mut places = vec![
+        place(0, ROOT, 0, None, 61_000),
+        place(1, ROOT, 7, None, 24_000),
+        place(2, BACKBONE, 3, Some(Role::Peer), 18_000),
+        place(3, FRANKFURT, 12, Some(Role::Myself), 40),
+        place(4, ROOT, 22, Some(Role::Peer), 43_000),
+        place(5, REYKJAVIK, 5, Some(Role::Peer), 231_000),
+        place(6, SELF, 4, Some(Role::Peer), 600),
+        place(7, BACKBONE, 9, None, 31_000),
+        place(8, 7, 2, Some(Role::Session), 35_000),
+        place(9, ROOT, 31, None, 80_000),
+        place(10, 9, 4, None, 90_000),
+        place(11, 12, 1, Some(Role::Path), 140_000),
+        place(12, 10, 4, None, 97_000),
+    ];
+    places[LIGHTHOUSE].lossy = true;
+    places[NEIGHBOUR].role = Some(Role::Peer);
+    places[LIBRARY].role = Some(Role::Session);
+    places
+}
+
+const PARENT_OUTAGE: Outage = Outage { period: 120, suspect: 88, down: 90, up: 100 };
+
+fn peers(places: &[Place]) -> Vec<Peer> {
+    let peer = |link, uri: &str, place: Option<usize>, port, first_up, outage| Peer {
+        link,
+        uri: uri.to_owned(),
+        interface: None,
+        direction: Direction::Out,
+        source: PeerSource::Config,
+        key: place.map(|place| places[place].key),
+        address: place.map(|place| places[place].address()),
+        port,
+        latency_us: place.map_or(0, |place| places[place].latency_us),
+        first_up,
+        outage,
+        rx_bytes: 0,
+        tx_bytes: 0,
+    };
+    let tokyo = Outage { period: 60, suspect: 40, down: 42, up: 50 };
+    vec![
+        peer(1, "tls://frankfurt.example:443", Some(FRANKFURT), 1, Some(1), Some(PARENT_OUTAGE)),
+        peer(2, "tcp://[2001:db8:7::12]:9943", Some(REYKJAVIK), 2, Some(1), None),
+        peer(3, "tls://tokyo.example:9001?password=x", Some(TOKYO), 3, Some(3), Some(tokyo)),
+        peer(4, "tcp://192.0.2.77:12345", None, 5, None, None),
+        Peer {
+            direction: Direction::In,
+            source: PeerSource::Inbound,
+            ..peer(5, "tcp://[fe80::5c:1%eth0]:43210", Some(NEIGHBOUR), 4, Some(4), None)
+        },
+    ]
+}
+
+/// The key of node `number`: this node's is fixed and well known, the others are made up.
+fn made_up_key(number: u64) -> NodeKey {
+    let mut key = [0; 32];
+    for (word, chunk) in (0..).zip(key.chunks_exact_mut(8)) {
+        chunk.copy_from_slice(&scatter(number + 1, word + 0x5eed).to_be_bytes());
+    }
+    // Keys of real nodes begin with zeros, the root's with the most.
+    key[0] = match number {
+        0 => 0,
+        _ => key[0] >> (number % 5 + 2) | 1,
+    };
+    NodeKey(key)
+}
+
+/// The address of a key, so that keys and addresses of the mock belong together: the number of
+/// leading zero bits, then the inverted bits after the first one.
+fn address_of(key: NodeKey) -> Ipv6Addr {
+    let bit = |index: usize| key.0[index / 8] >> (7 - index % 8) & 1;
+    let zeros = (0..256).take_while(|&index| bit(index) == 0).count();
+    let mut octets = [0; 16];
+    octets[0] = 0x02;
+    octets[1] = u8::try_from(zeros).unwrap_or(0);
+    for target in 0..112 {
+        let source = zeros + 1 + target;
+        if source < 256 {
+            octets[2 + target / 8] |= (1 - bit(source)) << (7 - target % 8);
+        }
+    }
+    octets.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_follow_from_keys() {
+        let key = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+        let address = address_of(key.parse().unwrap());
+        assert_eq!(address.to_string(), "206:2f7c:2006:18f7:a0f1:4791:738c:5a1f");
+    }
+
+    #[test]
+    fn network_settles_loses_its_parent_and_recovers() {
+        let mut world = World::new();
+        let mut states = vec![world.status().state];
+        for _ in 0..110 {
+            world.tick();
+            let state = world.status().state;
+            if states.last() != Some(&state) {
+                states.push(state);
+            }
+        }
+        let expected = [State::Connecting, State::Connected, State::Degraded, State::Connected];
+        assert_eq!(states, expected);
+        assert_eq!(world.status().coordinates, Some(vec![7, 3, 12]));
+    }
+
+    #[test]
+    fn link_counters_never_run_backwards() {
+        let mut world = World::new();
+        let mut before = world.status();
+        for _ in 0..300 {
+            world.tick();
+            let status = world.status();
+            assert_eq!(status.time.0, before.time.0 + 1);
+            for (new, old) in status.peers.iter().zip(&before.peers) {
+                assert!(new.rx_bytes >= old.rx_bytes && new.tx_bytes >= old.tx_bytes);
+            }
+            before = status;
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The server: accepts clients, checks who they are, and carries requests to a [`Handler`].
+//!
+//! ```text
+//!                      ┌─ reader ─ request task ─┐
+//!  Listener ─ serve ───┤            (Handler)    ├─ writer ─ client      once per client
+//!                      └─────────────────────────┘    │
+//!  watch::Receiver<Status> ─ hub (differences, once for all) ┘
+//! ```
+//!
+//! The service brings a [`Handler`] for what must be done and a `watch` channel with its latest
+//! [`Status`]; what changed, for whom, and who is too slow to hear it is found out here.
+//! Invariants: requests never wait for each other; every request is answered once, within its
+//! deadline; no queue grows with a client that does not read; nothing a client sends ends anything
+//! but its own connection.
+
+mod connection;
+mod hub;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time;
+
+use crate::endpoint::{Listener, PeerCredentials};
+use crate::error::{ApiError, ErrorCode};
+use crate::limits;
+use crate::message::{Reply, Request, Right};
+use crate::status::Status;
+
+use hub::Hub;
+
+/// What a service does for its clients.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    ///
+    /// Called for every request but `status`, `resync` and `subscribe`, which the server answers
+    /// itself, and only if `caller` has the right for it and [`Request::check`] passed. For
+    /// `topology` the answer is the whole topology. Many calls run at the same time.
+    ///
+    /// A request that only reads is dropped at its next await when its deadline passes or its
+    /// client goes; one that changes something always runs to its end, even when nobody hears the
+    /// answer any more.
+    fn handle(
+        &self,
+        request: Request,
+        caller: PeerCredentials,
+    ) -> impl Future<Output = Result<Reply, ApiError>> + Send;
+}
+
+/// What the server needs of a service.
+pub struct Service<H> {
+    /// Answers requests.
+    pub handler: Arc<H>,
+    /// The latest state. Sending a new value tells every client; send one about once a second for
+    /// the traffic, and at once when something else changes.
+    pub status: watch::Receiver<Arc<Status>>,
+    /// Program and version for the greeting, such as `planetaryd 0.1.0`.
+    pub build: String,
+}
+
+impl<H> Clone for Service<H> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: Arc::clone(&self.handler),
+            status: self.status.clone(),
+            build: self.build.clone(),
+        }
+    }
+}
+
+impl<H> fmt::Debug for Service<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("build", &self.build).finish_non_exhaustive()
+    }
+}
+
+/// Serves clients until `shutdown` is ready or the service drops its status, then tells the clients
+/// and gives them a moment to read it.
+pub async fn serve<H: Handler>(
+    mut listener: Listener,
+    service: Service<H>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let server = Server::new(service);
+    let places = Arc::new(Semaphore::new(limits::CLIENTS_MAX));
+    let mut clients = JoinSet::new();
+    let mut hub = tokio::spawn(Arc::clone(&server.hub).run());
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = clients.join_next() => continue,
+            () = &mut shutdown => break,
+            _ = &mut hub => break,
+        };
+        let (stream, caller) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        if !caller.may(Right::Read) {
+            tracing::warn!(uid = caller.uid, "a stranger tried the control socket");
+            clients.spawn(connection::refuse(stream, stranger()));
+            continue;
+        }
+        let server = Arc::clone(&server);
+        match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => {
+                clients.spawn(async move {
+                    connection::run(stream, caller, server).await;
+                    drop(place);
+                });
+            }
+            // Turned away in place: a flood of callers waits for this, instead of piling up.
+            Err(_) => connection::refuse(stream, too_many()).await,
+        }
+    }
+    hub.abort();
+    server.close();
+    let all_gone = async { while clients.join_next().await.is_some() {} };
+    let _ = time::timeout(FAREWELL, all_gone).await;
+}
+
+/// What all connections of a server share.
+struct Server<H> {
+    service: Service<H>,
+    hub: Arc<Hub>,
+    closing: watch::Sender<bool>,
+}
+
+impl<H: Handler> Server<H> {
+    fn new(service: Service<H>) -> Arc<Self> {
+        let hub = Arc::new(Hub::new(service.status.clone()));
+        Arc::new(Self { service, hub, closing: watch::Sender::new(false) })
+    }
+
+    fn close(&self) {
+        self.closing.send_replace(true);
+    }
+}
+
+async fn pause_after(error: &io::Error) {
+    // Mostly too many open files: trying again at once would only burn the processor.
+    tracing::warn!(%error, "a client of the control socket could not be accepted");
+    time::sleep(Duration::from_millis(100)).await;
+}
+
+fn stranger() -> ApiError {
+    ApiError::new(ErrorCode::PermissionDenied, "this user may not use the control socket")
+}
+
+fn too_many() -> ApiError {
+    let message = format!("all {} places for clients are taken", limits::CLIENTS_MAX);
+    ApiError::new(ErrorCode::TooManyClients, message)
+}
+
+/// Time for clients to take in that the service ends.
+const FAREWELL: Duration = Duration::from_millis(500);
