@@ -1,17 +1,19 @@
 //! The walk over one message, for any vector type.
 //!
 //! The message is cut where the passes of the key stream end; the first pass begins with the Poly1305 key
-//! and leaves 32 bytes less. While the vectors make the key stream of one pass, the scalar units take the
-//! ciphertext of the pass before into the tag; either job alone would leave half of the processor idle.
+//! and leaves 32 bytes less. While the vectors make the key stream of one pass, the scalar half of the
+//! processor takes the ciphertext of the pass before into the tag.
 //!
 //! Opening decrypts each part once it is in the tag, and knows only at the end whether the tag is right. If
 //! it is not, the same key stream is laid over the data again, so the caller finds the ciphertext
 //! untouched; nobody else can see the buffer in between.
 
 use crate::lanes::Lanes;
-use crate::poly1305::{Accumulator, BLOCK_LEN, OneTimeKey};
-use crate::salsa20::{DOUBLE_ROUNDS, Stream};
+use crate::poly1305::{BLOCK_LEN, OneTimeKey, Sum};
+use crate::salsa20::{Idle, SideWork, Stream};
 use crate::{OpenError, TAG_LEN};
+use std::marker::PhantomData;
+use std::slice;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -20,42 +22,42 @@ use zeroize::Zeroize;
 pub(crate) fn seal<V: Lanes>(stream: Stream<'_>, data: &mut [u8]) -> [u8; TAG_LEN] {
     let mut keystream = V::keystream();
     let key = first_pass::<V>(stream, &mut keystream);
-    let mut tag = Accumulator::default();
     let (mut part, mut rest) = split(data, pass_len::<V>() - KEY_LEN);
     xor(part, &keystream.as_ref()[KEY_LEN..]);
+    let mut sum = Sum::default();
     let mut pass = 0;
     while !rest.is_empty() {
         pass += 1;
-        tag = generate_and_absorb::<V>(stream, pass, &mut keystream, &key, tag, part);
+        sum = later_pass::<V>(stream, pass, &mut keystream, &key, sum, part);
         (part, rest) = split(rest, pass_len::<V>());
         xor(part, keystream.as_ref());
     }
-    key.tag(tag, part)
+    key.tag(sum, part)
 }
 
 /// Decrypts `data` if `tag` is right, else leaves it as it was.
 #[inline(always)]
 pub(crate) fn open<V: Lanes>(
     stream: Stream<'_>,
-    expected: &[u8; TAG_LEN],
+    tag: &[u8; TAG_LEN],
     data: &mut [u8],
 ) -> Result<(), OpenError> {
-    let mut keystream = V::keystream();
-    let mut next = V::keystream();
-    let key = first_pass::<V>(stream, &mut keystream);
-    let mut offset = KEY_LEN;
-    let mut tag = Accumulator::default();
+    let [keystream, next_keystream] = &mut [V::keystream(), V::keystream()];
+    let (mut keystream, mut next_keystream) = (keystream, next_keystream);
+    let key = first_pass::<V>(stream, keystream);
     let (mut part, mut rest) = split(data, pass_len::<V>() - KEY_LEN);
+    let mut offset = KEY_LEN;
+    let mut sum = Sum::default();
     let mut pass = 0;
     while !rest.is_empty() {
         pass += 1;
-        tag = generate_and_absorb::<V>(stream, pass, &mut next, &key, tag, part);
+        sum = later_pass::<V>(stream, pass, next_keystream, &key, sum, part);
         xor(part, &keystream.as_ref()[offset..]);
+        (keystream, next_keystream) = (next_keystream, keystream);
         (part, rest) = split(rest, pass_len::<V>());
-        (keystream, next) = (next, keystream);
         offset = 0;
     }
-    let genuine = bool::from(key.tag(tag, part).ct_eq(expected));
+    let genuine = bool::from(key.tag(sum, part).ct_eq(tag));
     xor(part, &keystream.as_ref()[offset..]);
     if !genuine {
         apply::<V>(stream, data);
@@ -72,7 +74,7 @@ fn apply<V: Lanes>(stream: Stream<'_>, data: &mut [u8]) {
     let (part, rest) = split(data, pass_len::<V>() - KEY_LEN);
     xor(part, &keystream.as_ref()[KEY_LEN..]);
     for (part, pass) in rest.chunks_mut(pass_len::<V>()).zip(1..) {
-        stream.generate::<V>(pass, &mut keystream, |_| {});
+        stream.generate::<V>(pass, &mut keystream, &mut Idle);
         xor(part, keystream.as_ref());
     }
 }
@@ -80,32 +82,53 @@ fn apply<V: Lanes>(stream: Stream<'_>, data: &mut [u8]) {
 /// Makes the key stream of the first pass and takes the one-time key from its head, which is wiped there.
 #[inline(always)]
 fn first_pass<V: Lanes>(stream: Stream<'_>, keystream: &mut V::Keystream) -> OneTimeKey {
-    stream.generate::<V>(0, keystream, |_| {});
-    let (words, _) = keystream.as_mut().as_chunks_mut::<KEY_LEN>();
-    let key = OneTimeKey::new(&words[0]);
-    words[0].zeroize();
+    stream.generate::<V>(0, keystream, &mut Idle);
+    let (chunks, _) = keystream.as_mut().as_chunks_mut::<KEY_LEN>();
+    let key = OneTimeKey::new(&chunks[0]);
+    chunks[0].zeroize();
     key
 }
 
-/// Makes the key stream of a later pass while taking `part`, which is a whole pass of ciphertext, into the tag.
+/// Makes the key stream of a later pass and takes `part`, the ciphertext of the whole pass before, into the sum.
 #[inline(always)]
-fn generate_and_absorb<V: Lanes>(
+fn later_pass<V: Lanes>(
     stream: Stream<'_>,
     pass: u64,
     keystream: &mut V::Keystream,
     key: &OneTimeKey,
-    mut tag: Accumulator,
+    sum: Sum,
     part: &[u8],
-) -> Accumulator {
-    let (blocks, _) = part.as_chunks::<BLOCK_LEN>();
-    stream.generate::<V>(pass, keystream, |round| {
-        let from = blocks.len() * round / DOUBLE_ROUNDS;
-        let to = blocks.len() * (round + 1) / DOUBLE_ROUNDS;
-        tag = key.absorb(tag, &blocks[from..to]);
-    });
-    tag
+) -> Sum {
+    let (blocks, _) = part.as_chunks();
+    let mut absorbing = Absorbing::<'_, V> { key, sum, blocks: blocks.iter(), lanes: PhantomData };
+    stream.generate::<V>(pass, keystream, &mut absorbing);
+    absorbing.blocks.fold(absorbing.sum, |sum, block| key.absorb(sum, block))
 }
 
+/// A part of the message on its way into the tag.
+struct Absorbing<'a, V> {
+    key: &'a OneTimeKey,
+    sum: Sum,
+    blocks: slice::Iter<'a, [u8; BLOCK_LEN]>,
+    lanes: PhantomData<V>,
+}
+
+impl<V: Lanes> SideWork for Absorbing<'_, V> {
+    /// Takes one block after every step, or after fewer where lanes are fewer.
+    ///
+    /// A pass has four blocks for each lane and eighty steps, so eight lanes are done with every second one.
+    #[inline(always)]
+    fn after_step(&mut self, step: usize) {
+        let stride = const { 16usize.div_ceil(V::BLOCKS) };
+        if step % stride == stride - 1
+            && let Some(block) = self.blocks.next()
+        {
+            self.sum = self.key.absorb(self.sum, block);
+        }
+    }
+}
+
+/// Splits at `len`, or at the end if that comes first.
 #[inline(always)]
 fn split(data: &mut [u8], len: usize) -> (&mut [u8], &mut [u8]) {
     data.split_at_mut(data.len().min(len))
@@ -119,6 +142,7 @@ fn xor(data: &mut [u8], keystream: &[u8]) {
     }
 }
 
+/// Bytes of key stream that one pass makes.
 #[inline(always)]
 const fn pass_len<V: Lanes>() -> usize {
     64 * V::BLOCKS

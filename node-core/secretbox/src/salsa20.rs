@@ -15,7 +15,7 @@ pub fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> [u8; 32] {
     let [a, b, c, d] = words(input);
     let mut state = initial_state(&key, [a, b], [c, d]);
     for _ in 0..DOUBLE_ROUNDS {
-        double_round(&mut state);
+        double_round(&mut state, &mut Idle);
     }
     let mut out = [0; 32];
     let positions = [0, 5, 10, 15, 6, 7, 8, 9];
@@ -41,26 +41,26 @@ impl<'a> Stream<'a> {
         Self { key, nonce: words(&number.to_be_bytes()) }
     }
 
-    /// Writes the key stream of pass number `pass`, calling `between` after each of [`DOUBLE_ROUNDS`].
-    ///
-    /// Work done in `between` is independent of the vectors and fills the processor's other units.
+    /// Writes the key stream of pass number `pass` and gets `side_work` done meanwhile.
     #[inline(always)]
     pub(crate) fn generate<V: Lanes>(
         &self,
         pass: u64,
         keystream: &mut V::Keystream,
-        mut between: impl FnMut(usize),
+        side_work: &mut impl SideWork,
     ) {
         // A pass starts at a multiple of the power of two that is its length, so only the first lane's
         // counter can be a multiple of 2^32 and the high word is the same in all lanes.
         let counter = pass * V::BLOCKS as u64;
         let counter = [counter as u32, (counter >> 32) as u32];
-        let mut initial = initial_state(self.key, self.nonce, counter).map(V::splat);
+        let mut initial = [V::splat(0); 16];
+        for (word, value) in initial.iter_mut().zip(initial_state(self.key, self.nonce, counter)) {
+            *word = V::splat(value);
+        }
         initial[8] = initial[8].add(V::lane_numbers());
         let mut state = initial;
-        for round in 0..DOUBLE_ROUNDS {
-            double_round(&mut state);
-            between(round);
+        for _ in 0..DOUBLE_ROUNDS {
+            double_round(&mut state, side_work);
         }
         for (word, initial) in state.iter_mut().zip(initial) {
             *word = word.add(initial);
@@ -69,7 +69,24 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Reads little-endian words; the arrays' lengths must agree, which the compiler checks where it is inlined.
+/// Work on single words to be done between the steps of vector work, which leaves that half of the processor idle.
+///
+/// A processor looks some hundred instructions ahead, so the work must come in small pieces. A trait rather
+/// than a closure, as only a function can be told to be inlined.
+pub(crate) trait SideWork {
+    /// Called after each of the eight steps of every double round.
+    fn after_step(&mut self, step: usize);
+}
+
+/// No work.
+pub(crate) struct Idle;
+
+impl SideWork for Idle {
+    #[inline(always)]
+    fn after_step(&mut self, _step: usize) {}
+}
+
+/// Reads little-endian words; that the lengths agree is checked by the compiler.
 #[inline(always)]
 pub(crate) fn words<const BYTES: usize, const WORDS: usize>(bytes: &[u8; BYTES]) -> [u32; WORDS] {
     const { assert!(BYTES == 4 * WORDS) };
@@ -85,28 +102,57 @@ fn initial_state(key: &[u32; 8], nonce: [u32; 2], counter: [u32; 2]) -> [u32; 16
     [c0, k0, k1, k2, k3, c1, n0, n1, b0, b1, c2, k4, k5, k6, k7, c3]
 }
 
-/// One round over the columns and one over the rows.
+/// One round over the columns and one over the rows, each as four quarter rounds side by side in four steps.
+///
+/// Written out, because a loop over positions is fast only as long as the compiler chooses to unroll it.
 #[inline(always)]
-fn double_round<V: Lanes>(x: &mut [V; 16]) {
-    quarter_rounds(x, [[0, 4, 8, 12], [5, 9, 13, 1], [10, 14, 2, 6], [15, 3, 7, 11]]);
-    quarter_rounds(x, [[0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]]);
+fn double_round<V: Lanes>(x: &mut [V; 16], side_work: &mut impl SideWork) {
+    mix::<V, 7, 25>(x, 4, 0, 12);
+    mix::<V, 7, 25>(x, 9, 5, 1);
+    mix::<V, 7, 25>(x, 14, 10, 6);
+    mix::<V, 7, 25>(x, 3, 15, 11);
+    side_work.after_step(0);
+    mix::<V, 9, 23>(x, 8, 4, 0);
+    mix::<V, 9, 23>(x, 13, 9, 5);
+    mix::<V, 9, 23>(x, 2, 14, 10);
+    mix::<V, 9, 23>(x, 7, 3, 15);
+    side_work.after_step(1);
+    mix::<V, 13, 19>(x, 12, 8, 4);
+    mix::<V, 13, 19>(x, 1, 13, 9);
+    mix::<V, 13, 19>(x, 6, 2, 14);
+    mix::<V, 13, 19>(x, 11, 7, 3);
+    side_work.after_step(2);
+    mix::<V, 18, 14>(x, 0, 12, 8);
+    mix::<V, 18, 14>(x, 5, 1, 13);
+    mix::<V, 18, 14>(x, 10, 6, 2);
+    mix::<V, 18, 14>(x, 15, 11, 7);
+    side_work.after_step(3);
+    mix::<V, 7, 25>(x, 1, 0, 3);
+    mix::<V, 7, 25>(x, 6, 5, 4);
+    mix::<V, 7, 25>(x, 11, 10, 9);
+    mix::<V, 7, 25>(x, 12, 15, 14);
+    side_work.after_step(4);
+    mix::<V, 9, 23>(x, 2, 1, 0);
+    mix::<V, 9, 23>(x, 7, 6, 5);
+    mix::<V, 9, 23>(x, 8, 11, 10);
+    mix::<V, 9, 23>(x, 13, 12, 15);
+    side_work.after_step(5);
+    mix::<V, 13, 19>(x, 3, 2, 1);
+    mix::<V, 13, 19>(x, 4, 7, 6);
+    mix::<V, 13, 19>(x, 9, 8, 11);
+    mix::<V, 13, 19>(x, 14, 13, 12);
+    side_work.after_step(6);
+    mix::<V, 18, 14>(x, 0, 3, 2);
+    mix::<V, 18, 14>(x, 5, 4, 7);
+    mix::<V, 18, 14>(x, 10, 9, 8);
+    mix::<V, 18, 14>(x, 15, 14, 13);
+    side_work.after_step(7);
 }
 
-/// Four independent quarter rounds, step by step side by side.
+/// `x[to] ^= (x[a] + x[b]) <<< L`
 #[inline(always)]
-fn quarter_rounds<V: Lanes>(x: &mut [V; 16], quarters: [[usize; 4]; 4]) {
-    for [a, b, _, d] in quarters {
-        x[b] = x[b].xor(x[a].add(x[d]).rotate_left::<7, 25>());
-    }
-    for [a, b, c, _] in quarters {
-        x[c] = x[c].xor(x[b].add(x[a]).rotate_left::<9, 23>());
-    }
-    for [_, b, c, d] in quarters {
-        x[d] = x[d].xor(x[c].add(x[b]).rotate_left::<13, 19>());
-    }
-    for [a, _, c, d] in quarters {
-        x[a] = x[a].xor(x[d].add(x[c]).rotate_left::<18, 14>());
-    }
+fn mix<V: Lanes, const L: i32, const R: i32>(x: &mut [V; 16], to: usize, a: usize, b: usize) {
+    x[to] = x[to].xor(x[a].add(x[b]).rotate_left::<L, R>());
 }
 
 /// Salsa20/20.

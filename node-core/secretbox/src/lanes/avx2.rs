@@ -53,8 +53,8 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn store(words: &[Self; 16], keystream: &mut [u8; 512]) {
-        let (low, high) = words.split_at(8);
-        let halves = [transpose(low), transpose(high)];
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *words;
+        let halves = [transpose([a, b, c, d, e, f, g, h]), transpose([i, j, k, l, m, n, o, p])];
         for (lane, block) in keystream.as_chunks_mut::<64>().0.iter_mut().enumerate() {
             for (half, bytes) in halves.iter().zip(block.as_chunks_mut::<32>().0) {
                 // SAFETY: see the note above; `bytes` has the 32 bytes that are written, at any alignment.
@@ -66,8 +66,8 @@ impl Lanes for Avx2 {
 
 /// Turns eight words of eight blocks each into eight blocks of eight words each.
 #[inline(always)]
-fn transpose(words: &[Avx2]) -> [__m256i; 8] {
-    let [a, b, c, d, e, f, g, h] = std::array::from_fn(|i| words[i].0);
+fn transpose(words: [Avx2; 8]) -> [__m256i; 8] {
+    let [Avx2(a), Avx2(b), Avx2(c), Avx2(d), Avx2(e), Avx2(f), Avx2(g), Avx2(h)] = words;
     // SAFETY: see the note at `impl Lanes for Avx2`.
     unsafe {
         let ab_low = _mm256_unpacklo_epi32(a, b);
