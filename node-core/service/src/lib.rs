@@ -1,1 +1,18 @@
-//! The node service.
+//! The node service: what surrounds the engine so that a person, a system and other programs can
+//! rely on it.
+//!
+//! `planetaryd` is a thin program around this crate. [`args`] is its command line, [`config`] its
+//! file, [`state`] what it keeps on disk, [`places`] where all of these are, [`install`] its entry
+//! in the system, [`log`] and [`health`] what it says about itself, and [`lifecycle`] the states it
+//! goes through from start to stop.
+//!
+//! Packets, links and the protocol are none of its business: `planetary-runtime` has them. The
+//! control API's messages and framing are `planetary-ipc`'s; this crate answers them. Nothing that
+//! a client of the control socket names is ever used as a path or a command.
+
+pub mod args;
+pub mod config;
+pub mod health;
+pub mod log;
+pub mod places;
+pub mod state;

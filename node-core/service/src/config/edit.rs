@@ -1,0 +1,294 @@
+//! Changing the file on a person's behalf without disturbing what the person wrote.
+//!
+//! Every edit starts from the file as it is on disk, so that changes made in an editor meanwhile
+//! are kept, and ends with a check of the whole result before it replaces the file. Comments and
+//! layout stay: the only comment that goes is the one on the line of a peer that is removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use planetary_runtime::links::uri::{PeerUri, UriError};
+use toml_edit::{Array, DocumentMut, Item, Table, Value};
+
+use super::error::ConfigError;
+use super::table::PEERS_MAX;
+use super::{Config, InterfaceName, default_file, read_text};
+use crate::state::atomic::{self, OsDisk};
+use crate::state::{ReadError, make_private_dir};
+
+/// The configuration file of a running service. Calls must not overlap; the caller holds the value.
+#[derive(Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+}
+
+/// Why the file was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The URI cannot be used.
+    #[error(transparent)]
+    Uri(#[from] UriError),
+    /// No network interface can have this name.
+    #[error("no network interface can be called \"{0}\"")]
+    Interface(String),
+    /// The file names the peer already, perhaps with other options.
+    #[error("{0} is configured already")]
+    Exists(String),
+    /// The file does not name the peer.
+    #[error("{0} is not in the configuration file")]
+    NotFound(String),
+    /// The list is full.
+    #[error("the configuration file lists {PEERS_MAX} peers already")]
+    Full,
+    /// The file has a mistake that came in since it was read; it is not touched until it is
+    /// corrected.
+    #[error("the configuration file has a mistake: {0}")]
+    Wrong(#[from] ConfigError),
+    /// The file cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+}
+
+impl ConfigFile {
+    /// Stands for the file at `path`, which need not exist: the first edit makes it.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where the file is, or will be.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a peer, with its options, and returns the configuration as it is then.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then as it was.
+    pub fn add_peer(&self, uri: &str, interface: Option<&str>) -> Result<Config, EditError> {
+        let place: PeerUri = uri.parse()?;
+        self.edit(|document| {
+            let list = list_to_extend(document, interface)?;
+            if position(list, &place).is_some() {
+                return Err(EditError::Exists(place.to_string()));
+            }
+            if list.len() >= PEERS_MAX {
+                return Err(EditError::Full);
+            }
+            push(list, uri);
+            Ok(())
+        })
+    }
+
+    /// Removes a peer, whatever its options, and returns the configuration as it is then.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then as it was.
+    pub fn remove_peer(&self, uri: &str, interface: Option<&str>) -> Result<Config, EditError> {
+        let place: PeerUri = uri.parse()?;
+        self.edit(|document| {
+            let missing = || EditError::NotFound(place.to_string());
+            let list = list_to_shorten(document, interface).ok_or_else(missing)?;
+            let index = position(list, &place).ok_or_else(missing)?;
+            remove(list, index);
+            Ok(())
+        })
+    }
+
+    fn edit(
+        &self,
+        change: impl FnOnce(&mut DocumentMut) -> Result<(), EditError>,
+    ) -> Result<Config, EditError> {
+        let text = match read_text(&self.path) {
+            Ok(text) => text,
+            Err(ConfigError::Unreadable { source: ReadError::Missing, .. }) => default_file(),
+            Err(error) => return Err(error.into()),
+        };
+        // Checked first, so that a mistake is reported as the person made it.
+        Config::parse(&text, &self.path)?;
+        let mut document: DocumentMut = text.parse().map_err(|_| not_editable(&self.path))?;
+        change(&mut document)?;
+        let text = document.to_string();
+        let config = Config::parse(&text, &self.path)?;
+        self.write(&text)
+            .map_err(|source| EditError::Unwritable { path: self.path.clone(), source })?;
+        Ok(config)
+    }
+
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        // A link stays a link: what it points to is replaced.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let before = fs::metadata(&path).ok();
+        if before.is_none()
+            && let Some(folder) = path.parent()
+        {
+            make_private_dir(folder)?;
+        }
+        atomic::replace(&OsDisk, &path, text.as_bytes(), mode_of(before.as_ref()))?;
+        keep_owner(&path, before.as_ref());
+        Ok(())
+    }
+}
+
+/// What passed the reader as a whole is editable; a file changed to nonsense in between is reported
+/// like any mistake.
+fn not_editable(path: &Path) -> ConfigError {
+    ConfigError::Unreadable {
+        path: path.to_owned(),
+        source: ReadError::System(std::io::ErrorKind::InvalidData.into()),
+    }
+}
+
+#[cfg(unix)]
+fn mode_of(before: Option<&fs::Metadata>) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    before.map_or(atomic::PRIVATE, |found| found.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: Option<&fs::Metadata>) -> u32 {
+    atomic::PRIVATE
+}
+
+/// Matters only to root, who may edit other people's files; everybody else owns what is written
+/// anyway.
+#[cfg(unix)]
+fn keep_owner(path: &Path, before: Option<&fs::Metadata>) {
+    use std::os::unix::fs::MetadataExt;
+    if let Some(before) = before {
+        let _ = std::os::unix::fs::chown(path, Some(before.uid()), Some(before.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: Option<&fs::Metadata>) {}
+
+/// The list to which a peer is added, made where it is missing.
+fn list_to_extend<'a>(
+    document: &'a mut DocumentMut,
+    interface: Option<&str>,
+) -> Result<&'a mut Array, EditError> {
+    let empty = || Item::Value(Value::Array(Array::new()));
+    let item = match interface {
+        None => document.entry("peers").or_insert_with(empty),
+        Some(name) if InterfaceName::new(name).is_none() => {
+            return Err(EditError::Interface(super::printable(name)));
+        }
+        Some(name) => {
+            let section =
+                document.entry("interface_peers").or_insert_with(|| Item::Table(Table::new()));
+            let table = section.as_table_like_mut().ok_or(EditError::Full)?;
+            table.entry(name).or_insert_with(empty)
+        }
+    };
+    // Both conversions hold for every file that passed the check.
+    item.as_array_mut().ok_or(EditError::Full)
+}
+
+fn list_to_shorten<'a>(
+    document: &'a mut DocumentMut,
+    interface: Option<&str>,
+) -> Option<&'a mut Array> {
+    let item = match interface {
+        None => document.get_mut("peers")?,
+        Some(name) => document.get_mut("interface_peers")?.as_table_like_mut()?.get_mut(name)?,
+    };
+    item.as_array_mut()
+}
+
+fn position(list: &Array, place: &PeerUri) -> Option<usize> {
+    let wanted = place.to_string();
+    list.iter().position(|entry| {
+        let listed = entry.as_str().and_then(|text| text.parse::<PeerUri>().ok());
+        listed.is_some_and(|listed| listed.to_string() == wanted)
+    })
+}
+
+/// Appends an entry: on a line of its own where the list has lines, else behind the last entry.
+fn push(list: &mut Array, uri: &str) {
+    let mut tail = list.trailing().as_str().unwrap_or_default().to_owned();
+    let indent = match list.len().checked_sub(1).and_then(|last| list.get_mut(last)) {
+        Some(last) => {
+            // Without a comma behind it, what follows the last entry belongs to the entry.
+            let suffix = take_suffix(last);
+            tail.insert_str(0, &suffix);
+            let prefix = prefix_of(last);
+            prefix.rsplit_once('\n').map_or("    ", |(_, indent)| indent).to_owned()
+        }
+        None => "    ".to_owned(),
+    };
+    let is_first = list.is_empty();
+    let mut entry = Value::from(uri);
+    match tail.rsplit_once('\n') {
+        Some((above, below)) => {
+            entry.decor_mut().set_prefix(format!("{above}\n{indent}"));
+            list.set_trailing(format!("\n{below}"));
+            list.set_trailing_comma(true);
+        }
+        None => {
+            entry.decor_mut().set_prefix(if is_first { "" } else { " " });
+            list.set_trailing(tail);
+            list.set_trailing_comma(false);
+        }
+    }
+    list.push_formatted(entry);
+}
+
+/// Removes an entry and the comment on its own line; what stands on other lines stays.
+fn remove(list: &mut Array, index: usize) {
+    let mut removed = list.remove(index);
+    let before = prefix_of(&removed);
+    // What follows the entry up to the next one, or to the end of the list.
+    let is_last = index == list.len();
+    let after = match list.get(index) {
+        Some(next) => prefix_of(next),
+        None => {
+            let suffix = take_suffix(&mut removed);
+            suffix + list.trailing().as_str().unwrap_or_default()
+        }
+    };
+    let joined = match (before.split_once('\n'), after.split_once('\n')) {
+        (Some((previous_line, own_lines)), Some((_, rest))) => {
+            let comments = own_lines
+                .rsplit_once('\n')
+                .map_or(String::new(), |(lines, _)| format!("\n{lines}"));
+            format!("{previous_line}{comments}\n{rest}")
+        }
+        // A list on one line, or the start or end of one: the blank in front of the entry goes with
+        // it.
+        (None, _) if is_last => after,
+        _ if index == 0 => before,
+        _ => after,
+    };
+    match list.get_mut(index) {
+        Some(next) => next.decor_mut().set_prefix(joined),
+        None => {
+            list.set_trailing(joined);
+            list.set_trailing_comma(
+                !list.is_empty() && list.trailing().as_str().is_some_and(|t| t.contains('\n')),
+            );
+        }
+    }
+}
+
+fn prefix_of(value: &Value) -> String {
+    value.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned()
+}
+
+fn take_suffix(value: &mut Value) -> String {
+    let suffix =
+        value.decor().suffix().and_then(|suffix| suffix.as_str()).unwrap_or_default().to_owned();
+    value.decor_mut().set_suffix("");
+    suffix
+}
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;

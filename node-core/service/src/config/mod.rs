@@ -1,0 +1,242 @@
+//! The configuration file: what may stand in it, how it is read, checked, written and edited.
+//!
+//! `config.toml` belongs to the service. One table ([`table::KEYS`]) names every key with its
+//! default, its explanation and the function that reads it; the parser, `planetaryd genconf` and
+//! `docs/config.md` are all made from that table, so they cannot disagree. A key whose feature is
+//! not available yet is in the table too: it accepts only the value that means "off", and says so
+//! by name when given another.
+//!
+//! A file is checked as a whole before any of it is used, and every mistake in it is reported at
+//! once, each with file, line, key, what is wrong and what to do. Edits ([`ConfigFile`]) keep the
+//! person's comments and layout, and are checked the same way before they replace the file.
+//!
+//! This module knows nothing of the running node: it turns text into a [`Config`], and back.
+
+mod check;
+mod edit;
+mod error;
+mod generate;
+mod nearest;
+mod parse;
+mod read;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use planetary_proto::identity::NodeKey;
+use planetary_runtime::links::uri::{ListenUri, PeerUri};
+use zeroize::Zeroizing;
+
+pub use self::edit::{ConfigFile, EditError};
+pub use self::error::{ConfigError, Problem, printable};
+pub use self::generate::{default_file, reference_page};
+
+/// The largest configuration file that is read, in bytes. A thousand peers take about a tenth of
+/// it.
+pub const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// Everything a configuration file says, checked.
+///
+/// Has no `Debug`: peer URIs and the group password are secrets.
+#[derive(Clone)]
+pub struct Config {
+    /// Addresses to accept links on.
+    pub listen: Vec<ListenUri>,
+    /// Peers to keep a link to.
+    pub peers: Vec<PeerUri>,
+    /// Peers to keep a link to through one network interface, by the interface's name.
+    pub interface_peers: BTreeMap<String, Vec<PeerUri>>,
+    /// Keys that may open a link to this node; empty means every key.
+    pub allowed_keys: Vec<NodeKey>,
+    /// Password that both ends of a session must share, or `None`.
+    pub group_password: Option<Zeroizing<String>>,
+    /// Who may open a session to this node.
+    pub sessions: Audience,
+    /// What this node carries for others.
+    pub transit: Transit,
+    /// Published to whoever asks; a JSON object.
+    pub node_info: serde_json::Map<String, serde_json::Value>,
+    /// Leaves name and version of the program and the system out of `node_info`.
+    pub node_info_privacy: bool,
+    /// The network interface.
+    pub tun: Tun,
+    /// Who may reach this machine.
+    pub filter: Filter,
+    /// The least severe event that is logged.
+    pub log_level: LogLevel,
+}
+
+/// The `[tun]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tun {
+    /// Which interface to open.
+    pub name: TunName,
+    /// Largest packet of the interface, in bytes: 1280 to 65535.
+    pub mtu: u16,
+}
+
+/// Which network interface the node opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TunName {
+    /// The name of the platform, `planetary0` on Linux.
+    Auto,
+    /// No interface: the node needs no privilege, routes and answers.
+    None,
+    /// An interface of this name; a valid interface name by construction.
+    Named(InterfaceName),
+}
+
+/// A name that a network interface can have: 1 to 15 bytes of printable ASCII without `/` and `:`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InterfaceName(String);
+
+/// The `[filter]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Who may open a connection to this machine.
+    pub inbound: Audience,
+    /// Whose echo requests are answered.
+    pub echo: Audience,
+}
+
+/// A set of other nodes, as far as a rule of this machine is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Every node.
+    Everyone,
+    /// The members of this machine's circles.
+    Circles,
+    /// No node.
+    Nobody,
+}
+
+/// What a node carries for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transit {
+    /// Whatever the tree sends its way.
+    Relay,
+    /// What has no other way.
+    Reluctant,
+    /// Nothing.
+    Leaf,
+}
+
+/// The least severe event that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Something is broken.
+    Error,
+    /// Odd, but working.
+    Warn,
+    /// A change that a user would notice.
+    Info,
+    /// A branch worth knowing.
+    Debug,
+    /// Every packet.
+    Trace,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::parse(&read_text(path)?, path)
+    }
+
+    /// Checks `text`; `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::Wrong`] lists every mistake, in the order of the file.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        parse::parse(text)
+            .map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })
+    }
+}
+
+impl Default for Config {
+    /// What an empty file means.
+    fn default() -> Self {
+        let mut config = Self {
+            listen: Vec::new(),
+            peers: Vec::new(),
+            interface_peers: BTreeMap::new(),
+            allowed_keys: Vec::new(),
+            group_password: None,
+            sessions: Audience::Everyone,
+            transit: Transit::Relay,
+            node_info: serde_json::Map::new(),
+            node_info_privacy: true,
+            tun: Tun { name: TunName::Auto, mtu: u16::MAX },
+            filter: Filter { inbound: Audience::Everyone, echo: Audience::Everyone },
+            log_level: LogLevel::Info,
+        };
+        // The table has the last word; a test proves that every default in it is readable.
+        parse::apply_defaults(&mut config);
+        config
+    }
+}
+
+impl InterfaceName {
+    /// The longest name of an interface on Linux, in bytes; other systems allow more.
+    pub const LEN_MAX: usize = 15;
+
+    /// Returns `name` as an interface name, or `None` if no interface can be called that.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let fits = (1..=Self::LEN_MAX).contains(&name.len());
+        let printable = name.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b':');
+        (fits && printable && name != "." && name != "..").then(|| Self(name.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for TunName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::None),
+            name => InterfaceName::new(name)
+                .map(Self::Named)
+                .ok_or("use auto, none, or a name of 1 to 15 letters and digits"),
+        }
+    }
+}
+
+impl LogLevel {
+    /// The word that stands for the level in the file and in `RUST_LOG`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Returns the text of the file at `path`, which must be an ordinary file of at most
+/// [`FILE_LEN_MAX`] bytes.
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let bytes = crate::state::read_bounded(path, FILE_LEN_MAX)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+        ConfigError::NotText { path: path.to_owned(), line }
+    })
+}
+
+#[cfg(test)]
+mod tests;

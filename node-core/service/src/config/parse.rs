@@ -1,0 +1,142 @@
+//! From text to [`Config`]: TOML first, then each key by the table, then the rules between keys.
+
+use std::ops::Range;
+
+use toml_edit::{Document, Item, TableLike};
+
+use super::Config;
+use super::check::contradictions;
+use super::error::{Problem, printable};
+use super::nearest::nearest;
+use super::read::{Fault, json};
+use super::table::{KEYS, Key, SECTIONS};
+
+/// Checks `text` as a whole; the problems come in the order of the file.
+pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    let document = Document::parse(text).map_err(|error| vec![not_toml(text, &error)])?;
+    let mut reading = Reading { text, config: Config::default(), problems: Vec::new() };
+    reading.table(document.as_table(), "");
+    for (name, fault) in contradictions(&reading.config) {
+        let span = span_of(document.as_table(), name);
+        reading.report(name, fault, span);
+    }
+    let Reading { config, mut problems, .. } = reading;
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    problems.sort_by_key(|problem| problem.line);
+    Err(problems)
+}
+
+/// Sets every key to its default.
+pub(super) fn apply_defaults(config: &mut Config) {
+    for key in KEYS {
+        if let Some(item) = default_of(key) {
+            // Cannot fail: a test reads every default of the table.
+            let _ = (key.read)(&item, config);
+        }
+    }
+}
+
+fn default_of(key: &Key) -> Option<Item> {
+    key.default.parse().ok().map(Item::Value)
+}
+
+struct Reading<'a> {
+    text: &'a str,
+    config: Config,
+    problems: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    fn table(&mut self, table: &dyn TableLike, section: &str) {
+        for (name, item) in table.iter() {
+            let full =
+                if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
+            let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
+            let outcome = match find(&full) {
+                Found::Key(key) => self.value(key, item),
+                Found::Section => match item.as_table_like() {
+                    Some(inner) => {
+                        self.table(inner, &full);
+                        Ok(())
+                    }
+                    None => Err(Fault::new(
+                        format!("expected a section, found a value of type {}", item.type_name()),
+                        format!("write [{full}] on a line of its own, and its keys below"),
+                    )),
+                },
+                Found::Nothing => Err(unknown(&full)),
+            };
+            if let Err(fault) = outcome {
+                self.report(&full, fault, span);
+            }
+        }
+    }
+
+    fn value(&mut self, key: &Key, item: &Item) -> Result<(), Fault> {
+        (key.read)(item, &mut self.config)?;
+        if key.available || json(item).ok() == default_of(key).and_then(|item| json(&item).ok()) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            "this feature is not available in this version",
+            format!("leave the key out, or write {}", key.default),
+        ))
+    }
+
+    fn report(&mut self, name: &str, fault: Fault, span: Option<Range<usize>>) {
+        let start = fault.span.or(span).map_or(0, |span| span.start);
+        self.problems.push(Problem {
+            line: line_at(self.text, start),
+            key: printable(name),
+            what: fault.what,
+            remedy: fault.remedy,
+        });
+    }
+}
+
+enum Found {
+    Key(&'static Key),
+    Section,
+    Nothing,
+}
+
+fn find(name: &str) -> Found {
+    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+        Found::Key(key)
+    } else if SECTIONS.iter().any(|section| section.name == name) {
+        Found::Section
+    } else {
+        Found::Nothing
+    }
+}
+
+fn unknown(name: &str) -> Fault {
+    let known = KEYS.iter().map(|key| key.name);
+    let meant = nearest(name, known).unwrap_or_default();
+    Fault::new("unknown key", format!("the nearest known one is {meant}"))
+}
+
+/// Where `name` stands in the document, for rules that only know names.
+fn span_of(root: &dyn TableLike, name: &str) -> Option<Range<usize>> {
+    match name.split_once('.') {
+        Some((section, rest)) => span_of(root.get(section)?.as_table_like()?, rest),
+        None => root.key(name)?.span(),
+    }
+}
+
+fn not_toml(text: &str, error: &toml_edit::TomlError) -> Problem {
+    let start = error.span().map_or(0, |span| span.start);
+    Problem {
+        line: line_at(text, start),
+        key: String::new(),
+        what: format!("not valid TOML: {}", error.message().replace('\n', ", ")),
+        remedy: "compare the line with the output of `planetaryd genconf`".to_owned(),
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    1 + before.iter().filter(|&&byte| byte == b'\n').count()
+}

@@ -1,0 +1,443 @@
+//! The table of every key: the one place where a configuration key is defined.
+//!
+//! Adding a key is adding an entry here and a field to [`Config`]; parsing, error messages, the
+//! default file and the reference page follow. An entry that is not [`Key::available`] reads like
+//! any other, so that its type is checked, and is then held to its default: that is the value which
+//! means the feature is off.
+
+use std::collections::BTreeMap;
+
+use toml_edit::Item;
+use zeroize::Zeroizing;
+
+use super::read::{Fault, choice, flag, integer, key, list, object, text, uri};
+use super::{Audience, Config, InterfaceName, LogLevel, Transit};
+
+/// The version of the file that this program reads and writes.
+const VERSION: i64 = 1;
+
+/// Most peers in one file; each is a task and a socket that is dialled for ever.
+pub(super) const PEERS_MAX: usize = 1024;
+
+/// Most listeners in one file.
+const LISTENERS_MAX: usize = 64;
+
+/// Most keys in `allowed_keys`.
+const ALLOWED_KEYS_MAX: usize = 4096;
+
+/// Most entries in any other list.
+const ENTRIES_MAX: usize = 64;
+
+/// One key of the file.
+pub(super) struct Key {
+    /// Full name, with its section: `tun.mtu`.
+    pub(super) name: &'static str,
+    /// The value that an absent key has, as TOML. Empty for a key without one.
+    pub(super) default: &'static str,
+    /// What may be written, in words.
+    pub(super) accepts: &'static str,
+    /// What the key does, in whole sentences; one line of the default file per line.
+    pub(super) explains: &'static str,
+    /// A line to learn from, or empty.
+    pub(super) example: &'static str,
+    /// Whether this program has the feature behind the key.
+    pub(super) available: bool,
+    /// Reads the value into the configuration.
+    pub(super) read: fn(&Item, &mut Config) -> Result<(), Fault>,
+}
+
+/// A section of the file and what it is about.
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) explains: &'static str,
+}
+
+/// The sections, in the order of the default file. A key without a dot stands before all of them.
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "interface_peers",
+        explains: "Peers that are reached through one network interface only.",
+    },
+    Section { name: "node_info", explains: "What this node tells about itself to whoever asks." },
+    Section {
+        name: "tun",
+        explains: "The network interface through which programs on this machine use the network.",
+    },
+    Section { name: "filter", explains: "Who may reach this machine over the network." },
+    Section { name: "lan", explains: "Finding other nodes on the local network." },
+    Section {
+        name: "admin",
+        explains: "A second control socket that speaks the admin API of Yggdrasil.",
+    },
+    Section { name: "metrics", explains: "Figures for Prometheus." },
+    Section {
+        name: "gateway",
+        explains: "Proxies for programs when there is no network interface.",
+    },
+    Section { name: "names", explains: "Names instead of addresses, for friends." },
+    Section { name: "direct", explains: "Direct links to friends." },
+    Section { name: "dht", explains: "Finding friends when no other way leads to them." },
+    Section { name: "log", explains: "What the service writes to the system's log." },
+];
+
+/// Every key, in the order of the default file.
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "version",
+        default: "1",
+        accepts: "1",
+        explains: "Version of this file. Leave it as it is.",
+        example: "",
+        available: true,
+        read: |item, _| match integer(item, 1..=i64::MAX)? {
+            VERSION => Ok(()),
+            newer => Err(Fault::new(
+                format!("the file is of version {newer}, this program reads version {VERSION}"),
+                "update the program, or go back to the file of the older one",
+            )),
+        },
+    },
+    Key {
+        name: "listen",
+        default: "[]",
+        accepts: "list of tcp and tls URIs",
+        explains: "Addresses on which other nodes may link to this one.\n\
+                   A node behind a home router needs none.",
+        example: "listen = [\"tls://[::]:9001\", \"tcp://0.0.0.0:9002?password=secret\"]",
+        available: true,
+        read: |item, config| {
+            config.listen = list(item, LISTENERS_MAX, uri)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "peers",
+        default: "[]",
+        accepts: "list of tcp and tls URIs",
+        explains: "Nodes to keep a link to. Two or three near ones are enough.\n\
+                   Options: ?key=HEX (the peer must have this key), &password=TEXT,\n\
+                   &priority=0..255, &maxbackoff=5m (longest pause between two tries),\n\
+                   &sni=NAME (tls).",
+        example: "peers = [\"tls://peer.example.org:443\", \"tcp://192.0.2.7:9002?password=secret\"]",
+        available: true,
+        read: |item, config| {
+            config.peers = list(item, PEERS_MAX, uri)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "allowed_keys",
+        default: "[]",
+        accepts: "list of public keys, 64 hexadecimal digits each",
+        explains: "Keys that may link to the addresses in `listen`; an empty list lets everyone in.\n\
+                   Links that this node opens itself are not concerned.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.allowed_keys = list(item, ALLOWED_KEYS_MAX, key)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "group_password",
+        default: "\"\"",
+        accepts: "text; empty means none",
+        explains: "Both ends of a connection through the network must have the same one.\n\
+                   Links and forwarding are not concerned.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let password = text(item)?;
+            config.group_password =
+                (!password.is_empty()).then(|| Zeroizing::new(password.to_owned()));
+            Ok(())
+        },
+    },
+    Key {
+        name: "group",
+        default: "[]",
+        accepts: "list of tables with `password` and `keys`",
+        explains: "Several group passwords, each for some keys.",
+        example: "",
+        available: false,
+        read: |item, _| match item {
+            Item::ArrayOfTables(_) => Ok(()),
+            other if other.is_array() => Ok(()),
+            other => Err(Fault::new(
+                format!("expected a list of tables, found a value of type {}", other.type_name()),
+                "write each group as [[group]]",
+            )),
+        },
+    },
+    Key {
+        name: "sessions",
+        default: "\"everyone\"",
+        accepts: "\"everyone\", \"circles\"",
+        explains: "Who may open a session to this node.",
+        example: "",
+        available: false,
+        read: |item, config| {
+            config.sessions =
+                choice(item, &[("everyone", Audience::Everyone), ("circles", Audience::Circles)])?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "transit",
+        default: "\"relay\"",
+        accepts: "\"relay\", \"reluctant\", \"leaf\"",
+        explains: "What this node carries for others.",
+        example: "",
+        available: false,
+        read: |item, config| {
+            let words = [
+                ("relay", Transit::Relay),
+                ("reluctant", Transit::Reluctant),
+                ("leaf", Transit::Leaf),
+            ];
+            config.transit = choice(item, &words)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "node_info_privacy",
+        default: "true",
+        accepts: "true or false",
+        explains: "Leaves the program's name and version and the system out of what the node tells.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.node_info_privacy = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "interface_peers",
+        default: "{}",
+        accepts: "table: interface name = list of tcp and tls URIs",
+        explains: "",
+        example: "eth0 = [\"tcp://192.0.2.7:9002\"]",
+        available: true,
+        read: interface_peers,
+    },
+    Key {
+        name: "node_info",
+        default: "{}",
+        accepts: "table of anything JSON can say, at most 16384 bytes of it",
+        explains: "",
+        example: "name = \"garden shed\"",
+        available: true,
+        read: |item, config| {
+            config.node_info = object(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tun.name",
+        default: "\"auto\"",
+        accepts: "\"auto\", \"none\", or the name of an interface",
+        explains: "The interface to create. \"none\" needs no privilege: the node routes and answers,\n\
+                   but programs on this machine do not see the network.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let name = text(item)?;
+            config.tun.name = name.parse().map_err(|remedy| not_an_interface(name, remedy))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tun.mtu",
+        default: "65535",
+        accepts: "number from 1280 to 65535",
+        explains: "Largest packet of the interface, in bytes.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let mtu = integer(item, 1280..=65535)?;
+            // In range, so the conversion cannot fail; the default stands in for a reader's
+            // benefit.
+            config.tun.mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+            Ok(())
+        },
+    },
+    Key {
+        name: "filter.inbound",
+        default: "\"everyone\"",
+        accepts: "\"everyone\", \"circles\", \"nobody\"",
+        explains: "Who may open a connection to this machine.",
+        example: "",
+        available: false,
+        read: |item, config| {
+            config.filter.inbound = audience(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "filter.echo",
+        default: "\"everyone\"",
+        accepts: "\"everyone\", \"circles\", \"nobody\"",
+        explains: "Who gets an answer to a ping.",
+        example: "",
+        available: false,
+        read: |item, config| {
+            config.filter.echo = audience(item)?;
+            Ok(())
+        },
+    },
+    later(
+        "lan.enabled",
+        "false",
+        "true or false",
+        "Announces this node and links to the ones found.",
+        read_flag,
+    ),
+    later(
+        "lan.interfaces",
+        "[\".*\"]",
+        "list of regular expressions",
+        "Interfaces to look on.",
+        read_texts,
+    ),
+    later(
+        "lan.password",
+        "\"\"",
+        "text; empty means none",
+        "Links only to nodes with the same password.",
+        read_text,
+    ),
+    later(
+        "lan.priority",
+        "0",
+        "number from 0 to 255",
+        "Priority of the links; lower is preferred.",
+        read_byte,
+    ),
+    later(
+        "lan.max_links",
+        "8",
+        "number from 1 to 64",
+        "Most links to nodes that were found.",
+        read_max_links,
+    ),
+    later(
+        "lan.listen_port",
+        "0",
+        "number from 0 to 65535",
+        "TCP port; 0 lets the system choose.",
+        read_port,
+    ),
+    later("admin.listen", "\"none\"", "\"none\" or a URI", "Where to listen.", read_text),
+    later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen.", read_text),
+    later(
+        "gateway.socks",
+        "\"none\"",
+        "\"none\" or an address",
+        "Where a SOCKS5 proxy listens.",
+        read_text,
+    ),
+    later(
+        "gateway.http",
+        "\"none\"",
+        "\"none\" or an address",
+        "Where an HTTP proxy listens.",
+        read_text,
+    ),
+    later(
+        "names.enabled",
+        "false",
+        "true or false",
+        "Answers queries for names of friends.",
+        read_flag,
+    ),
+    later("direct.enabled", "false", "true or false", "Opens direct links to friends.", read_flag),
+    later(
+        "dht.enabled",
+        "false",
+        "true or false",
+        "Publishes and looks up sealed records.",
+        read_flag,
+    ),
+    Key {
+        name: "log.level",
+        default: "\"info\"",
+        accepts: "\"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+        explains: "The least severe event that is logged.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let all =
+                [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+            config.log_level = choice(item, &all.map(|level| (level.as_str(), level)))?;
+            Ok(())
+        },
+    },
+];
+
+/// A key whose feature is not available and whose value nothing looks at yet.
+const fn later(
+    name: &'static str,
+    default: &'static str,
+    accepts: &'static str,
+    explains: &'static str,
+    read: fn(&Item, &mut Config) -> Result<(), Fault>,
+) -> Key {
+    Key { name, default, accepts, explains, example: "", available: false, read }
+}
+
+fn read_flag(item: &Item, _: &mut Config) -> Result<(), Fault> {
+    flag(item).map(drop)
+}
+
+fn read_text(item: &Item, _: &mut Config) -> Result<(), Fault> {
+    text(item).map(drop)
+}
+
+fn read_texts(item: &Item, _: &mut Config) -> Result<(), Fault> {
+    list(item, ENTRIES_MAX, |text| Ok(text.to_owned())).map(drop)
+}
+
+fn read_byte(item: &Item, _: &mut Config) -> Result<(), Fault> {
+    integer(item, 0..=255).map(drop)
+}
+
+fn read_max_links(item: &Item, _: &mut Config) -> Result<(), Fault> {
+    integer(item, 1..=64).map(drop)
+}
+
+fn read_port(item: &Item, _: &mut Config) -> Result<(), Fault> {
+    integer(item, 0..=65535).map(drop)
+}
+
+fn audience(item: &Item) -> Result<Audience, Fault> {
+    let words = [
+        ("everyone", Audience::Everyone),
+        ("circles", Audience::Circles),
+        ("nobody", Audience::Nobody),
+    ];
+    choice(item, &words)
+}
+
+fn not_an_interface(name: &str, remedy: &str) -> Fault {
+    let name = super::printable(name);
+    Fault::new(format!("no network interface can be called \"{name}\""), remedy)
+}
+
+fn interface_peers(item: &Item, config: &mut Config) -> Result<(), Fault> {
+    let table = item.as_table_like().ok_or_else(|| {
+        let found = item.type_name();
+        Fault::new(
+            format!("expected a table, found a value of type {found}"),
+            "write eth0 = [\"tcp://…\"] under [interface_peers]",
+        )
+    })?;
+    let mut all = BTreeMap::new();
+    for (name, peers) in table.iter() {
+        if InterfaceName::new(name).is_none() {
+            return Err(not_an_interface(name, "write the name that `ip link` shows"));
+        }
+        all.insert(name.to_owned(), list(peers, PEERS_MAX, uri)?);
+    }
+    config.interface_peers = all;
+    Ok(())
+}
