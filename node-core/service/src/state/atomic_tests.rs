@@ -1,0 +1,320 @@
+//! Safe writes under failure at every step, death at every step, power cuts, and a real `SIGKILL`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use super::*;
+
+const OLD: &[u8] = b"the old content";
+const NEW: &[u8] = b"the new content, which is longer";
+
+/// What happens at the step whose turn has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// The step fails; those after it work.
+    Fails,
+    /// The process is killed: neither this step nor any after it happens.
+    Killed,
+    /// The process is killed in the middle of the step: half a write.
+    KilledHalfway,
+}
+
+/// The real file system, with one fault at step `at`.
+struct Faulty {
+    at: usize,
+    fault: Fault,
+    step: Cell<usize>,
+}
+
+impl Faulty {
+    fn new(at: usize, fault: Fault) -> Self {
+        Self { at, fault, step: Cell::new(0) }
+    }
+
+    fn pass(&self) -> io::Result<()> {
+        let step = self.step.replace(self.step.get() + 1);
+        let hit = match self.fault {
+            Fault::Fails => step == self.at,
+            Fault::Killed | Fault::KilledHalfway => step >= self.at,
+        };
+        if hit { Err(io::Error::other("injected")) } else { Ok(()) }
+    }
+}
+
+impl Disk for Faulty {
+    type File = fs::File;
+
+    fn create(&self, path: &Path, mode: u32) -> io::Result<fs::File> {
+        self.pass().and_then(|()| OsDisk.create(path, mode))
+    }
+    fn write(&self, file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
+        let halfway = self.fault == Fault::KilledHalfway && self.step.get() == self.at;
+        if halfway {
+            OsDisk.write(file, &bytes[..bytes.len() / 2])?;
+        }
+        self.pass().and_then(|()| OsDisk.write(file, bytes))
+    }
+    fn sync(&self, file: &mut fs::File) -> io::Result<()> {
+        self.pass().and_then(|()| OsDisk.sync(file))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.pass().and_then(|()| OsDisk.rename(from, to))
+    }
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.pass().and_then(|()| OsDisk.link(from, to))
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.pass().and_then(|()| OsDisk.remove(path))
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.pass().and_then(|()| OsDisk.sync_dir(path))
+    }
+}
+
+/// More steps than a write has; the last rounds run without a fault.
+const STEPS_MAX: usize = 10;
+
+#[test]
+fn replace_leaves_old_or_new_whatever_step_fails() {
+    for fault in [Fault::Fails, Fault::Killed, Fault::KilledHalfway] {
+        for at in 0..STEPS_MAX {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            fs::write(&path, OLD).unwrap();
+            let outcome = replace(&Faulty::new(at, fault), &path, NEW, PRIVATE);
+            let found = fs::read(&path).unwrap();
+            assert!(found == OLD || found == NEW, "{fault:?} at {at}: {found:?}");
+            if outcome.is_ok() {
+                assert_eq!(found, NEW, "{fault:?} at {at}");
+            }
+            // The next process cleans up and succeeds.
+            remove_leftovers(dir.path());
+            replace(&OsDisk, &path, NEW, PRIVATE).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), NEW);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
+    }
+}
+
+#[test]
+fn create_leaves_nothing_or_the_whole_and_never_replaces() {
+    for fault in [Fault::Fails, Fault::Killed, Fault::KilledHalfway] {
+        for at in 0..STEPS_MAX {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            let outcome = create(&Faulty::new(at, fault), &path, NEW, PRIVATE);
+            let found = fs::read(&path).ok();
+            assert!(found.is_none() || found.as_deref() == Some(NEW), "{fault:?} at {at}");
+            if outcome.is_ok() {
+                assert!(found.is_some(), "{fault:?} at {at}");
+            }
+            fs::write(&path, OLD).unwrap();
+            let error = create(&OsDisk, &path, NEW, PRIVATE).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read(&path).unwrap(), OLD);
+        }
+    }
+}
+
+/// A model of a disk on which nothing is safe before it is synced.
+///
+/// Content that was not synced may be lost after a power cut whether or not the name survived;
+/// names that were not synced may be the old or the new ones, in any combination.
+#[derive(Default)]
+struct Model {
+    files: RefCell<Vec<ModelFile>>,
+    /// Names as the running system sees them.
+    names: RefCell<BTreeMap<PathBuf, usize>>,
+    /// Names as they are on the disk.
+    durable: RefCell<BTreeMap<PathBuf, usize>>,
+    /// Steps until the power cut.
+    left: Cell<usize>,
+}
+
+#[derive(Clone, Default)]
+struct ModelFile {
+    content: Vec<u8>,
+    synced: bool,
+}
+
+impl Model {
+    fn with_old(path: &Path, steps: usize) -> Self {
+        let model = Self { left: Cell::new(steps), ..Self::default() };
+        model.files.borrow_mut().push(ModelFile { content: OLD.to_vec(), synced: true });
+        model.names.borrow_mut().insert(path.to_owned(), 0);
+        model.durable.borrow_mut().insert(path.to_owned(), 0);
+        model
+    }
+
+    fn step(&self) -> io::Result<()> {
+        let left = self.left.get().checked_sub(1).ok_or(io::Error::other("power cut"))?;
+        self.left.set(left);
+        Ok(())
+    }
+
+    /// Everything that `path` may hold after a power cut at this moment.
+    fn possible(&self, path: &Path) -> Vec<Option<Vec<u8>>> {
+        let candidates =
+            [self.durable.borrow().get(path).copied(), self.names.borrow().get(path).copied()];
+        let mut possible = Vec::new();
+        for file in candidates {
+            match file.map(|index| self.files.borrow()[index].clone()) {
+                None => possible.push(None),
+                Some(file) if file.synced => possible.push(Some(file.content)),
+                Some(file) => {
+                    possible.push(Some(Vec::new()));
+                    possible.push(Some(file.content));
+                }
+            }
+        }
+        possible
+    }
+}
+
+impl Disk for Model {
+    type File = usize;
+
+    fn create(&self, path: &Path, _: u32) -> io::Result<usize> {
+        self.step()?;
+        let mut files = self.files.borrow_mut();
+        files.push(ModelFile::default());
+        self.names.borrow_mut().insert(path.to_owned(), files.len() - 1);
+        Ok(files.len() - 1)
+    }
+    fn write(&self, file: &mut usize, bytes: &[u8]) -> io::Result<()> {
+        self.step()?;
+        let mut files = self.files.borrow_mut();
+        files[*file].content.extend_from_slice(bytes);
+        files[*file].synced = false;
+        Ok(())
+    }
+    fn sync(&self, file: &mut usize) -> io::Result<()> {
+        self.step()?;
+        self.files.borrow_mut()[*file].synced = true;
+        Ok(())
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        let mut names = self.names.borrow_mut();
+        let file = names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        names.insert(to.to_owned(), file);
+        Ok(())
+    }
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        let mut names = self.names.borrow_mut();
+        if names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = *names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        names.insert(to.to_owned(), file);
+        Ok(())
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        self.names.borrow_mut().remove(path).map(drop).ok_or(io::ErrorKind::NotFound.into())
+    }
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        self.step()?;
+        *self.durable.borrow_mut() = self.names.borrow().clone();
+        Ok(())
+    }
+}
+
+#[test]
+fn power_cut_at_any_step_leaves_old_or_new() {
+    let path = Path::new("/state/file");
+    let mut survived = false;
+    for steps in 0..STEPS_MAX {
+        let model = Model::with_old(path, steps);
+        let outcome = replace(&model, path, NEW, PRIVATE);
+        for found in model.possible(path) {
+            let found = found.unwrap_or_default();
+            assert!(found == OLD || found == NEW, "cut after {steps} steps: {found:?}");
+            if outcome.is_ok() {
+                assert_eq!(found, NEW, "cut after {steps} steps");
+                survived = true;
+            }
+        }
+    }
+    assert!(survived, "the last rounds have no power cut");
+}
+
+#[test]
+fn power_cut_while_creating_leaves_nothing_or_the_whole() {
+    let path = Path::new("/state/file");
+    for steps in 0..STEPS_MAX {
+        let model = Model { left: Cell::new(steps), ..Model::default() };
+        let outcome = create(&model, path, NEW, PRIVATE);
+        for found in model.possible(path) {
+            assert!(found.is_none() || found.as_deref() == Some(NEW), "cut after {steps} steps");
+            assert!(outcome.is_err() || found.is_some(), "cut after {steps} steps");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn mode_is_set_and_leftovers_of_a_killed_process_are_no_obstacle() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(temporary_for(&path).unwrap(), "half").unwrap();
+    for mode in [0o600, 0o644, 0o660] {
+        replace(&OsDisk, &path, NEW, mode).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
+/// Runs this test binary again as a process that writes numbers until it is killed, many times
+/// over.
+#[cfg(unix)]
+#[test]
+fn killed_process_leaves_a_whole_record_not_older_than_it_confirmed() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::super::record::{Sequences, load};
+
+    let this_test = "state::atomic::tests::writer_until_killed";
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..12 {
+        let mut writer = Command::new(std::env::current_exe().unwrap())
+            .args([this_test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(WRITER_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        let mut confirmed = 0;
+        // A different number of confirmed writes each round, then death at whatever it is doing.
+        while confirmed < 3 + round * 7 {
+            let line = lines.next().unwrap().unwrap();
+            confirmed =
+                line.trim().strip_prefix(CONFIRMED).map_or(confirmed, |n| n.parse().unwrap());
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let state = super::super::StateDir::open(dir.path()).unwrap();
+        let loaded = load::<Sequences>(&state, 0).unwrap();
+        assert!(loaded.damage.is_none(), "round {round}");
+        assert!(loaded.record.tree >= confirmed, "round {round}");
+    }
+}
+
+const WRITER_DIR: &str = "PLANETARY_TEST_WRITER_DIR";
+const CONFIRMED: &str = "stored ";
+
+#[test]
+#[ignore = "the process that the test above kills"]
+fn writer_until_killed() {
+    use super::super::record::{Sequences, store_with};
+    let Ok(dir) = std::env::var(WRITER_DIR) else { return };
+    let path = Path::new(&dir).join("sequence.json");
+    for tree in 1.. {
+        let record = Sequences { tree, path_notify: tree, session: tree };
+        store_with(&OsDisk, &path, record).unwrap();
+        println!("{CONFIRMED}{tree}");
+    }
+}

@@ -1,0 +1,310 @@
+//! Small versioned JSON files of the state folder: what the person wants, and what must never be
+//! said twice.
+//!
+//! A record is read once at start and written whole on every change. A damaged one is set aside and
+//! its default used, because neither record is worth refusing to start: a lost intent means "on the
+//! network" as on the first day, and lost numbers start again from the clock. A record of a newer
+//! version is neither read nor touched: the start is refused, so that going back to an older
+//! program loses nothing.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::atomic::{self, Disk, OsDisk};
+use super::{ReadError, StateDir, read_bounded, set_aside};
+
+/// A record has less than a hundred bytes.
+const FILE_LEN_MAX: u64 = 4096;
+
+/// The version this program writes.
+const VERSION: u64 = 1;
+
+/// What can be kept in a file of its own.
+pub trait Record: Serialize + DeserializeOwned + Default {
+    /// Name of the file in the state folder.
+    const FILE_NAME: &'static str;
+}
+
+/// Whether the person wants the node on the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connect {
+    /// On the network.
+    #[default]
+    Up,
+    /// Off it, until told otherwise.
+    Down,
+}
+
+/// `intent.json`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Whether to be on the network.
+    pub connect: Connect,
+}
+
+/// `sequence.json`: the highest sequence numbers that other nodes may have seen from this one, by
+/// kind.
+///
+/// Others ignore what is not newer than what they have seen, so after a restart with a clock that
+/// was set back the node must go on above these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sequences {
+    /// In announcements of the spanning tree.
+    pub tree: u64,
+    /// In answers to lookups.
+    pub path_notify: u64,
+    /// In session handshakes.
+    pub session: u64,
+}
+
+impl Record for Intent {
+    const FILE_NAME: &'static str = "intent.json";
+}
+
+impl Record for Sequences {
+    const FILE_NAME: &'static str = "sequence.json";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u64,
+    #[serde(flatten)]
+    record: T,
+}
+
+/// A record, and what was wrong with its file.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// What the file says, or the default.
+    pub record: T,
+    /// What became of a damaged file.
+    pub damage: Option<Damage>,
+}
+
+/// A damaged record.
+#[derive(Debug)]
+pub struct Damage {
+    /// Where the file was.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Where it was kept; an error if it could not be renamed.
+    pub kept: io::Result<PathBuf>,
+}
+
+/// Why a record cannot be used and its default must not be either.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// A newer program wrote it.
+    #[error("{}: written by a newer version of this program; update the program, or move the file away", path.display())]
+    Newer {
+        /// The file, untouched.
+        path: PathBuf,
+    },
+    /// It is there but cannot be read.
+    #[error("{}: {source}; {}", path.display(), source.remedy())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What reading it met.
+        source: ReadError,
+    },
+}
+
+/// Reads a record; a missing file is the default.
+///
+/// # Errors
+/// [`RecordError`]; the service must not start then.
+pub fn load<T: Record>(dir: &StateDir, unix_s: u64) -> Result<Loaded<T>, RecordError> {
+    let path = dir.path().join(T::FILE_NAME);
+    let bytes = match read_bounded(&path, FILE_LEN_MAX) {
+        Ok(bytes) => bytes,
+        Err(ReadError::Missing) => return Ok(Loaded { record: T::default(), damage: None }),
+        Err(source @ ReadError::System(_)) => return Err(RecordError::Unreadable { path, source }),
+        Err(odd) => return Ok(damaged(path, odd.to_string(), unix_s)),
+    };
+    match parse(&bytes) {
+        Ok(Some(record)) => Ok(Loaded { record, damage: None }),
+        Ok(None) => Err(RecordError::Newer { path }),
+        Err(error) => Ok(damaged(path, error.to_string(), unix_s)),
+    }
+}
+
+/// Returns the record, or `None` if a newer program wrote it.
+fn parse<T: Record>(bytes: &[u8]) -> Result<Option<T>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u64,
+    }
+    let Version { version } = serde_json::from_slice(bytes)?;
+    if version > VERSION {
+        return Ok(None);
+    }
+    serde_json::from_slice::<Versioned<T>>(bytes).map(|read| Some(read.record))
+}
+
+fn damaged<T: Record>(path: PathBuf, reason: String, unix_s: u64) -> Loaded<T> {
+    let kept = set_aside(&path, unix_s);
+    Loaded { record: T::default(), damage: Some(Damage { path, reason, kept }) }
+}
+
+/// Writes a record.
+///
+/// # Errors
+/// Those of the system; the old record is then in place.
+pub fn store<T: Record>(dir: &StateDir, record: T) -> io::Result<()> {
+    store_with(&OsDisk, &dir.path().join(T::FILE_NAME), record)
+}
+
+pub(super) fn store_with<T: Record>(
+    disk: &impl Disk,
+    path: &std::path::Path,
+    record: T,
+) -> io::Result<()> {
+    let mut text = serde_json::to_string(&Versioned { version: VERSION, record })?;
+    text.push('\n');
+    atomic::replace(disk, path, text.as_bytes(), atomic::PRIVATE)
+}
+
+/// Keeps `sequence.json` above everything that was sent.
+///
+/// The file is ahead of the node by [`SequenceKeeper::AHEAD`], so that it is written once in a
+/// while instead of once a number, and is still right after the process was killed.
+#[derive(Debug)]
+pub struct SequenceKeeper {
+    stored: Sequences,
+}
+
+impl SequenceKeeper {
+    /// How far the file runs ahead: at one number a second, as much as a node may send, one write
+    /// in ten minutes.
+    pub const AHEAD: u64 = 600;
+
+    /// Starts from what the file says.
+    #[must_use]
+    pub fn new(stored: Sequences) -> Self {
+        Self { stored }
+    }
+
+    /// The numbers that must be exceeded.
+    #[must_use]
+    pub fn stored(&self) -> Sequences {
+        self.stored
+    }
+
+    /// Makes sure that the file covers `sent`; call it before sending.
+    ///
+    /// # Errors
+    /// Those of the system; the next call tries again.
+    pub fn cover(&mut self, dir: &StateDir, sent: Sequences) -> io::Result<()> {
+        let ahead = |stored: u64, sent: u64| {
+            if sent > stored { sent.saturating_add(Self::AHEAD) } else { stored }
+        };
+        let wanted = Sequences {
+            tree: ahead(self.stored.tree, sent.tree),
+            path_notify: ahead(self.stored.path_notify, sent.path_notify),
+            session: ahead(self.stored.session, sent.session),
+        };
+        if wanted != self.stored {
+            store(dir, wanted)?;
+            self.stored = wanted;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000;
+
+    #[test]
+    fn what_is_stored_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        assert_eq!(load::<Intent>(&state, NOW).unwrap().record.connect, Connect::Up);
+        store(&state, Intent { connect: Connect::Down }).unwrap();
+        assert_eq!(load::<Intent>(&state, NOW).unwrap().record.connect, Connect::Down);
+        let text = fs::read_to_string(dir.path().join("intent.json")).unwrap();
+        assert_eq!(text, "{\"version\":1,\"connect\":\"down\"}\n");
+    }
+
+    #[test]
+    fn damaged_record_is_set_aside_and_its_default_used() {
+        for text in
+            ["", "{", "{\"version\":1}", "{\"version\":1,\"connect\":\"sideways\"}", "[]", "\0\0\0"]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let state = StateDir::open(dir.path()).unwrap();
+            fs::write(dir.path().join("intent.json"), text).unwrap();
+            let loaded = load::<Intent>(&state, NOW).unwrap();
+            assert_eq!(loaded.record, Intent::default());
+            let kept = loaded.damage.expect(text).kept.unwrap();
+            assert_eq!(fs::read_to_string(kept).unwrap(), text);
+            assert!(load::<Intent>(&state, NOW).unwrap().damage.is_none(), "set aside once");
+        }
+    }
+
+    #[test]
+    fn giants_and_folders_are_damage_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let path = dir.path().join("sequence.json");
+        fs::write(&path, vec![b' '; 5000]).unwrap();
+        assert!(load::<Sequences>(&state, NOW).unwrap().damage.is_some());
+        fs::create_dir(&path).unwrap();
+        assert!(load::<Sequences>(&state, NOW).unwrap().damage.is_some());
+    }
+
+    #[test]
+    fn record_of_a_newer_program_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let path = dir.path().join("intent.json");
+        fs::write(&path, "{\"version\":2,\"wish\":7}").unwrap();
+        assert!(matches!(load::<Intent>(&state, NOW), Err(RecordError::Newer { .. })));
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn file_of_sequences_is_always_ahead_of_what_was_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let mut keeper = SequenceKeeper::new(Sequences::default());
+        let mut writes = 0;
+        for number in 1..2000 {
+            let before = keeper.stored();
+            let sent = Sequences { tree: number, path_notify: number / 2, session: u64::MAX };
+            keeper.cover(&state, sent).unwrap();
+            writes += usize::from(before != keeper.stored());
+            let stored = load::<Sequences>(&state, NOW).unwrap().record;
+            assert!(stored.tree >= sent.tree && stored.path_notify >= sent.path_notify);
+        }
+        assert!(writes < 10, "{writes}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_content_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse::<Intent>(&bytes);
+            let _ = parse::<Sequences>(&bytes);
+        }
+
+        #[test]
+        fn any_numbers_survive(tree: u64, path_notify: u64, session: u64) {
+            let record = Sequences { tree, path_notify, session };
+            let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
+            prop_assert_eq!(parse::<Sequences>(&text).unwrap(), Some(record));
+        }
+    }
+}
