@@ -1,0 +1,128 @@
+//! The command line of `planetaryd`: what may be typed. What it implies is decided elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use planetary_runtime::links::uri::{ListenUri, PeerUri};
+
+use crate::config::TunName;
+
+/// The node service of the Planetary Network.
+#[derive(Debug, Parser)]
+#[command(
+    name = "planetaryd",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.\nA running service is controlled with `planetary`."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the node in the foreground until it is told to stop.
+    Run(RunArguments),
+    /// Install and start the system service. Needs root.
+    Install(InstallArguments),
+    /// Stop and remove the system service. The node's key and configuration stay. Needs root.
+    Uninstall(UninstallArguments),
+    /// Print a configuration file with every key, its explanation and its default.
+    Genconf,
+    /// Check a configuration file and name every mistake in it.
+    CheckConfig {
+        /// The file; without it the system service's, else the user's.
+        file: Option<PathBuf>,
+    },
+}
+
+/// How to run.
+#[derive(Debug, Default, Args)]
+pub struct RunArguments {
+    /// Configuration file; must exist when named.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder for the node's key and state.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Control socket.
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+    /// Network interface for this run: "auto", "none" (needs no privilege) or a name.
+    #[arg(long, value_name = "auto|none|NAME")]
+    pub tun: Option<TunName>,
+    /// Peer for this run, beside those of the configuration; may be repeated.
+    #[arg(long = "peer", value_name = "URI")]
+    pub peers: Vec<PeerUri>,
+    /// Address to accept links on in this run, beside those of the configuration; may be repeated.
+    #[arg(long = "listen", value_name = "URI")]
+    pub listen: Vec<ListenUri>,
+    /// Set by the Windows service manager's entry for this program.
+    #[cfg(windows)]
+    #[arg(long, hide = true)]
+    pub windows_service: bool,
+}
+
+/// How to install.
+#[derive(Debug, Default, Args)]
+pub struct InstallArguments {
+    /// Put the files below this folder and run no command: for packages and tests.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
+/// How to uninstall.
+#[derive(Debug, Default, Args)]
+pub struct UninstallArguments {
+    /// Remove the files below this folder and run no command: for packages and tests.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Remove the node's key, its state, the configuration and the account too. The address is lost
+    /// for good.
+    #[arg(long)]
+    pub purge: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_every_flag() {
+        let line = "planetaryd run --config c --state-dir s --control x --tun none \
+                    --peer tcp://h:1 --peer tls://h:2 --listen tcp://[::]:0";
+        let parsed = Arguments::try_parse_from(line.split_whitespace()).unwrap();
+        let Command::Run(run) = parsed.command else { panic!("not run") };
+        assert_eq!((run.peers.len(), run.listen.len()), (2, 1));
+        assert_eq!(run.tun, Some(TunName::None));
+    }
+
+    #[test]
+    fn wrong_words_are_wrong_usage() {
+        for line in [
+            "planetaryd",
+            "planetaryd walk",
+            "planetaryd run --tun a/b",
+            "planetaryd run --peer nonsense",
+            "planetaryd run --peer quic://h:1",
+            "planetaryd run extra",
+            "planetaryd genconf extra",
+        ] {
+            let error = Arguments::try_parse_from(line.split_whitespace()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}
