@@ -17,6 +17,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod echo;
 mod host;
 mod identity;
 mod lab;
@@ -33,6 +34,7 @@ mod wait;
 mod web;
 mod wire;
 
+pub use echo::Echo;
 pub use host::Host;
 pub use identity::Identity;
 pub use lab::{Lab, run};
@@ -42,7 +44,7 @@ pub use ping::{Ping, PingResult};
 pub use relay::Relay;
 pub use topology::Row;
 pub use transfer::{Transfer, TransferResult};
-pub use usage::{Usage, usage};
+pub use usage::Usage;
 pub use wait::{Deadline, until};
 pub use web::{WebServer, fetch};
 pub use wire::{Wire, WireEnd};

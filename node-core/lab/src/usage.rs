@@ -19,11 +19,8 @@ pub struct Usage {
     pub processor: Duration,
 }
 
-/// Reads what a process has used.
-///
-/// # Errors
-/// When the process is gone.
-pub fn usage(pid: u32) -> Result<Usage> {
+/// Reads what a process has used; an error when it is gone.
+pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let read = |name: &str| {
         let file = format!("/proc/{pid}/{name}");
         fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))

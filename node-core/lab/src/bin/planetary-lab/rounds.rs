@@ -1,0 +1,221 @@
+//! The rounds: every figure once for each program, then all again.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use planetary_lab::{Deadline, Echo, Kind, Lab, Node, Ping, Row, Wire};
+use serde_json::json;
+
+use crate::figures::{self, Samples, Subject};
+use crate::iperf::{self, Load};
+use crate::{idle, table};
+
+/// Compare the node with the reference implementation.
+#[derive(clap::Parser)]
+#[command(name = "planetary-lab", bin_name = "cargo xtask bench")]
+pub(crate) struct Arguments {
+    /// How many rounds; medians are taken over them
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// How long each load lasts, in seconds
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Two rounds of two seconds: a first look, not a measurement
+    #[arg(long)]
+    quick: bool,
+    /// Where the samples are written
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+const PROGRAMS: [(Subject, Kind); 2] =
+    [(Subject::Ours, Kind::Ours), (Subject::Reference, Kind::Reference)];
+
+/// The reference finds no path for over a minute now and then.
+const PATIENCE_SECONDS: u64 = 130;
+
+/// Runs all rounds, prints the table, writes the samples.
+pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
+    let (rounds, seconds) =
+        if arguments.quick { (2, 2) } else { (arguments.rounds, arguments.seconds) };
+    let mut bench = Bench { samples: Samples::default(), seconds };
+    let mut busy = Vec::new();
+    for round in 1..=rounds {
+        println!("round {round} of {rounds}");
+        busy.push(idle::wait(30)?);
+        bench.raw()?;
+        let mut programs = PROGRAMS;
+        if round % 2 == 0 {
+            programs.reverse();
+        }
+        for (subject, kind) in programs {
+            bench.pair(subject, kind)?;
+            bench.transit(subject, kind)?;
+            bench.recovery(subject, kind)?;
+        }
+    }
+    println!("\n{}", table::render(&bench.samples));
+    let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let record = json!({
+        "at": at, "rounds": rounds, "seconds": seconds, "busy_cores": busy,
+        "congestion_control": fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")?.trim(),
+        "samples": bench.samples.to_json(),
+    });
+    fs::create_dir_all(&arguments.out)?;
+    let file = arguments.out.join(format!("{at}.json"));
+    fs::write(&file, serde_json::to_string_pretty(&record)?)?;
+    println!("samples: {}", file.display());
+    Ok(())
+}
+
+struct Bench {
+    samples: Samples,
+    seconds: u32,
+}
+
+impl Bench {
+    fn load(&self, streams: u32, reverse: bool) -> Load {
+        Load { seconds: self.seconds, streams, reverse }
+    }
+
+    /// The wire alone.
+    fn raw(&mut self) -> Result<()> {
+        let lab = Lab::new("bench raw")?;
+        let (a, b) = (lab.host("a")?, lab.host("b")?);
+        let target = lab.wire(&a, &b)?.ends()[1].v6;
+        for (figure, load) in [
+            (figures::DIRECT, self.load(1, false)),
+            (figures::DIRECT_REVERSE, self.load(1, true)),
+            (figures::DIRECT_FOUR, self.load(4, false)),
+        ] {
+            let through = iperf::run(&a, &b, IpAddr::V6(target), load)?;
+            self.samples.add(figure, Subject::Raw, through.megabits);
+        }
+        let pings = Ping::new(target).times(400, Duration::from_millis(5)).once(&a, 2)?;
+        let (median, tail) = (pings.median_ms(), pings.quantile_ms(0.99));
+        self.samples.add(figures::PING_MEDIAN, Subject::Raw, median.context("no answers")?);
+        self.samples.add(figures::PING_TAIL, Subject::Raw, tail.context("no answers")?);
+        Ok(())
+    }
+
+    /// Two nodes and one link.
+    fn pair(&mut self, subject: Subject, kind: Kind) -> Result<()> {
+        let lab = Lab::new("bench pair")?;
+        let (near, far) = (lab.host("a")?, lab.host("b")?);
+        let uri = lab.wire(&near, &far)?.ends()[1].uri("tcp", 9001);
+        let b = lab.add(lab.node(kind, &far)?.listen(&uri))?;
+        let a = lab.add(lab.node(kind, &near)?.peer(&uri))?;
+
+        let echo = Echo::start(&far)?;
+        let start = Instant::now();
+        b.launch()?;
+        a.launch()?;
+        let answered = echo.first(&near, b.address(), Deadline::seconds(PATIENCE_SECONDS))?;
+        self.samples.add(figures::FIRST_ECHO, subject, (answered - start).as_secs_f64());
+
+        let pings = Ping::new(b.address()).times(400, Duration::from_millis(5)).once(&near, 2)?;
+        let (median, tail) = (pings.median_ms(), pings.quantile_ms(0.99));
+        self.samples.add(figures::PING_MEDIAN, subject, median.context("no answers")?);
+        self.samples.add(figures::PING_TAIL, subject, tail.context("no answers")?);
+        self.samples.add(figures::MEMORY_IDLE, subject, larger(&a, &b, |u| u.resident_kib)?);
+
+        let nodes = [&*a, &*b];
+        let through = self.costed(subject, figures::COST, &nodes, &nodes)?;
+        self.samples.add(figures::DIRECT, subject, through);
+        for (figure, load) in [
+            (figures::DIRECT_REVERSE, self.load(1, true)),
+            (figures::DIRECT_FOUR, self.load(4, false)),
+        ] {
+            let through = iperf::run(&near, &far, IpAddr::V6(b.address()), load)?;
+            self.samples.add(figure, subject, through.megabits);
+        }
+        self.ping_under_load(subject, &a, &b)?;
+        self.samples.add(figures::MEMORY_PEAK, subject, larger(&a, &b, |u| u.peak_kib)?);
+        Ok(())
+    }
+
+    /// One stream between the first and the last node; processor time of some of them on the way.
+    fn costed(
+        &mut self,
+        subject: Subject,
+        figure: figures::Figure,
+        ends: &[&Node],
+        counted: &[&Node],
+    ) -> Result<f64> {
+        let (first, last) = (ends[0], ends[ends.len() - 1]);
+        let spent = || -> Result<f64> {
+            counted.iter().map(|node| Ok(node.usage()?.processor.as_secs_f64())).sum()
+        };
+        let before = spent()?;
+        let address = IpAddr::V6(last.address());
+        let through = iperf::run(first.host(), last.host(), address, self.load(1, false))?;
+        let cost = (spent()? - before) / (through.bytes / 1e9);
+        self.samples.add(figure, subject, cost);
+        Ok(through.megabits)
+    }
+
+    fn ping_under_load(&mut self, subject: Subject, a: &Node, b: &Node) -> Result<()> {
+        let load = self.load(1, false);
+        let (from, to, address) = (a.host().clone(), b.host().clone(), b.address());
+        let pings = thread::scope(|scope| {
+            let stream = scope.spawn(|| iperf::run(&from, &to, IpAddr::V6(address), load));
+            let count = load.seconds * 20;
+            let pings = Ping::new(address).times(count, Duration::from_millis(40)).once(&from, 2);
+            let stream = stream.join().unwrap_or_else(|_| Err(anyhow::anyhow!("iperf panicked")));
+            stream.and(pings)
+        })?;
+        let median = pings.median_ms().context("no answers under load")?;
+        self.samples.add(figures::PING_LOADED, subject, median);
+        Ok(())
+    }
+
+    /// Three nodes in a row.
+    fn transit(&mut self, subject: Subject, kind: Kind) -> Result<()> {
+        let lab = Lab::new("bench transit")?;
+        let Row { nodes, .. } = lab.chain(&[kind; 3], "tcp")?;
+        let (first, last) = (&nodes[0], &nodes[2]);
+        first.wait_until_reaches(last, Deadline::seconds(PATIENCE_SECONDS))?;
+        let ping = Ping::new(last.address()).times(200, Duration::from_millis(5));
+        let median = ping.once(first.host(), 2)?.median_ms().context("no answers")?;
+        self.samples.add(figures::TRANSIT_PING, subject, median);
+        let through =
+            self.costed(subject, figures::TRANSIT_COST, &[&**first, &**last], &[&*nodes[1]])?;
+        self.samples.add(figures::TRANSIT, subject, through);
+        Ok(())
+    }
+
+    /// Four nodes in a circle: the far wire of the way in use is cut, and nobody is told.
+    fn recovery(&mut self, subject: Subject, kind: Kind) -> Result<()> {
+        let lab = Lab::new("bench recovery")?;
+        let Row { nodes, wires } = lab.ring(&[kind; 4], "tcp")?;
+        let (a, c) = (&nodes[0], &nodes[2]);
+        a.wait_until_reaches(c, Deadline::seconds(PATIENCE_SECONDS))?;
+        let carried = |wire: &Wire| -> Result<u64> {
+            Ok(wire.ends()[0].bytes_sent()? + wire.ends()[1].bytes_sent()?)
+        };
+        // The two wires that end at c: from b, and to d.
+        let far = [&wires[1], &wires[2]];
+        let before = [carried(far[0])?, carried(far[1])?];
+        Ping::new(c.address())
+            .packet(1200)
+            .times(50, Duration::from_millis(5))
+            .once(a.host(), 2)?;
+        let grown = [carried(far[0])? - before[0], carried(far[1])? - before[1]];
+        let echo = Echo::start(c.host())?;
+        far[usize::from(grown[1] > grown[0])].cut()?;
+        let cut = Instant::now();
+        let back = echo.first(a.host(), c.address(), Deadline::seconds(PATIENCE_SECONDS))?;
+        self.samples.add(figures::RECOVERY, subject, (back - cut).as_secs_f64());
+        Ok(())
+    }
+}
+
+/// The larger of two nodes, in MB.
+fn larger(a: &Node, b: &Node, kib: impl Fn(planetary_lab::Usage) -> u64) -> Result<f64> {
+    let larger = kib(a.usage()?).max(kib(b.usage()?));
+    Ok(larger as f64 * 1024.0 / 1e6)
+}
