@@ -36,10 +36,8 @@ pub(crate) fn add_backports() -> Result<()> {
     let base = all.iter().find(|source| source.suites.contains(&codename)).with_context(|| {
         format!("apt has no source for the suite {codename}, so none to take backports from")
     })?;
-    let mut text = format!(
-        "Types: deb\nURIs: {}\nSuites: {codename}-backports\nComponents: main\n",
-        base.uri
-    );
+    let mut text =
+        format!("Types: deb\nURIs: {}\nSuites: {codename}-backports\nComponents: main\n", base.uri);
     if let Some(key) = &base.signed_by {
         text.push_str(&format!("Signed-By: {key}\n"));
     }
@@ -135,7 +133,8 @@ mod tests {
         let plain = plain.expect("a source");
         assert_eq!((plain.uri.as_str(), plain.signed_by), ("http://one.example/debian", None));
         assert_eq!(plain.suites, ["twelve"]);
-        let signed = parse_line("deb [arch=amd64 signed-by=/k.gpg] http://one.example/d twelve main");
+        let signed =
+            parse_line("deb [arch=amd64 signed-by=/k.gpg] http://one.example/d twelve main");
         assert_eq!(signed.expect("a source").signed_by.as_deref(), Some("/k.gpg"));
         assert_eq!(parse_line("# deb http://one.example/debian twelve main"), None);
         assert_eq!(parse_line("deb-src http://one.example/debian twelve main"), None);

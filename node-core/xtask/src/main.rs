@@ -8,11 +8,15 @@
 #![expect(clippy::print_stdout, reason = "a command line program talks on stdout")]
 
 mod apt_sources;
+mod cross;
+mod packages;
 mod setup;
 mod step;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+
+use crate::step::Tally;
 
 /// Chores of the repository.
 #[derive(Parser)]
@@ -30,11 +34,21 @@ enum Chore {
         #[arg(long)]
         cross: bool,
     },
+    /// Build and test for Windows (Wine), link for macOS
+    Cross,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Setup { cross: false } => setup::ensure(&[setup::Part::Lab]),
         Chore::Setup { cross: true } => setup::ensure(&[setup::Part::Lab, setup::Part::Cross]),
+        Chore::Cross => done(cross::run()?),
     }
+}
+
+/// The last line of a chore that tests, and its outcome.
+fn done(tally: Tally) -> Result<()> {
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    ensure!(tally.failed == 0, "something failed");
+    Ok(())
 }

@@ -196,7 +196,8 @@ mod tests {
         assert_eq!(count_line(cargo), tally(4, 2));
         let nextest = "     Summary [   0.005s] 12 tests run: 11 passed, 1 failed, 3 skipped";
         assert_eq!(count_line(nextest), tally(11, 1));
-        let nextest = "     Summary [   9.1s] 3 tests run: 2 passed (1 slow), 1 timed out, 0 skipped";
+        let nextest =
+            "     Summary [   9.1s] 3 tests run: 2 passed (1 slow), 1 timed out, 0 skipped";
         assert_eq!(count_line(nextest), tally(2, 1));
         let coloured = "\u{1b}[32;1m     Summary\u{1b}[0m [ 1s] \u{1b}[1m2\u{1b}[0m tests run: \
                         \u{1b}[1m2\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, 0 skipped";

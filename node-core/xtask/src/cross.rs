@@ -1,0 +1,184 @@
+//! `cargo xtask cross`: the node for Windows and macOS, built on Linux.
+//!
+//! Windows: built with mingw, and the tests run under Wine. macOS: linked with zig, and not run, for
+//! want of a Mac. The compiler is Debian's `rustc-web`, because it comes with the source of exactly
+//! its own standard library, which is built along. Everything lies below `target/cross`, apart from
+//! the native build: compiler and flags differ. A Wine prefix of 0.7 GB is among it.
+//!
+//! What this does not show: TUN devices on Windows (Wine cannot make adapters) and anything on a
+//! real Mac.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::packages;
+use crate::setup::{self, Part};
+use crate::step::{self, Tally};
+
+/// The crates of the node. Chores, test grounds and benchmarks run where they are developed.
+const CRATES: [&str; 8] = [
+    "planetary-secretbox",
+    "planetary-proto",
+    "planetary-circles",
+    "planetary-ipc",
+    "planetary-runtime",
+    "planetaryd",
+    "planetary",
+    "planetary-sim",
+];
+
+/// No test program runs longer than this many seconds under Wine.
+const WINE_SECONDS: u32 = 600;
+
+/// What the standard library is built of.
+const STD: &str = "std,panic_abort,panic_unwind,test";
+
+/// Wine 8 lacks the library from which Rust's standard library takes its random numbers. This is that
+/// one function, over one that Wine has.
+const RANDOM_NUMBERS: &str = r"
+#include <windows.h>
+BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE p, SIZE_T n) {
+  while (n) {
+    ULONG k = n > 0x10000000 ? 0x10000000 : (ULONG)n;
+    if (!SystemFunction036(p, k)) return FALSE;
+    p += k;
+    n -= k;
+  }
+  return TRUE;
+}
+";
+
+/// Builds and tests for Windows, and links for macOS.
+pub(crate) fn run() -> Result<Tally> {
+    setup::ensure(&[Part::Cross])?;
+    let folder = step::target_dir().join("cross");
+    fs::create_dir_all(&folder)?;
+    let crates = node_crates()?;
+    let mut tally = windows(&folder, &crates)?;
+    tally.add(macos(&folder, &crates)?);
+    Ok(tally)
+}
+
+/// The crates of the node that there are, as arguments for cargo.
+fn node_crates() -> Result<Vec<String>> {
+    let all = packages::workspace()?;
+    let there = CRATES.iter().filter(|name| all.iter().any(|package| package.name == **name));
+    Ok(there.flat_map(|name| ["-p".to_owned(), (*name).to_owned()]).collect())
+}
+
+fn windows(folder: &Path, crates: &[String]) -> Result<Tally> {
+    let prefix = Wine::new(folder.join("wineprefix"))?;
+    let cargo = |chore: &str| {
+        let mut command = debian_cargo("/usr/bin/cargo", folder, "/usr/bin:/bin:/usr/sbin:/sbin");
+        let tool = |name| format!("x86_64-w64-mingw32-{name}");
+        command
+            .arg(chore)
+            .args(crates)
+            .env("CARGO_TARGET_DIR", folder.join("windows"))
+            .env("CARGO_BUILD_TARGET", "x86_64-pc-windows-gnu")
+            .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", tool("gcc-posix"))
+            .env("CC_x86_64_pc_windows_gnu", tool("gcc-posix"))
+            .env("CXX_x86_64_pc_windows_gnu", tool("g++-posix"))
+            .env("AR_x86_64_pc_windows_gnu", tool("gcc-ar-posix"));
+        let runner = format!("timeout -k 10 {WINE_SECONDS} {}", Wine::PROGRAM);
+        prefix.visit(&mut command).env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", runner);
+        command
+    };
+    step::quietly("windows: link the programs", cargo("build").arg("--bins"))?;
+    let mut tests = cargo("test");
+    let tally =
+        step::counted("windows: tests under Wine", tests.args(["--lib", "--bins", "--tests"]))?;
+    Ok(tally)
+}
+
+fn macos(folder: &Path, crates: &[String]) -> Result<Tally> {
+    let zig = folder.join("zig");
+    let tool = zig.join("bin/cargo-zigbuild");
+    if !tool.is_file() {
+        step::quietly(
+            "macos: venv",
+            Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&zig),
+        )?;
+        let mut pip = Command::new(zig.join("bin/pip"));
+        pip.args(["install", "-q", "ziglang==0.17.1", "cargo-zigbuild==0.24.0"]);
+        step::quietly("macos: install zig, the linker", &mut pip)?;
+    }
+    let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", zig.join("bin").display());
+    let mut command = debian_cargo(&tool.to_string_lossy(), folder, &path);
+    command
+        .args(["zigbuild", "--lib", "--bins", "--tests", "--target", "aarch64-apple-darwin"])
+        .args(crates)
+        .env("CARGO_TARGET_DIR", folder.join("macos"))
+        .env("MACOSX_DEPLOYMENT_TARGET", "11.0");
+    let linked = step::quietly("macos: link programs and tests", &mut command);
+    Ok(Tally::one(linked.is_ok()))
+}
+
+/// Debian's cargo or a program around it, without a trace of the one that runs us.
+fn debian_cargo(program: &str, folder: &Path, path: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let of_cargo = name.starts_with("CARGO") && !name.starts_with("CARGO_HTTP_");
+        if of_cargo || name.starts_with("RUST") || name == "LD_LIBRARY_PATH" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(step::workspace_root())
+        .env("PATH", path)
+        .env("CARGO_HOME", folder.join("cargo-home"))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_UNSTABLE_BUILD_STD", STD);
+    command
+}
+
+/// A Wine prefix with what Wine 8 lacks; its server ends when this is dropped.
+struct Wine {
+    prefix: PathBuf,
+}
+
+impl Wine {
+    const PROGRAM: &str = "/usr/lib/wine/wine64";
+
+    fn new(prefix: PathBuf) -> Result<Self> {
+        let wine = Self { prefix };
+        let library = wine.prefix.join("drive_c/windows/system32/bcryptprimitives.dll");
+        if library.is_file() {
+            return Ok(wine);
+        }
+        let mut boot = Command::new("timeout");
+        boot.args(["-k", "10", "120", Self::PROGRAM, "wineboot", "-i"]);
+        // It complains of parts that are not installed and need not be; what counts is the result.
+        let _ = wine.visit(&mut boot).output().context("cannot start Wine")?;
+        let Some(system32) = library.parent().filter(|folder| folder.is_dir()) else {
+            bail!("Wine made no prefix in {}", wine.prefix.display());
+        };
+        let source = system32.join("bcryptprimitives.c");
+        fs::write(&source, RANDOM_NUMBERS)?;
+        let mut compiler = Command::new("x86_64-w64-mingw32-gcc-posix");
+        compiler.args(["-shared", "-s", "-O2", "-o"]).arg(&library).arg(&source).arg("-ladvapi32");
+        step::quietly("windows: make a Wine prefix", &mut compiler)?;
+        Ok(wine)
+    }
+
+    /// Lets a command find this prefix and show no window.
+    fn visit<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("WINEPREFIX", &self.prefix)
+            .env("WINEDEBUG", "-all")
+            .env("WINEARCH", "win64")
+            .env("DISPLAY", "")
+    }
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        // Nothing is left to do about a server that does not want to end.
+        let _ = self.visit(Command::new("wineserver").arg("-k")).output();
+    }
+}
