@@ -1,4 +1,13 @@
 //! Links, TUN and the engine that drives the protocol.
 
+mod clock;
+mod control;
+mod data;
+mod engine;
 pub mod links;
 pub mod tun;
+
+pub use engine::{
+    AskError, Counters, Engine, EngineConfig, LinkSnapshot, PathReport, PathSnapshot,
+    SessionSnapshot, Snapshot, StartError, Topology, TreeSnapshot,
+};

@@ -11,16 +11,58 @@
 //! signed the handshake under the link's password; no link runs to or from an address of the
 //! overlay itself (`200::/7`).
 
+mod admission;
+pub mod dial;
+pub mod handshake;
+mod interface;
+pub mod listen;
+pub mod peers;
 pub mod socket;
+pub mod tls;
+mod transport;
 pub mod uri;
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
+    error::Error as _,
     future::Future,
     net::{SocketAddr, TcpStream},
+    sync::Arc,
 };
 
-use planetary_proto::identity::NodeKey;
+pub use interface::InterfaceError;
+use planetary_proto::identity::{Identity, NodeKey};
+use thiserror::Error;
+
+use self::{
+    dial::DialError,
+    handshake::HandshakeError,
+    tls::{Tls, TlsSetupError},
+};
+
+/// This end of every link: who we are and whom we let in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LocalEnd {
+    identity: Arc<Identity>,
+    tls: Tls,
+    allowed_keys: Arc<BTreeSet<NodeKey>>,
+}
+
+impl LocalEnd {
+    /// The end of the node `identity`, which takes incoming links from `allowed_keys` only, or from
+    /// everybody if that is empty. Links that we dial are not held against the list.
+    ///
+    /// # Errors
+    /// None that depends on the arguments.
+    pub fn new(
+        identity: Arc<Identity>,
+        allowed_keys: BTreeSet<NodeKey>,
+    ) -> Result<Self, TlsSetupError> {
+        let tls = Tls::new(&identity)?;
+        Ok(Self { identity, tls, allowed_keys: Arc::new(allowed_keys) })
+    }
+}
 
 /// A link whose handshake is done, ready to carry frames.
 #[derive(Debug)]
@@ -35,6 +77,8 @@ pub struct Established {
     pub remote: SocketAddr,
     /// Who dialled.
     pub direction: Direction,
+    /// The source interface that the link was dialled from, if one is configured.
+    pub interface: Option<String>,
     /// What arrived behind the peer's `meta` message: the beginning of the frame stream.
     pub leftover: Vec<u8>,
     /// The peer's URI as it may be shown: the configured one without options, or the remote address
@@ -56,8 +100,9 @@ pub enum Direction {
 pub enum LinkStream {
     /// Plain TCP.
     Plain(TcpStream),
-    /// TLS over TCP. Whoever serves the link moves bytes between the two; the connection may hold
-    /// decrypted bytes that were received before the hand-over.
+    /// TLS over TCP. Whoever serves the link moves bytes between the two. What the connection had
+    /// decrypted before the hand-over is in [`Established::leftover`]; it may hold the beginning of
+    /// a record that is not complete.
     Tls {
         /// The TCP connection below.
         socket: TcpStream,
@@ -76,7 +121,7 @@ impl LinkStream {
     }
 }
 
-/// Why an established link ended.
+/// Why a link ended, or was not established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkEnd {
     /// A stable name for the reason, such as `peer_timeout`.
@@ -93,3 +138,42 @@ pub trait LinkSink: Send + Sync + 'static {
     /// implementor then closes the link at once.
     fn run(&self, link: Established) -> impl Future<Output = LinkEnd> + Send;
 }
+
+/// Why a peer could not be linked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// There was no connection.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// There was a connection, but no agreement on it.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+impl LinkError {
+    /// A stable name for the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Dial(error) => error.code(),
+            Self::Handshake(error) => error.code(),
+        }
+    }
+}
+
+impl From<&LinkError> for LinkEnd {
+    fn from(error: &LinkError) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self { code: error.code(), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -917,7 +917,9 @@ mod tests {
         }
 
         #[test]
-        fn near_misses_do_not_make_it_panic(text in r"(tcp|tls)://[\[\]a-f0-9:.%@/?]{0,40}(\?[a-z=&%+0-9.µ]{0,40})?") {
+        fn near_misses_do_not_make_it_panic(
+            text in r"(tcp|tls)://[\[\]a-f0-9:.%@/?]{0,40}(\?[a-z=&%+0-9.µ]{0,40})?",
+        ) {
             let _ = peer(&text);
         }
 

@@ -1,0 +1,127 @@
+//! The links that are up: their ways out, their health, and who waits for their end.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use planetary_proto::{
+    LinkId, Node, NodeKey, Now,
+    link::Health,
+    time::{Duration, Instant},
+    wire::KEEP_ALIVE,
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    data::{DataPlane, egress::Egress, sessions::Sessions},
+    links::LinkEnd,
+};
+
+/// One link.
+pub(crate) struct Link {
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) peer: NodeKey,
+    pub(crate) since: Instant,
+    suspect: bool,
+    /// Smoothed round trip, as the node last told.
+    round_trip: Option<Duration>,
+    ended: Option<oneshot::Sender<LinkEnd>>,
+}
+
+/// All links.
+#[derive(Default)]
+pub(crate) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    changed: bool,
+}
+
+impl Links {
+    pub(super) fn insert(
+        &mut self,
+        egress: Arc<Egress>,
+        peer: NodeKey,
+        ended: oneshot::Sender<LinkEnd>,
+        since: Instant,
+    ) {
+        let link = Link {
+            peer,
+            since,
+            suspect: false,
+            round_trip: None,
+            ended: Some(ended),
+            egress,
+        };
+        self.links.insert(link.egress.link, link);
+    }
+
+    /// Closes a link and tells whoever waits for its end. Returns whether it was there.
+    pub(super) fn remove(&mut self, link: LinkId, end: LinkEnd) -> bool {
+        let Some(mut link) = self.links.remove(&link) else { return false };
+        link.egress.close();
+        if let Some(ended) = link.ended.take() {
+            // Nobody waits for a link whose peer was removed.
+            let _ = ended.send(end);
+        }
+        true
+    }
+
+    pub(super) fn ids(&self) -> Vec<LinkId> {
+        self.links.keys().copied().collect()
+    }
+
+    pub(crate) fn get(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+
+    pub(super) fn egress(&self, link: LinkId) -> Option<&Arc<Egress>> {
+        self.links.get(&link).map(|link| &link.egress)
+    }
+
+    pub(super) fn egresses(&self) -> BTreeMap<LinkId, Arc<Egress>> {
+        self.links.iter().map(|(id, link)| (*id, Arc::clone(&link.egress))).collect()
+    }
+
+    /// When a keep-alive is due or a link's health changes, as far as can be seen now.
+    pub(super) fn next_change(&self, _node: &Node<Sessions>, now: Instant) -> Option<Instant> {
+        self.links
+            .values()
+            .filter_map(|link| link.egress.liveness.snapshot().next_change(link.round_trip, now))
+            .min()
+    }
+
+    /// Sends keep-alives that are due and tells the node whom to avoid. Returns the links that are dead.
+    pub(super) fn look_after(
+        &mut self,
+        node: &mut Node<Sessions>,
+        data: &DataPlane,
+        now: Now,
+    ) -> Vec<LinkId> {
+        let round_trips: BTreeMap<LinkId, Option<Duration>> = node
+            .neighbours()
+            .flat_map(|neighbour| neighbour.links)
+            .map(|link| (link.id, link.round_trip))
+            .collect();
+        let mut dead = Vec::new();
+        for (id, link) in &mut self.links {
+            link.round_trip = round_trips.get(id).copied().flatten();
+            let liveness = link.egress.liveness.snapshot();
+            if liveness.keep_alive_due(now.mono) {
+                link.egress.send_control(data, KEEP_ALIVE.to_vec());
+            }
+            let health = liveness.health(link.round_trip, now.mono);
+            if health == Health::Dead {
+                dead.push(*id);
+            }
+            let suspect = health != Health::Alive;
+            if suspect != link.suspect {
+                link.suspect = suspect;
+                self.changed = true;
+                node.handle_link_suspect(*id, suspect, now);
+            }
+        }
+        dead
+    }
+
+    /// Whether a link became suspect, or stopped being it, since the last call.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+}

@@ -1,0 +1,85 @@
+//! Proof that the network is really there: now and then a question to a neighbour that only a working overlay answers.
+//!
+//! Whatever else comes back through the overlay counts as well, so a node in use asks nothing.
+
+use planetary_proto::{
+    Node, NodeKey, Now,
+    time::{Duration, Instant},
+    upper::InbandKind,
+};
+
+use crate::data::{DataPlane, sessions::Sessions};
+
+/// Asked again this long after the last proof: two tries fit before it is a minute old.
+const PROBE_GAP: Duration = Duration::from_secs(25);
+/// Asked again this long after a question, while there is no proof.
+const RETRY_GAP: Duration = Duration::from_secs(3);
+
+/// See the module.
+pub(crate) struct Prober {
+    proven_at: Option<Instant>,
+    asked_at: Option<Instant>,
+    /// Which neighbour is next.
+    turn: usize,
+    born: Instant,
+}
+
+impl Prober {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { proven_at: None, asked_at: None, turn: 0, born: now }
+    }
+
+    /// When something last came back through the overlay.
+    pub(crate) const fn proven_at(&self) -> Option<Instant> {
+        self.proven_at
+    }
+
+    pub(super) fn proven(&mut self, now: Instant) {
+        self.proven_at = Some(now);
+    }
+
+    /// The first neighbour, or another one, can be asked.
+    pub(super) fn table_changed(&mut self, node: &mut Node<Sessions>, now: Now) {
+        if self.proven_at.is_none() && self.asked_at.is_none() {
+            self.ask(node, now);
+        }
+    }
+
+    /// A neighbour that does not answer questions may still answer lookups, or pass them on.
+    pub(super) fn unanswered(&mut self, node: &mut Node<Sessions>, now: Now) {
+        let root = node.root();
+        if root != node.key() {
+            node.look_up(root, now);
+        }
+    }
+
+    pub(super) fn look_after(&mut self, node: &mut Node<Sessions>, data: &DataPlane, now: Now) {
+        let recent = node
+            .sessions()
+            .filter_map(|(key, _)| {
+                planetary_proto::session::SessionTable::last_heard(&data.sessions, &key)
+            })
+            .max();
+        // A session's word is proof too.
+        self.proven_at = self.proven_at.max(recent);
+        let proof_due = self.proven_at.unwrap_or(self.born) + PROBE_GAP <= now.mono;
+        let never = self.proven_at.is_none();
+        let may_ask = self.asked_at.is_none_or(|at| at + RETRY_GAP <= now.mono);
+        if (proof_due || never) && may_ask {
+            self.ask(node, now);
+        }
+    }
+
+    fn ask(&mut self, node: &mut Node<Sessions>, now: Now) {
+        let hops = node.forwarding_table().hops();
+        let known: Vec<NodeKey> =
+            hops.iter().filter(|hop| hop.coords.is_some()).map(|hop| hop.key).collect();
+        if known.is_empty() {
+            return;
+        }
+        let key = known[self.turn % known.len()];
+        self.turn = self.turn.wrapping_add(1);
+        self.asked_at = Some(now.mono);
+        node.ask(key, InbandKind::GetSelf, now);
+    }
+}

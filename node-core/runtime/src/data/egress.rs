@@ -1,0 +1,405 @@
+//! The way out over one link: three queues, one writer, and a thread that waits when the socket is full.
+//!
+//! Whoever has a frame writes it itself if nothing waits and nobody else is writing (*write through*); else it is queued, and the
+//! thread that holds the writer takes it along. Order of service: control frames, then packets in transit, then packets of this
+//! machine, which are sealed only now.
+//!
+//! No wake-up is lost: who queues tries for the writer afterwards, and who lets go of the writer looks at the queues again.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use planetary_proto::{
+    LinkId, NodeKey,
+    queue::FairQueue,
+    time::Instant,
+    wire::{FrameKind, TrafficHeader},
+};
+
+use super::{
+    DataPlane, Routes,
+    buffers::{HEADROOM, header_fits},
+    count,
+    flows::{SourceQueue, Waiting},
+    liveness::SharedLiveness,
+    sessions::Session,
+    stream::{WriteHalf, Written},
+};
+use crate::links::socket;
+
+/// Control frames that may wait. A neighbour that does not take so many is closed: it would miss part of the tree.
+const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Frames that a thread writes for others before it returns to its own work; the waiting thread does the rest.
+const SERVE_MAX: usize = 16;
+/// The waiting thread looks up this often, in case the link was closed.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct Egress {
+    pub(crate) link: LinkId,
+    pub(crate) liveness: SharedLiveness,
+    pub(crate) tx_bytes: AtomicU64,
+    pub(crate) rx_bytes: AtomicU64,
+    writer: Mutex<Writer>,
+    queues: Mutex<Queues>,
+    /// Something is in the queues or in the writer's remainder.
+    busy: AtomicBool,
+    /// The socket is full; the waiting thread has the next turn.
+    blocked: Mutex<bool>,
+    unblocked: Condvar,
+    closed: AtomicBool,
+    socket: Arc<TcpStream>,
+}
+
+struct Writer {
+    stream: WriteHalf,
+    /// The rest of a frame that the socket did not take.
+    rest: Vec<u8>,
+    /// The socket is full.
+    blocked: bool,
+    failed: bool,
+}
+
+#[derive(Default)]
+struct Queues {
+    control: VecDeque<Vec<u8>>,
+    control_bytes: usize,
+    transit: FairQueue<Vec<u8>>,
+    source: SourceQueue,
+}
+
+/// What is written next.
+enum Next {
+    Control(Vec<u8>),
+    Transit(Vec<u8>),
+    Source(Waiting),
+}
+
+impl Egress {
+    pub(crate) fn new(link: LinkId, stream: WriteHalf) -> Self {
+        Self {
+            link,
+            liveness: SharedLiveness::default(),
+            tx_bytes: AtomicU64::new(0),
+            rx_bytes: AtomicU64::new(0),
+            socket: Arc::clone(stream.socket()),
+            writer: Mutex::new(Writer { stream, rest: Vec::new(), blocked: false, failed: false }),
+            queues: Mutex::default(),
+            busy: AtomicBool::new(false),
+            blocked: Mutex::new(false),
+            unblocked: Condvar::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Sends a control frame, in order with all others.
+    pub(crate) fn send_control(&self, data: &DataPlane, frame: Vec<u8>) {
+        let mut queues = self.queues.lock();
+        queues.control_bytes += frame.len();
+        queues.control.push_back(frame);
+        let flooded = queues.control_bytes > CONTROL_BYTES_MAX;
+        self.busy.store(true, SeqCst);
+        drop(queues);
+        if flooded {
+            self.close();
+        } else {
+            self.drain_control(data);
+        }
+    }
+
+    /// Writes control frames only: the control thread must not be caught in the traffic of others.
+    fn drain_control(&self, data: &DataPlane) {
+        // Whoever holds the writer looks at the queues before letting go.
+        let Some(mut writer) = self.writer.try_lock() else { return };
+        while !writer.blocked && !writer.failed {
+            let Some(frame) = self.queues.lock().pop_control() else { break };
+            self.write(&mut writer, data, &frame);
+        }
+        let stuck = writer.blocked || writer.failed;
+        drop(writer);
+        if !stuck && self.queues.lock().settle(&self.busy) {
+            self.hand_over();
+        }
+    }
+
+    /// Leaves what is queued to the waiting thread.
+    fn hand_over(&self) {
+        *self.blocked.lock() = true;
+        self.unblocked.notify_all();
+    }
+
+    /// Sends a packet or note that is in transit, or that the control half wrote.
+    pub(crate) fn send_transit(
+        &self,
+        data: &DataPlane,
+        source: NodeKey,
+        dest: NodeKey,
+        frame: &[u8],
+    ) {
+        if !self.busy.load(SeqCst)
+            && let Some(mut writer) = self.writer.try_lock()
+        {
+            self.write(&mut writer, data, frame);
+            self.release(writer, data, SERVE_MAX);
+            return;
+        }
+        let mut queues = self.queues.lock();
+        let dropped = queues.transit.push(source, dest, frame.len(), frame.to_vec());
+        data.counters.drop_queue.fetch_add(dropped.len() as u64, Relaxed);
+        self.busy.store(true, SeqCst);
+        drop(queues);
+        self.drain(data);
+    }
+
+    /// Seals and sends a packet of this machine. The packet's buffer is given back if it was written at once.
+    pub(crate) fn send_source(&self, data: &DataPlane, routes: &Routes, mut waiting: Waiting) -> Option<Waiting> {
+        if !self.busy.load(SeqCst)
+            && let Some(mut writer) = self.writer.try_lock()
+        {
+            self.seal_and_write(&mut writer, data, routes, &mut waiting);
+            self.release(writer, data, SERVE_MAX);
+            return Some(waiting);
+        }
+        let mut queues = self.queues.lock();
+        let dropped = queues.source.push(waiting);
+        data.counters.drop_queue.fetch_add(dropped, Relaxed);
+        self.busy.store(true, SeqCst);
+        drop(queues);
+        self.drain(data);
+        None
+    }
+
+    /// Closes the link; the reader and the waiting thread end.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, SeqCst);
+        // Closed already: nothing to do.
+        let _ = socket::shutdown(&self.socket);
+        self.hand_over();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(SeqCst)
+    }
+
+    /// The waiting thread: sleeps until the socket is full, then until it is not, then takes its turn.
+    pub(crate) fn wait_and_drain(&self, data: &DataPlane) {
+        loop {
+            let mut blocked = self.blocked.lock();
+            while !*blocked {
+                self.unblocked.wait(&mut blocked);
+            }
+            drop(blocked);
+            if self.is_closed() {
+                return;
+            }
+            match socket::wait_writable(&self.socket, WAIT_MAX) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(_) => return self.close(),
+            }
+            *self.blocked.lock() = false;
+            let mut writer = self.writer.lock();
+            self.flush(&mut writer);
+            self.release(writer, data, usize::MAX);
+        }
+    }
+
+    /// Serves the queues if nobody else does.
+    fn drain(&self, data: &DataPlane) {
+        if let Some(writer) = self.writer.try_lock() {
+            self.release(writer, data, SERVE_MAX);
+        }
+    }
+
+    /// Serves the queues until they are empty, the socket is full or `budget` frames are written, and lets go of the writer.
+    fn release(&self, mut writer: MutexGuard<'_, Writer>, data: &DataPlane, budget: usize) {
+        loop {
+            let served_all = self.serve(&mut writer, data, budget);
+            let stuck = writer.blocked || writer.failed;
+            drop(writer);
+            if stuck || !self.busy.load(SeqCst) {
+                return;
+            }
+            if !served_all {
+                return self.hand_over();
+            }
+            // Something was queued between the last look and letting go.
+            match self.writer.try_lock() {
+                Some(again) => writer = again,
+                None => return,
+            }
+        }
+    }
+
+    /// Returns `false` when the budget ended before the queues did.
+    fn serve(&self, writer: &mut Writer, data: &DataPlane, mut budget: usize) -> bool {
+        let mut routes = None;
+        while self.busy.load(SeqCst) && !writer.blocked && !writer.failed {
+            if budget == 0 {
+                return false;
+            }
+            budget -= 1;
+            let mut queues = self.queues.lock();
+            let mut dropped = 0;
+            let Some(next) = queues.next(data.clock.mono(), &mut dropped) else {
+                self.busy.store(false, SeqCst);
+                break;
+            };
+            drop(queues);
+            if dropped > 0 {
+                data.counters.drop_queue.fetch_add(dropped, Relaxed);
+            }
+            match next {
+                Next::Control(frame) | Next::Transit(frame) => self.write(writer, data, &frame),
+                Next::Source(mut waiting) => {
+                    let routes = routes.get_or_insert_with(|| data.routes.load());
+                    self.seal_and_write(writer, data, routes, &mut waiting);
+                }
+            }
+        }
+        true
+    }
+
+    /// Seals the packet where it is, puts the header before it, and writes the frame.
+    fn seal_and_write(
+        &self,
+        writer: &mut Writer,
+        data: &DataPlane,
+        routes: &Routes,
+        waiting: &mut Waiting,
+    ) {
+        let session: &Session = &waiting.session;
+        let path = session.path.load();
+        let none = Default::default();
+        let path = path.as_deref().unwrap_or(&none);
+        let from = routes.table.coords();
+        let len = waiting.packet.len;
+        let buffer = waiting.packet.whole();
+        buffer[HEADROOM - 1] = planetary_proto::upper::PAYLOAD_IPV6;
+        // Nonces must leave in order, so the writer stays locked from here to the socket.
+        let Some(start) = session.sealer.lock().seal(buffer, HEADROOM - 1) else {
+            count(&data.counters.drop_session);
+            return;
+        };
+        session.tx_bytes.fetch_add(len as u64, Relaxed);
+        let header = TrafficHeader {
+            path,
+            from,
+            source: &data.own,
+            dest: &session.key,
+            watermark: waiting.watermark,
+        };
+        let payload_len = buffer.len() - start;
+        if header_fits(path, from)
+            && let Some(frame) = header.emit_before(payload_len, &mut buffer[..start])
+        {
+            self.write(writer, data, &buffer[frame..]);
+        } else {
+            let mut frame = Vec::with_capacity(header.encoded_len(payload_len) + payload_len);
+            header.emit(payload_len, &mut frame);
+            frame.extend_from_slice(&buffer[start..]);
+            self.write(writer, data, &frame);
+        }
+    }
+
+    /// Writes one whole frame; what the socket does not take waits in the writer.
+    fn write(&self, writer: &mut Writer, data: &DataPlane, frame: &[u8]) {
+        if writer.failed {
+            return;
+        }
+        debug_assert!(!writer.blocked, "a frame is written only after the one before it");
+        self.sent(frame, data.clock.mono());
+        match writer.stream.write(frame) {
+            Ok(Written::All) => {}
+            Ok(Written::Blocked(taken)) => {
+                writer.rest.extend_from_slice(&frame[taken..]);
+                self.block(writer);
+            }
+            Err(error) => self.fail(writer, &error),
+        }
+    }
+
+    /// Writes what is left of the last frame.
+    fn flush(&self, writer: &mut Writer) {
+        if writer.failed {
+            return;
+        }
+        writer.blocked = false;
+        let rest = std::mem::take(&mut writer.rest);
+        let result = match writer.stream.flush() {
+            Ok(Written::All) if rest.is_empty() => Ok(Written::All),
+            Ok(Written::All) => writer.stream.write(&rest),
+            blocked_or_failed => {
+                writer.rest = rest;
+                match blocked_or_failed {
+                    Ok(_) => return self.block(writer),
+                    Err(error) => return self.fail(writer, &error),
+                }
+            }
+        };
+        match result {
+            Ok(Written::All) => {}
+            Ok(Written::Blocked(taken)) => {
+                writer.rest = rest[taken..].to_vec();
+                self.block(writer);
+            }
+            Err(error) => self.fail(writer, &error),
+        }
+    }
+
+    fn block(&self, writer: &mut Writer) {
+        writer.blocked = true;
+        self.busy.store(true, SeqCst);
+        self.hand_over();
+    }
+
+    /// The reader sees the end of the stream and reports it.
+    fn fail(&self, writer: &mut Writer, error: &io::Error) {
+        tracing::debug!(link = self.link.0, %error, "write to a link failed");
+        writer.failed = true;
+        self.close();
+    }
+
+    fn sent(&self, frame: &[u8], now: Instant) {
+        self.tx_bytes.fetch_add(frame.len() as u64, Relaxed);
+        // Frames written here have a length of one to three bytes in front of their kind.
+        let kind = frame.iter().position(|byte| byte & 0x80 == 0).and_then(|at| frame.get(at + 1));
+        let kind = kind.and_then(|byte| FrameKind::from_byte(*byte));
+        self.liveness.sent(kind.unwrap_or(FrameKind::Dummy), now);
+    }
+}
+
+impl Queues {
+    /// Whether something waits; if not, says so to those who would write through.
+    fn settle(&self, busy: &AtomicBool) -> bool {
+        let waits =
+            !self.control.is_empty() || !self.transit.is_empty() || !self.source.is_empty();
+        busy.store(waits, SeqCst);
+        waits
+    }
+
+    fn pop_control(&mut self) -> Option<Vec<u8>> {
+        let frame = self.control.pop_front()?;
+        self.control_bytes -= frame.len();
+        Some(frame)
+    }
+
+    fn next(&mut self, now: Instant, dropped: &mut u64) -> Option<Next> {
+        if let Some(frame) = self.pop_control() {
+            return Some(Next::Control(frame));
+        }
+        if let Some(frame) = self.transit.pop() {
+            return Some(Next::Transit(frame));
+        }
+        self.source.pop(now, dropped).map(Next::Source)
+    }
+}

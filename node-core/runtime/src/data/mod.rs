@@ -1,0 +1,94 @@
+//! The data half: traffic from the TUN to a link, from a link to the TUN, and from link to link.
+//!
+//! ```text
+//!   TUN thread ──> source ──┐                         ┌──> sink ──> TUN
+//!                           ├──> Egress (one a link)  │
+//!   link reader ── transit ─┘        link reader ─────┘
+//! ```
+//!
+//! Threads of this half share [`DataPlane`] and never wait for the control thread: routes are a snapshot behind an atomic pointer,
+//! sessions are found in sharded tables, and what this half cannot settle is handed over through a bounded channel that drops when it
+//! is full. A packet is not copied on its way unless it has to wait.
+//!
+//! Locks, in the order in which they may be taken together: an egress's writer, a session's opener, a session's sealer; an
+//! egress's queues are taken last and only for a moment.
+
+pub(crate) mod buffers;
+pub(crate) mod egress;
+pub(crate) mod flows;
+mod liveness;
+pub(crate) mod reader;
+pub(crate) mod sessions;
+mod sink;
+mod source;
+mod stream;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwap;
+use planetary_proto::{
+    ForwardingTable, LinkId, NodeKey,
+    upper::ipv6::Territory,
+    wire::Coords,
+};
+
+use self::{egress::Egress, sessions::Sessions};
+use crate::{clock::Clock, control::Mailbox, tun::Tun};
+
+pub(crate) use source::{Source, send as send_packet};
+
+/// Echo identifiers from here on belong to the node, the others to the system's own programs.
+pub(crate) const ECHO_ID_FIRST: u16 = 0xff00;
+
+/// What all data threads share.
+pub(crate) struct DataPlane {
+    pub(crate) own: NodeKey,
+    pub(crate) territory: Territory,
+    pub(crate) clock: Clock,
+    pub(crate) routes: ArcSwap<Routes>,
+    pub(crate) sessions: Sessions,
+    pub(crate) tun: Option<Tun>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) counters: Counters,
+}
+
+/// The forwarding table together with the links that it names. Replaced as a whole.
+pub(crate) struct Routes {
+    pub(crate) table: ForwardingTable,
+    pub(crate) links: BTreeMap<LinkId, Arc<Egress>>,
+}
+
+/// Packets by what became of them.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) tun_in: AtomicU64,
+    pub(crate) tun_out: AtomicU64,
+    pub(crate) transit: AtomicU64,
+    pub(crate) drop_invalid: AtomicU64,
+    pub(crate) drop_queue: AtomicU64,
+    pub(crate) drop_no_tun: AtomicU64,
+    pub(crate) drop_stuck: AtomicU64,
+    pub(crate) drop_session: AtomicU64,
+    pub(crate) drop_too_big: AtomicU64,
+}
+
+impl Routes {
+    /// The table of a node without links.
+    pub(crate) fn empty(own: NodeKey) -> Self {
+        Self {
+            table: ForwardingTable::new(own, Coords::default(), Vec::new()),
+            links: BTreeMap::new(),
+        }
+    }
+}
+
+/// Counts one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}

@@ -1,0 +1,154 @@
+//! The sessions of the data half, found by key, address or subnet.
+//!
+//! Tables are sharded, so no lock is shared by all packets. The control half opens and closes sessions and moves their paths
+//! ([`SessionTable`]); the data half notes when something last arrived, and control reads it at expiry.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::{Mutex, RwLock};
+use planetary_proto::{
+    NodeKey,
+    session::{Opener, Sealer, SessionTable},
+    time::Instant,
+    upper::ipv6::{Target, Territory},
+    wire::Coords,
+};
+
+const SHARDS: usize = 64;
+
+/// One session.
+pub(crate) struct Session {
+    pub(crate) key: NodeKey,
+    pub(crate) territory: Territory,
+    /// Taken before [`Self::sealer`] when both are needed.
+    pub(crate) opener: Mutex<Opener>,
+    pub(crate) sealer: Mutex<Sealer>,
+    /// Where the far end is, swapped by control.
+    pub(crate) path: ArcSwapOption<Coords>,
+    last_heard: AtomicU64,
+    pub(crate) rx_bytes: AtomicU64,
+    pub(crate) tx_bytes: AtomicU64,
+}
+
+impl Session {
+    /// A packet of `len` bytes arrived and opened.
+    pub(crate) fn heard(&self, len: usize, now: Instant) {
+        self.last_heard.store(now.as_micros(), Relaxed);
+        self.rx_bytes.fetch_add(len as u64, Relaxed);
+    }
+}
+
+/// All sessions. Cheap to clone; clones share the tables.
+#[derive(Clone)]
+pub(crate) struct Sessions(Arc<Tables>);
+
+struct Tables {
+    by_key: Sharded<NodeKey>,
+    by_target: Sharded<Target>,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Tables { by_key: Sharded::new(), by_target: Sharded::new() }))
+    }
+
+    pub(crate) fn of_key(&self, key: &NodeKey) -> Option<Arc<Session>> {
+        self.0.by_key.get(key)
+    }
+
+    pub(crate) fn of_target(&self, target: &Target) -> Option<Arc<Session>> {
+        self.0.by_target.get(target)
+    }
+}
+
+impl SessionTable for Sessions {
+    fn open(&mut self, key: NodeKey, opener: Opener, sealer: Sealer) {
+        let territory = Territory::of(&key);
+        let session = Arc::new(Session {
+            key,
+            territory,
+            opener: Mutex::new(opener),
+            sealer: Mutex::new(sealer),
+            path: ArcSwapOption::empty(),
+            last_heard: AtomicU64::new(0),
+            rx_bytes: AtomicU64::new(0),
+            tx_bytes: AtomicU64::new(0),
+        });
+        self.0.by_target.insert(Target::Address(territory.address), Arc::clone(&session));
+        self.0.by_target.insert(Target::Subnet(territory.subnet), Arc::clone(&session));
+        self.0.by_key.insert(key, session);
+    }
+
+    fn close(&mut self, key: &NodeKey) {
+        let Some(session) = self.0.by_key.remove(key) else { return };
+        let Territory { address, subnet } = session.territory;
+        for target in [Target::Address(address), Target::Subnet(subnet)] {
+            // Another key with the same subnet may have taken the entry over.
+            if self.of_target(&target).is_some_and(|at| Arc::ptr_eq(&at, &session)) {
+                self.0.by_target.remove(&target);
+            }
+        }
+    }
+
+    fn with<R>(
+        &mut self,
+        key: &NodeKey,
+        change: impl FnOnce(&mut Opener, &mut Sealer) -> R,
+    ) -> Option<R> {
+        let session = self.of_key(key)?;
+        let mut opener = session.opener.lock();
+        let mut sealer = session.sealer.lock();
+        Some(change(&mut opener, &mut sealer))
+    }
+
+    fn set_path(&mut self, key: &NodeKey, path: Option<&Coords>) {
+        if let Some(session) = self.of_key(key) {
+            session.path.store(path.map(|coords| Arc::new(coords.clone())));
+        }
+    }
+
+    fn last_heard(&self, key: &NodeKey) -> Option<Instant> {
+        match self.of_key(key)?.last_heard.load(Relaxed) {
+            0 => None,
+            micros => Some(Instant::from_micros(micros)),
+        }
+    }
+}
+
+/// A map in pieces, each behind a lock of its own.
+struct Sharded<K> {
+    hasher: RandomState,
+    shards: Box<[RwLock<HashMap<K, Arc<Session>>>]>,
+}
+
+impl<K: Hash + Eq> Sharded<K> {
+    fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        Self { hasher: RandomState::new(), shards }
+    }
+
+    fn shard(&self, key: &K) -> &RwLock<HashMap<K, Arc<Session>>> {
+        // Bits that the map inside does not choose its own buckets by.
+        &self.shards[(self.hasher.hash_one(key) >> 32) as usize % SHARDS]
+    }
+
+    fn get(&self, key: &K) -> Option<Arc<Session>> {
+        self.shard(key).read().get(key).cloned()
+    }
+
+    fn insert(&self, key: K, session: Arc<Session>) {
+        self.shard(&key).write().insert(key, session);
+    }
+
+    fn remove(&self, key: &K) -> Option<Arc<Session>> {
+        self.shard(key).write().remove(key)
+    }
+}

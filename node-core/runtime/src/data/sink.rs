@@ -1,0 +1,108 @@
+//! Packets for this node: open the session, look at what is inside, hand it to the TUN.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use planetary_proto::{
+    NodeKey,
+    session::SESSION_TRAFFIC,
+    upper::{
+        PAYLOAD_INBAND, PAYLOAD_IPV6,
+        ipv6::{self, Echo, NEXT_ICMP},
+    },
+};
+
+use super::{DataPlane, ECHO_ID_FIRST, buffers::Packet, count, source};
+use crate::control::Input;
+
+/// First payload bytes of the two handshake messages.
+const HANDSHAKES: [u8; 2] = [1, 2];
+
+/// Takes an end-to-end payload from `from`, whose key is only a claim until the session opens.
+pub(super) fn deliver(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
+    match payload.first() {
+        Some(kind) if HANDSHAKES.contains(kind) => {
+            data.mailbox.offer(Input::Handshake { from, message: payload.to_vec() });
+        }
+        Some(&SESSION_TRAFFIC) => open(data, from, payload),
+        _ => count(&data.counters.drop_invalid),
+    }
+}
+
+fn open(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
+    let Some(session) = data.sessions.of_key(&from) else {
+        count(&data.counters.drop_session);
+        data.mailbox.offer(Input::Undecryptable(from));
+        return;
+    };
+    let now = data.clock.mono();
+    let mut opener = session.opener.lock();
+    let opened = match opener.open(payload, now) {
+        Ok(opened) => opened,
+        Err(error) => {
+            drop(opener);
+            count(&data.counters.drop_session);
+            if error.wants_greeting() {
+                data.mailbox.offer(Input::Undecryptable(from));
+            }
+            return;
+        }
+    };
+    if let Some(keys) = opened.rekey {
+        session.sealer.lock().install(keys);
+        data.mailbox.offer(Input::Rekeyed(from));
+    }
+    drop(opener);
+    let inner = &mut payload[opened.data..];
+    session.heard(inner.len(), now);
+    match inner.first() {
+        Some(&PAYLOAD_IPV6) => take_packet(data, &session.territory, &inner[1..]),
+        Some(&PAYLOAD_INBAND) => {
+            data.mailbox.offer(Input::Inband { from, message: inner[1..].to_vec() });
+        }
+        _ => {}
+    }
+}
+
+/// The checks of chapter 8.3, then the TUN or the node itself.
+fn take_packet(data: &DataPlane, sender: &ipv6::Territory, packet: &[u8]) {
+    if ipv6::check_inbound(packet, &data.territory, sender).is_err() {
+        count(&data.counters.drop_invalid);
+        return;
+    }
+    if answer_echo(data, packet) {
+        return;
+    }
+    let Some(tun) = &data.tun else {
+        count(&data.counters.drop_no_tun);
+        return;
+    };
+    if packet.len() > usize::from(tun.mtu()) {
+        count(&data.counters.drop_too_big);
+        data.mailbox.offer(Input::TooBig { quote: packet[..packet.len().min(1280)].to_vec() });
+        return;
+    }
+    if let Err(error) = tun.send(packet) {
+        tracing::trace!(%error, "the system refused a packet");
+    }
+    data.counters.tun_out.fetch_add(1, Relaxed);
+}
+
+/// Echo messages with the node's own identifiers, and without a TUN all others too, are the node's business.
+fn answer_echo(data: &DataPlane, packet: &[u8]) -> bool {
+    if packet[6] != NEXT_ICMP {
+        return false;
+    }
+    let Some(echo) = Echo::parse(packet) else { return false };
+    if echo.identifier < ECHO_ID_FIRST && data.tun.is_some() {
+        return false;
+    }
+    if echo.request {
+        if let Some(reply) = Echo::reply_to(packet) {
+            source::send(data, Packet::copy_of(&reply));
+        }
+    } else if let Ok((from, _)) = ipv6::endpoints(packet) {
+        let at = data.clock.mono();
+        data.mailbox.offer(Input::EchoReply { from: from.into(), echo, at });
+    }
+    true
+}

@@ -1,0 +1,101 @@
+//! Packets of this machine: from the TUN into a session and out over a link.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use planetary_proto::{
+    forward::{Decision, WATERMARK_START},
+    upper::ipv6::{self, Target},
+};
+
+use super::{
+    DataPlane,
+    buffers::{Packet, SMALL_PACKET_MAX},
+    count,
+    flows::Waiting,
+    sessions::Session,
+};
+use crate::control::Input;
+
+/// The thread that drains the TUN. It never waits for a link: the system would drop at the tail what we can drop better.
+pub(crate) struct Source;
+
+impl Source {
+    /// Reads packets until the TUN is closed.
+    pub(crate) fn run(data: &DataPlane) {
+        let Some(tun) = &data.tun else { return };
+        let mut packet = Packet::large();
+        loop {
+            match tun.recv(packet.space()) {
+                Ok(0) => return,
+                Ok(len) => packet.len = len,
+                Err(error) => {
+                    tracing::error!(%error, interface = tun.name(), "reading the TUN failed");
+                    data.mailbox.post(Input::TunLost(error.to_string()));
+                    return;
+                }
+            }
+            data.counters.tun_in.fetch_add(1, Relaxed);
+            packet = send(data, packet).unwrap_or_else(Packet::large);
+        }
+    }
+}
+
+/// Sends an IPv6 packet. Gives the buffer back when it is free again.
+pub(crate) fn send(data: &DataPlane, packet: Packet) -> Option<Packet> {
+    let target = match ipv6::check_outbound(packet.bytes(), &data.territory) {
+        Ok(target) => target,
+        Err(_) => {
+            // Mostly the system's own multicast.
+            count(&data.counters.drop_invalid);
+            return Some(packet);
+        }
+    };
+    let Some(session) = data.sessions.of_target(&target) else {
+        return hand_over(data, target, packet);
+    };
+    send_in(data, session, target, packet)
+}
+
+fn send_in(
+    data: &DataPlane,
+    session: Arc<Session>,
+    target: Target,
+    packet: Packet,
+) -> Option<Packet> {
+    let routes = data.routes.load();
+    let path = session.path.load();
+    let decision = match &*path {
+        Some(path) => routes.table.decide(&session.key, path.ports(), WATERMARK_START),
+        None => match routes.table.direct(&session.key) {
+            Some(link) => Decision::Forward { link, watermark: 0 },
+            None => return hand_over(data, target, packet),
+        },
+    };
+    match decision {
+        Decision::Forward { link, watermark } => {
+            let Some(egress) = routes.links.get(&link) else { return Some(packet) };
+            // A small packet must not keep a large buffer while it waits; whether it will is not known yet, and a copy is cheap.
+            let (packet, spare) = if packet.len <= SMALL_PACKET_MAX {
+                (Packet::copy_of(packet.bytes()), Some(packet))
+            } else {
+                (packet, None)
+            };
+            let waiting = Waiting { packet, session, watermark, since: data.clock.mono() };
+            let sent = egress.send_source(data, &routes, waiting).map(|waiting| waiting.packet);
+            spare.or(sent)
+        }
+        Decision::Stuck => {
+            count(&data.counters.drop_stuck);
+            let from = routes.table.coords().clone();
+            data.mailbox.offer(Input::Stuck { source: data.own, from, dest: session.key });
+            Some(packet)
+        }
+        Decision::Deliver { .. } => Some(packet),
+    }
+}
+
+/// Leaves a packet without session or path to the control half.
+fn hand_over(data: &DataPlane, target: Target, packet: Packet) -> Option<Packet> {
+    data.mailbox.offer(Input::Outbound { target, packet: packet.bytes().to_vec() });
+    Some(packet)
+}

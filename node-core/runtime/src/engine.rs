@@ -1,0 +1,423 @@
+//! A running node: the control thread, the data threads, the configured peers and the TUN, behind one handle.
+//!
+//! The engine knows nothing of files, settings or the control socket; the service starts it, asks it and stops it.
+
+mod report;
+
+use std::{
+    future::Future,
+    io,
+    net::Ipv6Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use planetary_proto::{
+    Identity, LinkId, Node, NodeConfig, NodeKey,
+    session::GroupSecret,
+    upper::{
+        InbandAnswer, InbandKind,
+        ipv6::{Target, Territory},
+    },
+};
+pub use report::{
+    Counters, LinkSnapshot, PathReport, PathSnapshot, SessionSnapshot, Snapshot, Topology,
+    TreeSnapshot,
+};
+use thiserror::Error;
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+};
+
+use crate::{
+    clock::Clock,
+    control::{Control, Input, Mailbox, Wanted},
+    data::{
+        DataPlane, Routes, Source, buffers::Packet, egress::Egress, reader, send_packet,
+        sessions::Sessions, stream,
+    },
+    links::{Direction, Established, LinkEnd, LinkSink, LocalEnd, peers::Peers},
+    tun::{Tun, TunError, TunSettings},
+};
+
+/// How long an engine may take to stop.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// What an engine is made from.
+pub struct EngineConfig {
+    /// This end of every link, with the same identity as `identity`.
+    pub local: LocalEnd,
+    /// The own keys.
+    pub identity: Arc<Identity>,
+    /// Secret of a closed group.
+    pub group: Option<GroupSecret>,
+    /// Answer to node info requests: JSON text of at most 16,384 bytes.
+    pub node_info: Vec<u8>,
+    /// Higher than every sequence number that the identity ever sent.
+    pub first_seq: u64,
+    /// The interface; `None` runs in user space: the node routes and answers, but carries no packets of this machine.
+    pub tun: Option<TunSettings>,
+    /// Seed of all randomness of the control half. From the system's generator, except in tests.
+    pub seed: [u8; 32],
+}
+
+/// Why an engine did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The interface could not be opened.
+    #[error(transparent)]
+    Tun(#[from] TunError),
+    /// The system refused a thread.
+    #[error("the system refused a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Why a question to the network got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// Nothing came back in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// Too many questions are open.
+    #[error("too many questions are open, try again in a few seconds")]
+    Busy,
+    /// The engine has stopped.
+    #[error("the node is down")]
+    Stopped,
+    /// The address does not belong to the network.
+    #[error("{0} is not an address of the network, those begin with 02 or 03")]
+    ForeignAddress(Ipv6Addr),
+}
+
+/// A running node. Cheap to clone; the node runs until [`Engine::shutdown`].
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    data: Arc<DataPlane>,
+    mailbox: Mailbox,
+    peers: Peers<Acceptor>,
+    acceptor: Arc<Acceptor>,
+    changes: watch::Receiver<u64>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Takes established links into service.
+struct Acceptor {
+    data: Arc<DataPlane>,
+    next_link: AtomicU64,
+    details: Mutex<std::collections::BTreeMap<LinkId, LinkDetails>>,
+}
+
+/// What a link is called, kept beside the control thread because it never changes.
+#[derive(Clone, Debug)]
+struct LinkDetails {
+    uri: String,
+    direction: Direction,
+    remote: std::net::SocketAddr,
+}
+
+impl Engine {
+    /// Starts a node without peers; add them through [`Engine::peers`]. Tasks of links run on `runtime`.
+    ///
+    /// # Errors
+    /// [`StartError`]. Nothing is left running.
+    pub fn start(config: EngineConfig, runtime: Handle) -> Result<Self, StartError> {
+        let own = config.identity.key();
+        let tun = config.tun.as_ref().map(Tun::open).transpose()?;
+        let (mailbox, inbox) = Mailbox::new();
+        let clock = Clock::start();
+        let sessions = Sessions::new();
+        let data = Arc::new(DataPlane {
+            own,
+            territory: Territory::of(&own),
+            clock,
+            routes: ArcSwap::from_pointee(Routes::empty(own)),
+            sessions: sessions.clone(),
+            tun,
+            mailbox: mailbox.clone(),
+            counters: Default::default(),
+        });
+        let node = Node::new(
+            NodeConfig {
+                identity: Identity::clone(&config.identity),
+                group: config.group,
+                node_info: config.node_info,
+                first_seq: config.first_seq,
+            },
+            sessions,
+            config.seed,
+            clock.now(),
+        );
+        let (changed, changes) = watch::channel(0);
+        let control = Control::new(node, Arc::clone(&data), changed);
+        let mut threads = vec![spawn("control", move || control.run(&inbox))?];
+        if data.tun.is_some() {
+            let source = Arc::clone(&data);
+            match spawn("tun", move || Source::run(&source)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    mailbox.post(Input::Stop);
+                    return Err(error);
+                }
+            }
+        }
+        let acceptor = Arc::new(Acceptor {
+            data: Arc::clone(&data),
+            next_link: AtomicU64::new(1),
+            details: Mutex::default(),
+        });
+        let peers = Peers::new(config.local, Arc::clone(&acceptor), runtime);
+        let threads = Mutex::new(threads);
+        Ok(Self(Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads })))
+    }
+
+    /// Closes listeners, links and TUN and ends all threads; returns the highest sequence number sent, which must be stored.
+    pub async fn shutdown(&self) -> Option<u64> {
+        let highest = self.highest_seq().await.ok();
+        self.0.peers.shutdown().await;
+        self.0.mailbox.post(Input::Stop);
+        if let Some(tun) = &self.0.data.tun {
+            tun.close();
+        }
+        let threads = std::mem::take(&mut *self.0.threads.lock());
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // A thread that panicked has said so already.
+                let _ = thread.join();
+            }
+        });
+        if tokio::time::timeout(STOP_MAX, joined).await.is_err() {
+            tracing::warn!("a thread of the node did not stop in time");
+        }
+        highest
+    }
+
+    /// The configured peers and listeners.
+    #[must_use]
+    pub fn peers(&self) -> &Peers<impl LinkSink> {
+        &self.0.peers
+    }
+
+    /// The own key.
+    #[must_use]
+    pub fn key(&self) -> NodeKey {
+        self.0.data.own
+    }
+
+    /// Name and MTU of the interface, if there is one.
+    #[must_use]
+    pub fn tun(&self) -> Option<(&str, u16)> {
+        self.0.data.tun.as_ref().map(|tun| (tun.name(), tun.mtu()))
+    }
+
+    /// Wakes up whenever links, routes or proof of connection have changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.clone()
+    }
+
+    /// State, links and counters.
+    ///
+    /// # Errors
+    /// [`AskError::Stopped`].
+    pub async fn snapshot(&self) -> Result<Snapshot, AskError> {
+        let mut snapshot = self.ask_control(Snapshot::take).await?;
+        let details = self.0.acceptor.details.lock();
+        for link in &mut snapshot.links {
+            if let Some(known) = details.get(&link.id) {
+                link.uri.clone_from(&known.uri);
+                link.direction = known.direction;
+                link.remote = Some(known.remote);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// All that the node knows of the network: tree, paths, sessions.
+    ///
+    /// # Errors
+    /// [`AskError::Stopped`].
+    pub async fn topology(&self) -> Result<Topology, AskError> {
+        self.ask_control(Topology::take).await
+    }
+
+    /// The highest sequence number sent so far.
+    ///
+    /// # Errors
+    /// [`AskError::Stopped`].
+    pub async fn highest_seq(&self) -> Result<u64, AskError> {
+        self.ask_control(|control| control.node.highest_seq()).await
+    }
+
+    /// Sends one echo request and waits for the reply; returns the round trip.
+    ///
+    /// # Errors
+    /// No reply within `patience`, or the address is not of the network.
+    pub async fn ping(&self, to: Ipv6Addr, patience: Duration) -> Result<Duration, AskError> {
+        const PAYLOAD: &[u8] = b"planetary network echo request.";
+        Target::of(to).ok_or(AskError::ForeignAddress(to))?;
+        let data = Arc::clone(&self.0.data);
+        if data.territory.contains(&to.octets()) {
+            return Ok(Duration::ZERO);
+        }
+        let (replied, reply) = oneshot::channel();
+        let sent_at = self
+            .ask_control(move |control| {
+                let echo = control.questions.new_echo(to, replied)?;
+                let source = data.territory.address;
+                let packet = echo.emit(source.as_bytes(), &to.octets(), PAYLOAD);
+                let sent_at = data.clock.mono();
+                send_packet(&data, Packet::copy_of(&packet));
+                Some(sent_at)
+            })
+            .await?
+            .ok_or(AskError::Busy)?;
+        let replied_at = within(patience, reply).await?;
+        Ok(replied_at.since(sent_at))
+    }
+
+    /// Finds where a key is, by a lookup unless it is known.
+    ///
+    /// # Errors
+    /// Nobody answered within `patience`.
+    pub async fn find_key(&self, key: NodeKey, patience: Duration) -> Result<PathReport, AskError> {
+        self.find(Wanted::Key(key), patience).await
+    }
+
+    /// Finds the key behind an address or subnet, and where it is.
+    ///
+    /// # Errors
+    /// Nobody answered within `patience`, or the address is not of the network.
+    pub async fn find_address(
+        &self,
+        address: Ipv6Addr,
+        patience: Duration,
+    ) -> Result<PathReport, AskError> {
+        let target = Target::of(address).ok_or(AskError::ForeignAddress(address))?;
+        self.find(Wanted::Target(target), patience).await
+    }
+
+    async fn find(&self, wanted: Wanted, patience: Duration) -> Result<PathReport, AskError> {
+        let (found, report) = oneshot::channel();
+        let room = self
+            .ask_control(move |control| {
+                if let Some(report) = PathReport::known(&control.node, &wanted) {
+                    // The caller may have given up.
+                    let _ = found.send(report);
+                    return true;
+                }
+                let now = control.now();
+                control.node.look_up(wanted.search_key(), now);
+                control.questions.await_path(wanted, found)
+            })
+            .await?;
+        if room { within(patience, report).await } else { Err(AskError::Busy) }
+    }
+
+    /// Asks another node something.
+    ///
+    /// # Errors
+    /// It did not answer within six seconds.
+    pub async fn ask(&self, key: NodeKey, kind: InbandKind) -> Result<InbandAnswer, AskError> {
+        let (answered, answer) = oneshot::channel();
+        let room = self
+            .ask_control(move |control| {
+                let room = control.questions.await_answer(key, kind, answered);
+                if room {
+                    let now = control.now();
+                    control.node.ask(key, kind, now);
+                }
+                room
+            })
+            .await?;
+        if room {
+            answer.await.map_err(|_| AskError::Timeout)
+        } else {
+            Err(AskError::Busy)
+        }
+    }
+
+    /// Runs `question` on the control thread.
+    async fn ask_control<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Control) -> R + Send + 'static,
+    ) -> Result<R, AskError> {
+        let (answered, answer) = oneshot::channel();
+        let command = Input::Command(Box::new(move |control| {
+            // The caller may have given up.
+            let _ = answered.send(question(control));
+        }));
+        if !self.0.mailbox.offer(command) {
+            return Err(AskError::Busy);
+        }
+        answer.await.map_err(|_| AskError::Stopped)
+    }
+}
+
+async fn within<T>(
+    patience: Duration,
+    answer: oneshot::Receiver<T>,
+) -> Result<T, AskError> {
+    match tokio::time::timeout(patience, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(AskError::Stopped),
+        Err(_) => Err(AskError::Timeout),
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)
+}
+
+impl LinkSink for Acceptor {
+    fn run(&self, link: Established) -> impl Future<Output = LinkEnd> + Send {
+        let id = LinkId(self.next_link.fetch_add(1, Relaxed));
+        let details =
+            LinkDetails { uri: link.uri, direction: link.direction, remote: link.remote };
+        self.details.lock().insert(id, details);
+        let (read, write) = stream::split(link.stream);
+        let egress = Arc::new(Egress::new(id, write));
+        let (ended, end) = oneshot::channel();
+        self.data.mailbox.post(Input::LinkUp {
+            egress: Arc::clone(&egress),
+            peer: link.peer,
+            priority: link.priority,
+            ended,
+        });
+        let threads =
+            reader::spawn(Arc::clone(&self.data), Arc::clone(&egress), read, link.leftover);
+        let closes = CloseOnDrop { acceptor: self, egress };
+        async move {
+            if let Err(error) = threads {
+                let message = format!("the system refused a thread: {error}").into();
+                let end = LinkEnd { code: "no_thread", message };
+                closes.acceptor.data.mailbox.post(Input::LinkEnded { link: id, end });
+            }
+            let stopped = LinkEnd { code: "closed", message: "closed by this node".into() };
+            end.await.unwrap_or(stopped)
+        }
+    }
+}
+
+/// Closes the link when its peer is removed and the future of [`LinkSink::run`] dropped.
+struct CloseOnDrop<'a> {
+    acceptor: &'a Acceptor,
+    egress: Arc<Egress>,
+}
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.egress.close();
+        self.acceptor.details.lock().remove(&self.egress.link);
+    }
+}

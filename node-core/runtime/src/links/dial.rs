@@ -1,0 +1,406 @@
+//! Opening a connection to a configured peer: names to addresses, addresses to a connected
+//! transport.
+//!
+//! The addresses of a name are tried in a staggered race: the next one starts when the one before
+//! has failed or has been silent for a quarter of a second, and the first whose transport (TLS
+//! included) is up wins. The reference tries them one after the other for five seconds each, which
+//! is what a broken IPv6 costs its users at every start.
+//!
+//! A name may not lead into the overlay itself, so addresses in `200::/7` are dropped, here and for
+//! addresses written out.
+//!
+//! Source: protocol chapter 2.2.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    net::{IpAddr, SocketAddr, SocketAddrV6},
+    time::Duration,
+};
+
+use socket2::SockRef;
+use thiserror::Error;
+use tokio::{
+    net::{TcpSocket, lookup_host},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{
+    Direction, Established, LinkError, LocalEnd,
+    handshake::{HANDSHAKE_TIME_MAX, HandshakeError, Terms},
+    interface::{Interface, InterfaceError, is_link_local},
+    socket,
+    tls::Tls,
+    transport::{Origin, Transport},
+    uri::{Host, PeerUri, Scheme},
+};
+
+/// How long one address may take, TLS included.
+pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long to wait for the resolver. It asks several servers in turn, so it gets longer than one
+/// address.
+pub const RESOLVE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Head start of an address over the next one (the value of RFC 8305).
+pub const STAGGER: Duration = Duration::from_millis(250);
+
+/// Most addresses of one name that are tried; a name with more is no name of a node.
+pub const ADDRESSES_MAX: usize = 16;
+
+/// Why no connection came about.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The name does not resolve.
+    #[error("the name {name} cannot be resolved")]
+    Resolve {
+        /// The name asked for.
+        name: String,
+        /// What the resolver answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The name has no address, or only such as must not be dialled.
+    #[error("no suitable addresses, all are unspecified, multicast or of the overlay itself")]
+    NoSuitableAddress,
+    /// The source interface, or the interface in a zone, cannot be used.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// The source interface has no address that could reach the peer.
+    #[error("the interface {interface} has no address to reach {remote} from")]
+    NoSourceAddress {
+        /// The source interface.
+        interface: String,
+        /// Where to.
+        remote: IpAddr,
+    },
+    /// A link-local address without a zone and without a source interface.
+    #[error("a link-local address needs a zone, as in [fe80::1%25eth0]")]
+    ZoneRequired,
+    /// Nothing answered.
+    #[error("{remote} did not answer in time")]
+    Timeout {
+        /// The address tried last.
+        remote: SocketAddr,
+    },
+    /// The system or the other side refused the connection.
+    #[error("cannot connect to {remote}")]
+    Connect {
+        /// The address tried last.
+        remote: SocketAddr,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// There is a connection, but TLS failed on it.
+    #[error("TLS with {remote} failed")]
+    Tls {
+        /// The address tried last.
+        remote: SocketAddr,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl DialError {
+    /// A stable name for the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Resolve { .. } => "name_not_resolved",
+            Self::NoSuitableAddress => "no_suitable_address",
+            Self::Interface(_) | Self::NoSourceAddress { .. } => "interface_unusable",
+            Self::ZoneRequired => "zone_required",
+            Self::Timeout { .. } => "dial_timeout",
+            Self::Connect { .. } => "cannot_connect",
+            Self::Tls { .. } => "tls_failed",
+        }
+    }
+}
+
+/// Dials `uri`, from `interface` if one is named, and performs the handshake.
+///
+/// Must run inside a tokio runtime. Dropping the future gives the attempt up.
+///
+/// # Errors
+/// [`LinkError::Dial`] as long as there is no transport, then [`LinkError::Handshake`].
+pub async fn open(
+    local: &LocalEnd,
+    uri: &PeerUri,
+    interface: Option<&str>,
+) -> Result<Established, LinkError> {
+    let transport = dial(uri, interface, &local.tls).await?;
+    let terms = Terms {
+        identity: &local.identity,
+        priority: uri.priority(),
+        password: uri.password(),
+        pinned: uri.pinned_keys(),
+        allowed: &BTreeSet::new(),
+    };
+    let origin = Origin {
+        remote: transport.remote().map_err(HandshakeError::from)?,
+        direction: Direction::Outgoing,
+        interface: interface.map(str::to_owned),
+        uri: uri.to_string(),
+    };
+    let agreed = timeout(HANDSHAKE_TIME_MAX, transport.agree(&terms, origin)).await;
+    Ok(agreed.unwrap_or(Err(HandshakeError::Timeout))?)
+}
+
+/// How to connect to any of a peer's addresses.
+#[derive(Clone, Debug)]
+struct Route {
+    tls: Option<(Tls, Option<String>)>,
+    interface: Option<(String, Interface)>,
+}
+
+/// Opens a connection to `uri`.
+async fn dial(uri: &PeerUri, interface: Option<&str>, tls: &Tls) -> Result<Transport, DialError> {
+    let interface = match interface {
+        Some(name) => Some((name.to_owned(), Interface::find(name)?)),
+        None => None,
+    };
+    let tls = match uri.scheme() {
+        Scheme::Tcp => None,
+        Scheme::Tls => Some((tls.clone(), uri.server_name().map(str::to_owned))),
+    };
+    let addresses = suitable(resolve(uri.host(), uri.port()).await?);
+    let addresses = scoped(addresses, interface.as_ref().map(|(_, interface)| interface.index))?;
+    race(addresses, &Route { tls, interface }).await
+}
+
+/// The socket addresses of a host, the zone of a link-local one included.
+pub(super) async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, DialError> {
+    let name = match host {
+        Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+        Host::Scoped { address, zone } => {
+            let scope = Interface::find(zone)?.index;
+            return Ok(vec![SocketAddrV6::new(*address, port, 0, scope).into()]);
+        }
+        Host::Name(name) => name,
+    };
+    let failed = |source| DialError::Resolve { name: name.clone(), source };
+    let found = timeout(RESOLVE_TIME_MAX, lookup_host((name.as_str(), port))).await;
+    let found = found.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
+    Ok(found.collect())
+}
+
+/// Whether an address lies in the overlay, `200::/7`.
+pub(super) const fn is_overlay(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.octets()[0] & 0xfe == 0x02,
+    }
+}
+
+/// Drops the addresses that must not be dialled, and lets the families alternate, so that neither
+/// has to fail as a whole before the other is tried. The first stays first.
+fn suitable(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let fit = |address: &SocketAddr| {
+        let ip = address.ip().to_canonical();
+        !ip.is_unspecified() && !ip.is_multicast() && !is_overlay(ip)
+    };
+    let mut kept: Vec<SocketAddr> = Vec::new();
+    for address in addresses.into_iter().filter(fit) {
+        if !kept.contains(&address) {
+            kept.push(address);
+        }
+    }
+    let first_is_v4 = kept.first().is_some_and(SocketAddr::is_ipv4);
+    let (first, second): (VecDeque<_>, VecDeque<_>) =
+        kept.into_iter().partition(|address| address.is_ipv4() == first_is_v4);
+    let mut families = [first, second];
+    let mut ordered = Vec::new();
+    while let Some(address) = families[0].pop_front().or_else(|| families[1].pop_front()) {
+        ordered.push(address);
+        families.swap(0, 1);
+    }
+    ordered.truncate(ADDRESSES_MAX);
+    ordered
+}
+
+/// Gives link-local addresses the scope of the source interface if they have none of their own.
+fn scoped(addresses: Vec<SocketAddr>, scope: Option<u32>) -> Result<Vec<SocketAddr>, DialError> {
+    let mut usable = Vec::new();
+    let mut zone_missing = false;
+    for mut address in addresses {
+        if let SocketAddr::V6(v6) = &mut address
+            && v6.ip().is_unicast_link_local()
+            && v6.scope_id() == 0
+        {
+            let Some(scope) = scope else {
+                zone_missing = true;
+                continue;
+            };
+            v6.set_scope_id(scope);
+        }
+        usable.push(address);
+    }
+    match usable.is_empty() {
+        false => Ok(usable),
+        true if zone_missing => Err(DialError::ZoneRequired),
+        true => Err(DialError::NoSuitableAddress),
+    }
+}
+
+/// Tries the addresses, each a little after the one before; the first connection wins and the
+/// others are dropped.
+async fn race(addresses: Vec<SocketAddr>, route: &Route) -> Result<Transport, DialError> {
+    let mut waiting = VecDeque::from(addresses);
+    let mut running = JoinSet::new();
+    let mut failure = DialError::NoSuitableAddress;
+    loop {
+        if let Some(remote) = waiting.pop_front() {
+            let route = route.clone();
+            running.spawn(async move { route.connect(remote).await });
+        }
+        let ended = tokio::select! {
+            ended = running.join_next() => ended,
+            () = sleep(STAGGER), if !waiting.is_empty() => continue,
+        };
+        match ended {
+            Some(Ok(Ok(transport))) => return Ok(transport),
+            Some(Ok(Err(error))) => failure = error,
+            // An attempt is neither cancelled by others nor does it panic; if it did, the next one
+            // counts.
+            Some(Err(_)) => {}
+            None => return Err(failure),
+        }
+    }
+}
+
+impl Route {
+    /// Opens the transport to one address.
+    async fn connect(&self, remote: SocketAddr) -> Result<Transport, DialError> {
+        let attempt = self.open(remote);
+        timeout(ATTEMPT_TIME_MAX, attempt).await.unwrap_or(Err(DialError::Timeout { remote }))
+    }
+
+    async fn open(&self, remote: SocketAddr) -> Result<Transport, DialError> {
+        let refused = |source| DialError::Connect { remote, source };
+        let socket = match remote {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }
+        .map_err(refused)?;
+        if let Some((name, interface)) = &self.interface {
+            bind_device(&socket, name);
+            match interface.source_for(remote.ip()) {
+                Some(source) => {
+                    socket.bind(with_scope(source, remote)).map_err(refused)?;
+                }
+                // The zone says enough.
+                None if is_link_local(remote.ip()) => {}
+                None => {
+                    let interface = name.clone();
+                    return Err(DialError::NoSourceAddress { interface, remote: remote.ip() });
+                }
+            }
+        }
+        let stream = socket.connect(remote).await.map_err(refused)?;
+        socket::tune(SockRef::from(&stream)).map_err(refused)?;
+        let Some((tls, name)) = &self.tls else {
+            return Ok(Transport::Plain(stream));
+        };
+        let stream = tls.connect(stream, name.as_deref()).await;
+        let stream = stream.map_err(|source| DialError::Tls { remote, source })?;
+        Ok(Transport::Tls(Box::new(stream)))
+    }
+}
+
+/// A local address for any port; a link-local one has the zone of the address it shall reach.
+fn with_scope(source: IpAddr, remote: SocketAddr) -> SocketAddr {
+    match (source, remote) {
+        (IpAddr::V6(source), SocketAddr::V6(remote)) if source.is_unicast_link_local() => {
+            SocketAddrV6::new(source, 0, 0, remote.scope_id()).into()
+        }
+        _ => SocketAddr::new(source, 0),
+    }
+}
+
+/// Ties a socket to an interface, so that routes cannot lead it elsewhere. The source address does
+/// most of that already, so a refusal is no reason not to dial.
+#[cfg(target_os = "linux")]
+fn bind_device(socket: &TcpSocket, name: &str) {
+    if let Err(error) = socket.bind_device(Some(name.as_bytes())) {
+        tracing::debug!(%error, "a socket could not be bound to its interface");
+    }
+}
+
+/// Does nothing: only Linux ties sockets to interfaces by name.
+#[cfg(not(target_os = "linux"))]
+fn bind_device(_socket: &TcpSocket, _name: &str) {}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The address that wins a race without TLS.
+    pub(in super::super) async fn race_plain(addresses: Vec<SocketAddr>) -> SocketAddr {
+        let route = Route { tls: None, interface: None };
+        race(addresses, &route).await.ok().and_then(|won| won.remote().ok()).unwrap()
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn families_alternate_and_the_first_stays_first() {
+        let found = addresses(&[
+            "[2001:db8::1]:1",
+            "[2001:db8::2]:1",
+            "[2001:db8::1]:1",
+            "[200::1]:1",
+            "[ff02::1]:1",
+            "192.0.2.1:1",
+            "[2001:db8::3]:1",
+            "0.0.0.0:1",
+        ]);
+        let wanted = ["[2001:db8::1]:1", "192.0.2.1:1", "[2001:db8::2]:1", "[2001:db8::3]:1"];
+        assert_eq!(suitable(found), addresses(&wanted));
+
+        let found = addresses(&["192.0.2.1:1", "192.0.2.2:1", "[2001:db8::1]:1"]);
+        let wanted = ["192.0.2.1:1", "[2001:db8::1]:1", "192.0.2.2:1"];
+        assert_eq!(suitable(found), addresses(&wanted));
+    }
+
+    #[test]
+    fn a_name_with_too_many_addresses_is_cut() {
+        let many = (0..=255).map(|last| SocketAddr::from(([192, 0, 2, last], 1))).collect();
+        assert_eq!(suitable(many).len(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn the_overlay_is_200_slash_7() {
+        for (address, inside) in [
+            ("200::", true),
+            ("3ff:ffff::1", true),
+            ("1ff::", false),
+            ("400::", false),
+            ("2.0.0.0", false),
+        ] {
+            assert_eq!(is_overlay(address.parse().unwrap()), inside, "{address}");
+        }
+    }
+
+    #[test]
+    fn link_local_addresses_get_the_scope_of_the_source_interface() {
+        let mixed = addresses(&["[fe80::1]:1", "[fe80::1%5]:1", "192.0.2.1:1"]);
+        let scopes = |addresses: Vec<SocketAddr>| -> Vec<_> {
+            let scope = |address: SocketAddr| match address {
+                SocketAddr::V6(v6) => Some(v6.scope_id()),
+                SocketAddr::V4(_) => None,
+            };
+            addresses.into_iter().map(scope).collect()
+        };
+        assert_eq!(scopes(scoped(mixed.clone(), Some(9)).unwrap()), [Some(9), Some(5), None]);
+        assert_eq!(scopes(scoped(mixed, None).unwrap()), [Some(5), None]);
+        let bare = addresses(&["[fe80::1]:1"]);
+        assert!(matches!(scoped(bare, None), Err(DialError::ZoneRequired)));
+        assert!(matches!(scoped(Vec::new(), None), Err(DialError::NoSuitableAddress)));
+    }
+}
