@@ -90,6 +90,50 @@ pub enum ConnectError {
     NoHello,
 }
 
+impl ConnectError {
+    /// Stable name of what is wrong, for programs: the client's own words `stopped`,
+    /// `no_permission`, `version_mismatch`, `untrusted` and `unreachable`, or the service's code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Reach(ReachError::NotFound { .. } | ReachError::NotListening { .. }) => "stopped",
+            Self::Reach(ReachError::PermissionDenied { .. }) => "no_permission",
+            Self::Reach(ReachError::Untrusted { .. }) => "untrusted",
+            Self::Reach(ReachError::Io { .. }) | Self::NoHello => "unreachable",
+            Self::Refused(error) if error.code == ErrorCode::PermissionDenied => "no_permission",
+            Self::Refused(error) => error.code.name(),
+            Self::Version { .. } => "version_mismatch",
+        }
+    }
+
+    /// What the person can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        Some(match self {
+            Self::Reach(ReachError::NotFound { .. } | ReachError::NotListening { .. }) => {
+                START_THE_SERVICE
+            }
+            Self::Reach(ReachError::PermissionDenied { .. }) => {
+                ErrorCode::PermissionDenied.hint()?
+            }
+            Self::Reach(ReachError::Untrusted { .. }) => {
+                "only root, your own account and `planetary` may run the service; name the right \
+                 socket with --control"
+            }
+            Self::Reach(ReachError::Io { .. }) | Self::NoHello => {
+                "check that --control or PLANETARY_CONTROL names the socket of planetaryd"
+            }
+            Self::Refused(error) => return error.hint.as_deref(),
+            Self::Version { .. } => ErrorCode::VersionMismatch.hint()?,
+        })
+    }
+}
+
+/// How a stopped service is started.
+const START_THE_SERVICE: &str = if cfg!(target_os = "linux") {
+    "start the service with `sudo systemctl start planetaryd`, or your own with `planetaryd run`"
+} else {
+    "start the service `planetaryd`, or your own with `planetaryd run`"
+};
+
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -316,6 +360,11 @@ impl Client {
 }
 
 impl Updates {
+    /// The connection these updates come from.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Waits for the next update. After a loss this is the whole state ([`Event::Status`]).
     /// [`Event::Resync`] is dealt with here and never given out.
     ///

@@ -1,0 +1,158 @@
+//! What can be typed. The only definition of names, options and help texts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use planetary_ipc::{Target, limits};
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 the request failed, 2 wrong usage, 3 the service cannot be reached.
+
+The control socket is the one named by --control, else by PLANETARY_CONTROL, else the first that \
+exists of the system's service, of your own in the runtime folder and of your own in the state \
+folder. NO_COLOR turns colours off.";
+
+/// See and steer the node of this computer.
+#[derive(Debug, Parser)]
+#[command(name = "planetary", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the service is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// Control socket of the service
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how the node is: state, address, place in the network, peers
+    Status,
+    /// Switch the node on
+    Up,
+    /// Switch the node off; the service keeps running
+    Down,
+    /// Show the state as it changes, until interrupted
+    ///
+    /// On a terminal this is a live view, which waits for the service when it goes away. Elsewhere
+    /// it prints one line per change and ends with the service (exit code 3).
+    Watch,
+    /// Check everything and say what is wrong and what to do
+    ///
+    /// Exit code 1 when something does not work.
+    Doctor,
+    /// Print the address of this node
+    Address {
+        /// Print the routed subnet instead
+        #[arg(long, conflicts_with = "key")]
+        subnet: bool,
+        /// Print the public key instead
+        #[arg(long)]
+        key: bool,
+    },
+    /// List, add and remove peers
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// Show the part of the network this node knows
+    Topology {
+        /// Print a graph in the language of Graphviz
+        #[arg(long, conflicts_with = "json")]
+        dot: bool,
+    },
+    /// Show the way to a node, looking it up if need be
+    Path {
+        /// IPv6 address in 200::/7, or key of 64 hexadecimal digits
+        #[arg(value_name = "ADDR")]
+        target: Target,
+    },
+    /// Send echo requests to a node
+    ///
+    /// Exit code 1 when none is answered.
+    Ping {
+        /// IPv6 address in 200::/7, or key of 64 hexadecimal digits
+        #[arg(value_name = "ADDR")]
+        target: Target,
+        /// How many to send; 0 goes on until interrupted
+        #[arg(short, long, value_name = "N", default_value_t = 4)]
+        count: u32,
+        /// How long to wait for each answer, in seconds
+        #[arg(short = 'W', long, value_name = "SECONDS", default_value = "5", value_parser = wait)]
+        timeout: Duration,
+    },
+    /// Show who this node is
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeerCommand {
+    /// List the peers, also those that are down
+    List,
+    /// Add a peer to the configuration and connect to it
+    Add {
+        #[command(flatten)]
+        peer: PeerName,
+    },
+    /// Remove a peer from the configuration and disconnect it
+    Remove {
+        #[command(flatten)]
+        peer: PeerName,
+    },
+}
+
+/// A peer as it is configured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PeerName {
+    /// Where it is, such as tls://host.example:443
+    pub(crate) uri: String,
+    /// Reach it over this interface only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Show key, address and subnet
+    Show,
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_millis(limits::PING_TIMEOUT_MS_MAX);
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|wait| (Duration::from_millis(1)..=most).contains(wait))
+        .ok_or_else(|| format!("it must be 0.001 to {} seconds", most.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn wait_has_bounds() {
+        assert_eq!(wait("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["0", "-1", "31", "NaN", "inf", "soon", ""] {
+            assert!(wait(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `planetary doctor`: what is wrong, in plain words, and one thing to do about each.
+//!
+//! The service checks itself; what only a client can see (nobody listens, no permission, another
+//! release) is added here, in the same form.
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use planetary_ipc::{DoctorReport, HealthItem, RequestError, Severity, UnixTime};
+
+use crate::failure::Failure;
+use crate::format::{self, Printer, Style};
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session, printer: &Printer) -> Result<ExitCode, Failure> {
+    let (report, code) = match examine(session).await {
+        Ok(report) => {
+            let broken = report.worst() == Severity::Error;
+            (report, if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Err(failure @ (Failure::Unreachable { .. } | Failure::Request(RequestError::Lost))) => {
+            (DoctorReport { time: now(), items: vec![unreachable(&failure)] }, ExitCode::from(3))
+        }
+        Err(failure) => return Err(failure),
+    };
+    printer.print(&report, render)?;
+    Ok(code)
+}
+
+async fn examine(session: &Session) -> Result<DoctorReport, Failure> {
+    let client = session.client().await?;
+    let mut report = client.doctor().await?;
+    let theirs = &client.hello().status.version;
+    if theirs != env!("CARGO_PKG_VERSION") {
+        report.items.insert(0, other_release(theirs));
+    }
+    let socket = session.location.path.display();
+    report.items.insert(0, answering(format!("It listens on {socket}.")));
+    Ok(report)
+}
+
+fn render(report: &DoctorReport, style: Style) -> String {
+    let items = report.items.iter();
+    let mut text: String =
+        items.map(|item| format::health_item(item, report.time, style)).collect();
+    let wrong = report.items.iter().filter(|item| item.severity >= Severity::Warning).count();
+    text += &match wrong {
+        0 => "\nAll is well.\n".to_owned(),
+        wrong => format!("\n{} to look at.\n", format::count(wrong, "thing", "things")),
+    };
+    text
+}
+
+fn answering(text: String) -> HealthItem {
+    HealthItem {
+        code: "control_socket".into(),
+        title: "The service answers".into(),
+        severity: Severity::Ok,
+        text,
+        since: None,
+        affects_connectivity: false,
+        action: None,
+    }
+}
+
+fn other_release(theirs: &str) -> HealthItem {
+    HealthItem {
+        code: "version_differs".into(),
+        title: "Service and command line are of different releases".into(),
+        severity: Severity::Warning,
+        text: format!("The service is {theirs}, this program {}.", env!("CARGO_PKG_VERSION")),
+        since: None,
+        affects_connectivity: false,
+        action: Some("Restart the service, so that it runs what is installed.".to_owned()),
+    }
+}
+
+fn unreachable(failure: &Failure) -> HealthItem {
+    let code = failure.code();
+    let title = match code {
+        "stopped" => "The service does not run",
+        "no_permission" => "You may not use the control socket",
+        "version_mismatch" => "The service is of another release",
+        "untrusted" => "Somebody else listens on the control socket",
+        "too_many_clients" => "The service has too many clients",
+        _ => "The service cannot be reached",
+    };
+    HealthItem {
+        code: code.into(),
+        title: title.to_owned(),
+        severity: Severity::Error,
+        text: sentence(&failure.message()),
+        since: None,
+        // The node may be well; it only cannot be asked. A service that does not run has no node.
+        affects_connectivity: code == "stopped",
+        action: failure.hint().map(|hint| sentence(&hint)),
+    }
+}
+
+/// The text with a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).chain(['.']).collect()
+}
+
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    // A clock before 1970 is shown as 1970.
+    UnixTime(since.map_or(0, |since| since.as_secs()))
+}

@@ -1,0 +1,45 @@
+//! What each command means: one file per command.
+
+mod address;
+mod doctor;
+mod identity;
+mod path;
+mod peer;
+mod ping;
+mod status;
+mod switch;
+mod topology;
+mod watch;
+
+use std::process::ExitCode;
+
+use crate::args::{Command, IdentityCommand, PeerCommand};
+use crate::failure::Failure;
+use crate::format::Printer;
+use crate::session::Session;
+
+/// Runs a command to its end.
+pub(crate) async fn run(
+    command: Command,
+    session: Session,
+    printer: Printer,
+) -> Result<ExitCode, Failure> {
+    let done = match command {
+        Command::Status => status::run(&session, &printer).await,
+        Command::Up => switch::up(&session, &printer).await,
+        Command::Down => switch::down(&session, &printer).await,
+        Command::Watch => watch::run(&session, &printer).await,
+        Command::Doctor => return doctor::run(&session, &printer).await,
+        Command::Address { subnet, key } => address::run(&session, &printer, subnet, key).await,
+        Command::Peer(PeerCommand::List) => peer::list(&session, &printer).await,
+        Command::Peer(PeerCommand::Add { peer }) => peer::add(&session, &printer, peer).await,
+        Command::Peer(PeerCommand::Remove { peer }) => peer::remove(&session, &printer, peer).await,
+        Command::Topology { dot } => topology::run(&session, &printer, dot).await,
+        Command::Path { target } => path::run(&session, &printer, target).await,
+        Command::Ping { target, count, timeout } => {
+            return ping::run(&session, &printer, target, count, timeout).await;
+        }
+        Command::Identity(IdentityCommand::Show) => identity::run(&session, &printer).await,
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,58 @@
+//! `planetary path`: the way to another node.
+
+use planetary_ipc::{PathReport, SessionReport, SessionState, Target};
+
+use crate::failure::Failure;
+use crate::format::{self, Printer};
+use crate::session::Session;
+
+pub(super) async fn run(
+    session: &Session,
+    printer: &Printer,
+    target: Target,
+) -> Result<(), Failure> {
+    let path = session.client().await?.path(target).await?;
+    Ok(printer.print(&path, |path, _| render(path))?)
+}
+
+fn render(path: &PathReport) -> String {
+    let distance = match path.distance {
+        Some(0) => "none, this is the node itself".to_owned(),
+        Some(hops) => {
+            let hops = usize::try_from(hops).unwrap_or(usize::MAX);
+            format!("{} over the tree", format::count(hops, "hop", "hops"))
+        }
+        None => "unknown".to_owned(),
+    };
+    let mut rows = vec![
+        ("address", path.address.to_string()),
+        ("key", path.key.to_string()),
+        ("coordinates", format::coordinates(path.coordinates.as_deref())),
+        ("distance", distance),
+    ];
+    if let Some(age) = path.age_s {
+        rows.push(("learnt", format!("{} ago", format::duration(age))));
+    }
+    for (place, hop) in path.next_hops.iter().enumerate() {
+        let name = if place == 0 { "next hop" } else { "or" };
+        rows.push((name, format!("{}, {}", hop.uri, format::milliseconds(hop.latency_ms))));
+    }
+    if path.next_hops.is_empty() && path.distance != Some(0) {
+        rows.push(("next hop", "none: no peer leads there".to_owned()));
+    }
+    rows.push(("session", session_text(&path.session)));
+    format!("The way to {}\n{}", path.target, format::fields(&rows))
+}
+
+fn session_text(session: &SessionReport) -> String {
+    match session.state {
+        SessionState::None => "none".to_owned(),
+        SessionState::Opening => "opening".to_owned(),
+        SessionState::Established => {
+            let bytes = |count: Option<u64>| count.map_or_else(format::dash, format::bytes);
+            let (rx, tx) = (bytes(session.rx_bytes), bytes(session.tx_bytes));
+            let uptime = session.uptime_s.map_or_else(format::dash, format::duration);
+            format!("open for {uptime}, {rx} received, {tx} sent")
+        }
+    }
+}

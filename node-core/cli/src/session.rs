@@ -1,0 +1,39 @@
+//! What every command needs: where the service is, and a connection to it on demand.
+
+use planetary_ipc::client::ConnectError;
+use planetary_ipc::location::{self, Location};
+use planetary_ipc::{Client, Updates, client};
+
+use crate::args::Place;
+use crate::failure::Failure;
+
+/// Who we are, for the service's log.
+const BUILD: &str = concat!("planetary ", env!("CARGO_PKG_VERSION"));
+
+pub(crate) struct Session {
+    pub(crate) location: Location,
+}
+
+impl Session {
+    pub(crate) fn new(place: &Place) -> Self {
+        Self { location: location::locate(place.control.as_deref()) }
+    }
+
+    /// Connects for requests alone.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        Ok(self.connect().await?.0)
+    }
+
+    /// Connects for requests and updates.
+    pub(crate) async fn connect(&self) -> Result<(Client, Updates), Failure> {
+        self.try_connect().await.map_err(|error| self.unreachable(error))
+    }
+
+    pub(crate) async fn try_connect(&self) -> Result<(Client, Updates), ConnectError> {
+        client::connect(&self.location.path, BUILD).await
+    }
+
+    pub(crate) fn unreachable(&self, error: ConnectError) -> Failure {
+        Failure::Unreachable { error, location: self.location.clone() }
+    }
+}
