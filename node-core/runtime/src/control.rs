@@ -164,7 +164,7 @@ impl Control {
     fn timeout(&self) -> Duration {
         let now = self.data.clock.mono();
         let node = self.node.poll_timeout().map(|(at, _)| at.since(now));
-        let links = self.links.next_change(&self.node, now).map(|at| at.since(now));
+        let links = self.links.next_change(now).map(|at| at.since(now));
         node.into_iter().chain(links).fold(LOOK_AFTER, Duration::min)
     }
 
@@ -173,7 +173,7 @@ impl Control {
         match input {
             Input::LinkUp { egress, peer, priority, ended } => {
                 let link = egress.link;
-                self.links.insert(egress, peer, ended, now.mono);
+                self.links.insert(egress, ended, now.mono);
                 self.node.handle_link_up(link, peer, priority, now);
                 self.changed();
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use planetary_proto::{
-    LinkId, Node, NodeKey, Now,
+    LinkId, Node, Now,
     link::Health,
     time::{Duration, Instant},
     wire::KEEP_ALIVE,
@@ -18,7 +18,6 @@ use crate::{
 /// One link.
 pub(crate) struct Link {
     pub(crate) egress: Arc<Egress>,
-    pub(crate) peer: NodeKey,
     pub(crate) since: Instant,
     suspect: bool,
     /// Smoothed round trip, as the node last told.
@@ -37,12 +36,10 @@ impl Links {
     pub(super) fn insert(
         &mut self,
         egress: Arc<Egress>,
-        peer: NodeKey,
         ended: oneshot::Sender<LinkEnd>,
         since: Instant,
     ) {
         let link = Link {
-            peer,
             since,
             suspect: false,
             round_trip: None,
@@ -80,7 +77,7 @@ impl Links {
     }
 
     /// When a keep-alive is due or a link's health changes, as far as can be seen now.
-    pub(super) fn next_change(&self, _node: &Node<Sessions>, now: Instant) -> Option<Instant> {
+    pub(super) fn next_change(&self, now: Instant) -> Option<Instant> {
         self.links
             .values()
             .filter_map(|link| link.egress.liveness.snapshot().next_change(link.round_trip, now))

@@ -221,7 +221,7 @@ impl Egress {
     }
 
     /// Serves the queues until they are empty, the socket is full or `budget` frames are written, and lets go of the writer.
-    fn release(&self, mut writer: MutexGuard<'_, Writer>, data: &DataPlane, budget: usize) {
+    fn release<'a>(&'a self, mut writer: MutexGuard<'a, Writer>, data: &DataPlane, budget: usize) {
         loop {
             let served_all = self.serve(&mut writer, data, budget);
             let stuck = writer.blocked || writer.failed;

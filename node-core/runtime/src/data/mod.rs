@@ -21,7 +21,7 @@ pub(crate) mod reader;
 pub(crate) mod sessions;
 mod sink;
 mod source;
-mod stream;
+pub(crate) mod stream;
 
 use std::{
     collections::BTreeMap,
