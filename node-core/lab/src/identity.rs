@@ -1,7 +1,7 @@
 //! Node identities for tests: repeatable keys, and the addresses that follow from them.
 //!
-//! The derivation of address and subnet is written here once more, apart from the node's own, so that
-//! a scenario compares what a node says with a second opinion.
+//! The derivation of address and subnet is written here once more, apart from the node's own, so
+//! that a scenario compares what a node says with a second opinion.
 
 use std::fmt::Write;
 use std::net::Ipv6Addr;
@@ -73,7 +73,8 @@ impl Identity {
         format!("{}/64", self.subnet_address(0))
     }
 
-    /// The private key as the reference's configuration has it: seed and public key, 128 hex digits.
+    /// The private key as the reference's configuration has it: seed and public key, 128 hex
+    /// digits.
     #[must_use]
     pub fn private_hex(&self) -> String {
         hex(&self.seed) + &self.key()

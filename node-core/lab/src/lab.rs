@@ -159,7 +159,8 @@ impl Lab {
         Ok(node)
     }
 
-    /// Waits until all these nodes know one and the same root: the one among them with the lowest key.
+    /// Waits until all these nodes know one and the same root: the one among them with the lowest
+    /// key.
     ///
     /// # Errors
     /// When the deadline passes; the text has what each of them believes.

@@ -1,7 +1,7 @@
 //! Test grounds on one Linux machine: hosts, wires, real nodes and real traffic between them.
 //!
-//! A [`Lab`] makes hosts (network namespaces), joins them by wires (veth pairs, or a relay that adds
-//! delay), and starts nodes on them: ours, or the reference implementation, behind one handle
+//! A [`Lab`] makes hosts (network namespaces), joins them by wires (veth pairs, or a relay that
+//! adds delay), and starts nodes on them: ours, or the reference implementation, behind one handle
 //! ([`Node`]). Around that stand the things one does with a network: ping, move a gigabyte, fetch a
 //! file, cut a cable, restart a node, look how much memory it took.
 //!
@@ -10,8 +10,8 @@
 //!
 //! Invariants: all traffic stays inside namespaces that the lab itself made; whatever it starts it
 //! ends, by process id, also when a scenario panics; what a killed run left behind is swept away at
-//! the next start; waiting is always for a condition and with a deadline; a scenario that fails says
-//! what every node, route and log looked like.
+//! the next start; waiting is always for a condition and with a deadline; a scenario that fails
+//! says what every node, route and log looked like.
 //!
 //! Needs root and the packages of `cargo xtask setup`. The crate is empty on other systems.
 

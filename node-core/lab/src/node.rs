@@ -29,7 +29,8 @@ use crate::wait::{Deadline, until};
 /// How long a node may take until it answers on its control socket, or until it has ended.
 const PATIENCE_SECONDS: u64 = 10;
 
-/// Set to run the reference in the places of ours: it tells a fault of the grounds from one of ours.
+/// Set to run the reference in the places of ours: it tells a fault of the grounds from one of
+/// ours.
 pub(crate) const STAND_IN: &str = "PLANETARY_LAB_STAND_IN";
 
 /// Which program a node runs.

@@ -1,7 +1,7 @@
 //! Moves bytes over TCP from one host to another and checks every one of them.
 //!
-//! The content is a function of the position alone, so the receiver needs no copy and no checksum: it
-//! compares each byte with what belongs there. When the connection breaks or stalls, the sender
+//! The content is a function of the position alone, so the receiver needs no copy and no checksum:
+//! it compares each byte with what belongs there. When the connection breaks or stalls, the sender
 //! dials again and goes on where the receiver stands: a transfer is only over when all has arrived.
 
 use std::io::{Read, Write};

@@ -35,7 +35,8 @@ fn parse(status: &str, stat: &str) -> Option<Usage> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim_start_matches(':').trim().strip_suffix(" kB")?.trim().parse().ok()
     };
-    // The name in brackets may hold anything, brackets and spaces included; numbers follow the last.
+    // The name in brackets may hold anything, brackets and spaces included; numbers follow the
+    // last.
     let mut numbers = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks: u64 = numbers.next()?.parse::<u64>().ok()? + numbers.next()?.parse::<u64>().ok()?;
     Some(Usage {

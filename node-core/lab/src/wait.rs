@@ -43,7 +43,8 @@ impl Deadline {
 /// Looks at a condition again and again until it yields a value.
 ///
 /// # Errors
-/// When the deadline passes first; the text names `what` and the last reason that the condition gave.
+/// When the deadline passes first; the text names `what` and the last reason that the condition
+/// gave.
 pub fn until<T>(
     what: &str,
     deadline: Deadline,

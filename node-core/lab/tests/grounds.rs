@@ -104,7 +104,8 @@ fn a_wire_loses_about_as_much_as_asked() {
         wire.lose(200)?;
         let ping = Ping::new(wire.ends()[1].v4).times(500, Duration::from_millis(2));
         let got = ping.once(&a, 1)?.round_trips_ms.len();
-        // Both directions lose a fifth, so 320 of 500 are expected; the bounds are seven deviations.
+        // Both directions lose a fifth, so 320 of 500 are expected; the bounds are seven
+        // deviations.
         ensure!((245..395).contains(&got), "{got} of 500 pings were answered");
         Ok(())
     });

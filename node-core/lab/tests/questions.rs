@@ -1,7 +1,7 @@
 //! What nodes ask each other through the network: node info and the debug questions.
 //!
 //! ```text
-//!   [a] ======wire1======> [b] ======wire2======> [c]       a: the reference, asks with its own tool
+//!   [a] ======wire1======> [b] ======wire2======> [c]      a, the reference, asks with its tool
 //! ```
 
 #![cfg(target_os = "linux")]

@@ -1,4 +1,5 @@
-//! Reads where this machine's Debian packages come from, and adds the backports suite of that source.
+//! Reads where this machine's Debian packages come from, and adds the backports suite of that
+//! source.
 //!
 //! Both forms of apt's lists are understood: the stanzas of `*.sources` and the lines of `*.list`.
 
@@ -89,7 +90,8 @@ fn parse_stanza(stanza: &str) -> Vec<Source> {
     if !words("types").iter().any(|kind| kind == "deb") {
         return Vec::new();
     }
-    // A key may also stand in the stanza itself, over several lines; only a file name is taken over.
+    // A key may also stand in the stanza itself, over several lines; only a file name is taken
+    // over.
     let signed_by =
         fields.get("signed-by").filter(|key| key.starts_with('/')).map(|key| (*key).to_owned());
     let source = |uri| Source { uri, suites: words("suites"), signed_by: signed_by.clone() };
@@ -117,7 +119,8 @@ mod tests {
     #[test]
     fn stanzas_give_every_uri_with_its_suites() {
         let text = "Types: deb\n# a remark: ignored\nURIs: http://one.example/debian\n\
-                    Suites: twelve twelve-updates\nComponents: main\nSigned-By: /usr/share/key.gpg\n\
+                    Suites: twelve twelve-updates\nComponents: main\n\
+                    Signed-By: /usr/share/key.gpg\n\
                     \nTypes: deb-src\nURIs: http://two.example/debian\nSuites: twelve\n";
         let expected = Source {
             uri: "http://one.example/debian".to_owned(),

@@ -1,9 +1,9 @@
 //! `cargo xtask cross`: the node for Windows and macOS, built on Linux.
 //!
-//! Windows: built with mingw, and the tests run under Wine. macOS: linked with zig, and not run, for
-//! want of a Mac. The compiler is Debian's `rustc-web`, because it comes with the source of exactly
-//! its own standard library, which is built along. Everything lies below `target/cross`, apart from
-//! the native build: compiler and flags differ. A Wine prefix of 0.7 GB is among it.
+//! Windows: built with mingw, and the tests run under Wine. macOS: linked with zig, and not run,
+//! for want of a Mac. The compiler is Debian's `rustc-web`, because it comes with the source of
+//! exactly its own standard library, which is built along. Everything lies below `target/cross`,
+//! apart from the native build: compiler and flags differ. A Wine prefix of 0.7 GB is among it.
 //!
 //! What this does not show: TUN devices on Windows (Wine cannot make adapters) and anything on a
 //! real Mac.
@@ -36,8 +36,8 @@ const WINE_SECONDS: u32 = 600;
 /// What the standard library is built of.
 const STD: &str = "std,panic_abort,panic_unwind,test";
 
-/// Wine 8 lacks the library from which Rust's standard library takes its random numbers. This is that
-/// one function, over one that Wine has.
+/// Wine 8 lacks the library from which Rust's standard library takes its random numbers. This is
+/// that one function, over one that Wine has.
 const RANDOM_NUMBERS: &str = r"
 #include <windows.h>
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);

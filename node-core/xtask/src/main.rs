@@ -1,17 +1,30 @@
 //! Chores of the repository: `cargo xtask CHORE`.
 //!
-//! One file a chore. A chore is made of steps (`step.rs`), prints one line for each with the time it
-//! took, and installs by itself what it needs (`setup.rs`). It builds the programs with cargo and
-//! runs them; it links none of the project's crates, so that it is built in a moment and works
+//! One file a chore. A chore is made of steps (`step.rs`), prints one line for each with the time
+//! it took, and installs by itself what it needs (`setup.rs`). It builds the programs with cargo
+//! and runs them; it links none of the project's crates, so that it is built in a moment and works
 //! while they do not compile.
 
 #![expect(clippy::print_stdout, reason = "a command line program talks on stdout")]
 
 mod apt_sources;
+mod bench;
+mod check;
 mod cross;
+mod demo;
+mod deps;
+mod licences;
+mod lines;
 mod packages;
+mod peers;
+mod programs;
+mod run;
 mod setup;
+mod sim;
 mod step;
+mod test;
+
+use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
@@ -34,15 +47,60 @@ enum Chore {
         #[arg(long)]
         cross: bool,
     },
+    /// Start a node and show how it goes; Ctrl-C ends it
+    Run(run::Arguments),
+    /// Run every test and every check
+    Test(test::Arguments),
+    /// Format, clippy, documentation, arrows, licences, line lengths
+    Check,
     /// Build and test for Windows (Wine), link for macOS
     Cross,
+    /// Measure the node against the reference implementation
+    Bench {
+        /// Options of the benchmark: --rounds N, --seconds N, --quick, --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// Simulate a network in virtual time
+    Sim {
+        /// How many nodes
+        #[arg(long, default_value_t = 100)]
+        nodes: u32,
+        /// One seed is one run, exactly
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Compare the dependencies between our crates with the list of allowed ones
+    Deps,
+    /// Check the licences of everything we are built of
+    Licences,
+    /// Check the length of lines and report long files
+    Lines,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().chore {
+fn main() -> ExitCode {
+    match run_chore(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_chore(chore: Chore) -> Result<()> {
+    match chore {
         Chore::Setup { cross: false } => setup::ensure(&[setup::Part::Lab]),
         Chore::Setup { cross: true } => setup::ensure(&[setup::Part::Lab, setup::Part::Cross]),
+        Chore::Run(arguments) => run::run(&arguments),
+        Chore::Test(arguments) => done(test::run(&arguments)?),
+        Chore::Check => done(check::run()?),
         Chore::Cross => done(cross::run()?),
+        Chore::Bench { options } => bench::run(&options),
+        Chore::Sim { nodes, seed } => sim::run(nodes, seed),
+        Chore::Deps => deps::run(),
+        Chore::Licences => licences::run(),
+        Chore::Lines => lines::run(),
     }
 }
 

@@ -13,11 +13,18 @@ pub(crate) struct Package {
     pub(crate) licence: Option<String>,
     /// The names of the packages that it depends on, by kind: `None` normal, else `dev` or `build`.
     pub(crate) dependencies: Vec<(String, Option<String>)>,
+    /// The names of its programs.
+    pub(crate) programs: Vec<String>,
 }
 
 /// The packages of this workspace.
 pub(crate) fn workspace() -> Result<Vec<Package>> {
     metadata(&["--no-deps"])
+}
+
+/// Whether there is a program of this name in the workspace.
+pub(crate) fn has_program(name: &str) -> Result<bool> {
+    Ok(workspace()?.iter().any(|package| package.programs.iter().any(|program| program == name)))
 }
 
 /// The packages of this workspace and all that they are built of.
@@ -38,6 +45,8 @@ fn metadata(more: &[&str]) -> Result<Vec<Package>> {
 fn parse(package: &Value) -> Option<Package> {
     let text = |value: &Value, name: &str| Some(value.get(name)?.as_str()?.to_owned());
     let dependencies = package.get("dependencies")?.as_array()?.iter();
+    let is_program = |target: &&Value| target["kind"][0] == "bin";
+    let programs = package.get("targets")?.as_array()?.iter().filter(is_program);
     Some(Package {
         name: text(package, "name")?,
         version: text(package, "version")?,
@@ -45,5 +54,6 @@ fn parse(package: &Value) -> Option<Package> {
         dependencies: dependencies
             .filter_map(|dependency| Some((text(dependency, "name")?, text(dependency, "kind"))))
             .collect(),
+        programs: programs.filter_map(|target| text(target, "name")).collect(),
     })
 }

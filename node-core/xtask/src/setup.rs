@@ -2,8 +2,8 @@
 //!
 //! It looks for programs, not for packages, so that whoever has them from elsewhere is left alone,
 //! and it is done in a moment when nothing is missing. The reference node comes from the backports
-//! suite of the machine's own Debian source: the address of that source is read from apt's lists and
-//! is in no file of ours. No service is started: a `policy-rc.d` forbids it while apt works.
+//! suite of the machine's own Debian source: the address of that source is read from apt's lists
+//! and is in no file of ours. No service is started: a `policy-rc.d` forbids it while apt works.
 
 use std::fs;
 use std::path::Path;
@@ -184,7 +184,8 @@ impl ServicesStayDown {
 impl Drop for ServicesStayDown {
     fn drop(&mut self) {
         if self.ours {
-            // It was there a moment ago and we are root; nothing sensible is left to do if this fails.
+            // It was there a moment ago and we are root; nothing sensible is left to do if this
+            // fails.
             let _ = fs::remove_file(Self::POLICY);
         }
     }

@@ -1,4 +1,5 @@
-//! One step of a chore: a program that is run, and one line that says how it went and how long it took.
+//! One step of a chore: a program that is run, and one line that says how it went and how long it
+//! took.
 //!
 //! Three ways to run it. `quietly` keeps the output and shows it only when the step fails; `openly`
 //! lets it through, for programs that a person watches; `counted` lets it through and reads from it

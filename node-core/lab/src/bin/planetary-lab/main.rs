@@ -1,8 +1,9 @@
 //! `planetary-lab bench`: ours and the reference on the same grounds, in turn.
 //!
 //! The numbers are those of processor cost, not of a wire: both ends, the load and the kernel share
-//! the cores of one machine. What counts is the ratio between programs that ran in the same minutes,
-//! so each round measures raw wire, ours and the reference, and every figure is a median of rounds.
+//! the cores of one machine. What counts is the ratio between programs that ran in the same
+//! minutes, so each round measures raw wire, ours and the reference, and every figure is a median
+//! of rounds.
 
 #![expect(clippy::print_stdout, reason = "a command line program talks on stdout")]
 

@@ -60,9 +60,10 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
     }
     println!("\n{}", table::render(&bench.samples));
     let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let control = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")?;
     let record = json!({
         "at": at, "rounds": rounds, "seconds": seconds, "busy_cores": busy,
-        "congestion_control": fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")?.trim(),
+        "congestion_control": control.trim(),
         "samples": bench.samples.to_json(),
     });
     fs::create_dir_all(&arguments.out)?;

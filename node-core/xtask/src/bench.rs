@@ -1,0 +1,23 @@
+//! `cargo xtask bench`: ours and the reference in alternation, on the test grounds.
+
+use anyhow::Result;
+
+use crate::programs;
+use crate::setup::{self, Part};
+use crate::step;
+
+/// Builds the programs and measures them; the options are those of the benchmark itself.
+pub(crate) fn run(options: &[String]) -> Result<()> {
+    setup::ensure(&[Part::Lab])?;
+    let build = ["build", "--release", "-p", "planetary-lab"];
+    step::openly("build the benchmark", &mut step::cargo(build))?;
+    let folder = step::target_dir().join("release");
+    // With a stand-in the grounds are tried out before there is anything of ours to measure.
+    if std::env::var_os("PLANETARY_LAB_STAND_IN").is_none() {
+        programs::build()?;
+    }
+    let mut command = std::process::Command::new(programs::program(&folder, "planetary-lab"));
+    command.arg("--out").arg(step::target_dir().join("bench"));
+    command.args(options).env("PLANETARY_PROGRAMS", &folder);
+    step::openly("benchmark", &mut command)
+}

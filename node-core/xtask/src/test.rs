@@ -1,0 +1,144 @@
+//! `cargo xtask test`: everything that must hold, from formatting to the other systems.
+//!
+//! Steps go on after one has failed, so that one run tells all. The last line sums up every test
+//! and every check of the whole run: `N passed, N failed`.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::setup::{self, Part};
+use crate::step::{self, Tally};
+use crate::{bench, check, cross, demo, packages, programs, sim};
+
+/// How far to go.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Also what takes long and rarely changes: simulations of 1,000 nodes, a first benchmark
+    #[arg(long)]
+    all: bool,
+}
+
+/// Fixed seeds: a run that fails can be had again.
+const SIMULATIONS: [(u32, u64); 3] = [(50, 1), (200, 2), (400, 3)];
+const LARGE_SIMULATIONS: [(u32, u64); 2] = [(1000, 4), (1000, 5)];
+
+/// Runs everything and sums up.
+pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
+    let start = Instant::now();
+    let mut run = Run::default();
+    run.one("setup", setup::ensure(&[Part::Lab, Part::Cross]));
+    run.add("checks", check::run());
+    run.add("tests of the crates", crates());
+    run.add("fuzz corpora", fuzz());
+    run.add("simulations", simulations(&SIMULATIONS));
+    let programs = programs::build();
+    match &programs {
+        Ok(programs) => {
+            run.add("scenarios", scenarios(programs));
+            let demo = Instant::now();
+            let outcome = demo::run(programs, &AtomicBool::new(false), false);
+            step::report("demo", outcome.is_ok(), demo);
+            run.one("demo", outcome);
+        }
+        Err(_) => run.one("build", programs.map(drop)),
+    }
+    run.add("other systems", cross::run());
+    if arguments.all {
+        run.add("large simulations", simulations(&LARGE_SIMULATIONS));
+        run.one("benchmark", bench::run(&["--quick".to_owned()]));
+    }
+    for failure in &run.failures {
+        println!("failed: {failure}");
+    }
+    step::report("all", run.failures.is_empty(), start);
+    Ok(run.tally)
+}
+
+#[derive(Default)]
+struct Run {
+    tally: Tally,
+    failures: Vec<String>,
+}
+
+impl Run {
+    /// A step that is one check.
+    fn one(&mut self, title: &str, outcome: Result<()>) {
+        self.add(title, outcome.map(|()| Tally::one(true)));
+    }
+
+    /// A step that counts for itself; one that could not be run is a failure.
+    fn add(&mut self, title: &str, outcome: Result<Tally>) {
+        match outcome {
+            Ok(tally) => {
+                if tally.failed > 0 {
+                    self.failures.push(format!("{title}: {} failed", tally.failed));
+                }
+                self.tally.add(tally);
+            }
+            Err(error) => {
+                println!("{title}: {error:#}");
+                self.failures.push(format!("{title}: {error:#}"));
+                self.tally.add(Tally::one(false));
+            }
+        }
+    }
+}
+
+/// Unit, vector and property tests of every crate, and the examples in the documentation.
+fn crates() -> Result<Tally> {
+    let others = ["--workspace", "--exclude", "planetary-lab"];
+    let mut tally = step::counted("tests of the crates", test_runner().args(others))?;
+    let mut examples = step::cargo(["test", "--locked", "--doc"]);
+    tally.add(step::counted("examples in the documentation", examples.args(others))?);
+    Ok(tally)
+}
+
+/// The test grounds and the scenarios on them, with the programs that were built.
+fn scenarios(programs: &Path) -> Result<Tally> {
+    let mut command = test_runner();
+    command.args(["-p", "planetary-lab"]).env("PLANETARY_PROGRAMS", programs);
+    if !has_nextest() {
+        // Scenarios use every core: one at a time.
+        command.args(["--", "--test-threads=1"]);
+    }
+    step::counted("scenarios in network namespaces", &mut command)
+}
+
+/// Replays the committed corpora of the fuzz targets, which are outside of the workspace.
+fn fuzz() -> Result<Tally> {
+    let manifest = step::workspace_root().join("node-core/fuzz/Cargo.toml");
+    if !manifest.is_file() {
+        return Ok(Tally::default());
+    }
+    let mut command = step::cargo(["test", "--manifest-path"]);
+    command.arg(manifest).env("CARGO_TARGET_DIR", step::target_dir().join("fuzz"));
+    step::counted("replay of the fuzz corpora", &mut command)
+}
+
+fn simulations(runs: &[(u32, u64)]) -> Result<Tally> {
+    let mut tally = Tally::default();
+    if !packages::has_program("planetary-sim")? {
+        println!("[skip] simulations: planetary-sim has no program");
+        return Ok(tally);
+    }
+    for (nodes, seed) in runs {
+        tally.add(Tally::one(sim::run(*nodes, *seed).is_ok()));
+    }
+    Ok(tally)
+}
+
+/// cargo-nextest where it is installed, else cargo's own runner.
+fn test_runner() -> std::process::Command {
+    if has_nextest() {
+        step::cargo(["nextest", "run", "--locked", "--no-tests=pass"])
+    } else {
+        step::cargo(["test", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"])
+    }
+}
+
+fn has_nextest() -> bool {
+    step::find_program("cargo-nextest").is_some()
+}
