@@ -42,6 +42,22 @@ async fn client_reaches_the_service() {
     assert_eq!(client.status().await.unwrap().state, State::Connected);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_client_is_lost_while_others_come_and_go() {
+    let running = start();
+    let callers = (0..8).map(|_| {
+        let path = running.path.clone();
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                connect(&path).await.unwrap();
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn one_client_too_many_is_told_so_and_place_becomes_free() {
     let running = start();

@@ -4,7 +4,7 @@
 //! Both give
 //!
 //! * `Listener::bind(path)`, which never takes the place of a living service and never removes
-//!   anything that is not a dead socket, and `accept`, which gives a stream and its credentials;
+//!   anything that is not a dead socket; `accept`, and `credentials` of what it gives;
 //! * `connect(path)`, which tells a missing service from a missing permission, and refuses to talk
 //!   to a server that is neither root, nor oneself, nor the node's account, nor the owner of the
 //!   socket.
@@ -19,12 +19,12 @@ use crate::message::Right;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub use unix::{ClientStream, Listener, SYSTEM_PATH, ServerStream, connect};
+pub use unix::{ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, credentials};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::{ClientStream, Listener, SYSTEM_PATH, ServerStream, connect};
+pub use windows::{ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, credentials};
 
 /// Group whose members may use the control socket, and account the service runs as.
 pub const GROUP: &str = "planetary";

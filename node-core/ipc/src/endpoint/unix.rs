@@ -71,14 +71,9 @@ impl Listener {
     ///
     /// # Errors
     /// What the system says; most often that no file descriptor is left.
-    pub async fn accept(&mut self) -> io::Result<(ServerStream, PeerCredentials)> {
+    pub async fn accept(&mut self) -> io::Result<ServerStream> {
         let (stream, _) = self.socket.accept().await?;
-        let peer = stream.peer_cred()?;
-        let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
-        let (uid, gid) = (peer.uid(), peer.gid());
-        // The list of users may come from the network (LDAP), so it is asked beside the runtime.
-        let right = tokio::task::spawn_blocking(move || right_of(uid, gid)).await.ok().flatten();
-        Ok((stream, PeerCredentials { uid: Some(uid), pid, right }))
+        Ok(stream)
     }
 
     /// Where it listens.
@@ -94,6 +89,19 @@ impl Drop for Listener {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Finds out who is at the other end of an accepted connection, and what they may do.
+///
+/// # Errors
+/// What the system says; the connection is then not to be served.
+pub async fn credentials(stream: &ServerStream) -> io::Result<PeerCredentials> {
+    let peer = stream.peer_cred()?;
+    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+    let (uid, gid) = (peer.uid(), peer.gid());
+    // The list of users may come from the network (LDAP), so it is asked beside the runtime.
+    let right = tokio::task::spawn_blocking(move || right_of(uid, gid)).await.ok().flatten();
+    Ok(PeerCredentials { uid: Some(uid), pid, right })
 }
 
 /// Connects to the service that listens on `path`.
@@ -183,7 +191,7 @@ mod tests {
         let path = folder.path().join("new/folder/control.sock");
         let mut listener = Listener::bind(&path).unwrap();
         let (accepted, connected) = tokio::join!(listener.accept(), connect(&path));
-        let (_, peer) = accepted.unwrap();
+        let peer = credentials(&accepted.unwrap()).await.unwrap();
         connected.unwrap();
         assert_eq!(peer.uid, Some(geteuid().as_raw()));
         assert_eq!(peer.pid, Some(std::process::id()));

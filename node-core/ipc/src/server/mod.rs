@@ -28,7 +28,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 
-use crate::endpoint::{Listener, PeerCredentials};
+use crate::endpoint::{self, Listener, PeerCredentials, ServerStream};
 use crate::error::{ApiError, ErrorCode};
 use crate::limits;
 use crate::message::{Reply, Request, Right};
@@ -100,23 +100,18 @@ pub async fn serve<H: Handler>(
             () = &mut shutdown => break,
             _ = &mut hub => break,
         };
-        let (stream, caller) = match accepted {
-            Ok(accepted) => accepted,
+        let stream = match accepted {
+            Ok(stream) => stream,
             Err(error) => {
                 pause_after(&error).await;
                 continue;
             }
         };
-        if !caller.may(Right::Read) {
-            tracing::warn!(uid = caller.uid, "a stranger tried the control socket");
-            clients.spawn(connection::refuse(stream, stranger()));
-            continue;
-        }
-        let server = Arc::clone(&server);
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
+                let server = Arc::clone(&server);
                 clients.spawn(async move {
-                    connection::run(stream, caller, server).await;
+                    welcome(stream, server).await;
                     drop(place);
                 });
             }
@@ -145,6 +140,18 @@ impl<H: Handler> Server<H> {
 
     fn close(&self) {
         self.closing.send_replace(true);
+    }
+}
+
+/// Serves a client, if the operating system knows it as one.
+async fn welcome<H: Handler>(stream: ServerStream, server: Arc<Server<H>>) {
+    match endpoint::credentials(&stream).await {
+        Ok(caller) if caller.may(Right::Read) => connection::run(stream, caller, server).await,
+        Ok(caller) => {
+            tracing::warn!(uid = caller.uid, "a stranger tried the control socket");
+            connection::refuse(stream, stranger()).await;
+        }
+        Err(error) => tracing::debug!(%error, "a client went before it was known"),
     }
 }
 
