@@ -13,6 +13,8 @@
 pub mod args;
 pub mod config;
 pub mod health;
+pub mod install;
+pub mod lifecycle;
 pub mod log;
 pub mod places;
 pub mod state;

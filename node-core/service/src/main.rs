@@ -1,3 +1,64 @@
-//! The node service.
+//! `planetaryd`: the program around the service. Turns words into calls, and results into exit
+//! codes.
 
-fn main() {}
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use planetary_service::args::{Arguments, Command, RunArguments};
+use planetary_service::config::{Config, default_file};
+use planetary_service::{install, lifecycle, places};
+
+fn main() -> ExitCode {
+    // Wrong usage ends here with exit code 2, --help and --version with 0.
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Run(arguments) => run(arguments),
+        Command::Install(arguments) => {
+            install::install(&arguments, &mut io::stdout()).map_err(Into::into)
+        }
+        Command::Uninstall(arguments) => {
+            install::uninstall(&arguments, &mut io::stdout()).map_err(Into::into)
+        }
+        Command::Genconf => print(&default_file()),
+        Command::CheckConfig { file } => check_config(file),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[cfg(not(windows))]
+fn run(arguments: RunArguments) -> Outcome {
+    Ok(lifecycle::run(arguments, std::future::pending())?)
+}
+
+#[cfg(windows)]
+fn run(arguments: RunArguments) -> Outcome {
+    if !arguments.windows_service {
+        return Ok(lifecycle::run(arguments, std::future::pending())?);
+    }
+    Ok(install::run_as_service(arguments)?)
+}
+
+fn check_config(file: Option<PathBuf>) -> Outcome {
+    let path = file.map_or_else(places::config_to_check, Ok)?;
+    Config::load(&path)?;
+    print(&format!("{}: no mistakes\n", path.display()))
+}
+
+/// Writes to standard output. A reader that has seen enough is no failure.
+fn print(text: &str) -> Outcome {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,64 @@
+//! The life of the service, from the command line to the exit code.
+//!
+//! ```text
+//!             everything read     +---------------- Running -----------------+
+//! Starting ---------------------->|  Up  <------- up / down ------->  Down   |
+//!    |                            +------------------------------------------+
+//!    | nothing was changed          | SIGINT, SIGTERM, the service manager
+//!    v that matters                 v
+//! exit 1                         Stopping ----- within 2 s -----> exit 0
+//! ```
+//!
+//! One file a state. [`starting`] reads and checks everything there is to check before anything is
+//! opened, [`running`] holds what lives while the service does and reacts to signals, [`stopping`]
+//! ends it within a deadline. `Down` is a state of the node and not of the service: links and
+//! interface are closed, process and control socket stay. No state is reached by a flag: each is a
+//! type that only the one before it can make.
+
+mod manager;
+mod running;
+mod signals;
+mod starting;
+mod stopping;
+
+use std::future::Future;
+use std::io;
+
+pub use self::running::Running;
+pub use self::starting::{StartError, Started};
+use crate::args::RunArguments;
+
+/// Why the service ended otherwise than by being told to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// It could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The system gives no threads, sockets or signals.
+    #[error("the system refuses what every program gets: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs the service until a signal or `outside` says stop.
+///
+/// # Errors
+/// [`RunError`] when the service cannot run; being told to stop is not an error.
+pub fn run(arguments: RunArguments, outside: impl Future<Output = ()>) -> Result<(), RunError> {
+    let started = starting::start(arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("planetary-io")
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let signals = signals::Signals::listen()?;
+        let running = Running::enter(started);
+        let stopping = running.until_told(signals, outside).await;
+        stopping.finish().await;
+        Ok(())
+    })
+}
+
+/// Threads for links and clients. Traffic has threads of its own, so two serve a busy machine.
+const WORKERS: usize = 2;

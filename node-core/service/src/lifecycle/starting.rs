@@ -1,0 +1,205 @@
+//! Starting: everything is read and checked before anything is opened.
+//!
+//! The order is that of the possible damage: first the configuration, which is only read, then the
+//! state folder, which is locked against a second service, then the identity, which may be made,
+//! then the records, which may be set aside. A failure leaves behind at most an empty state folder
+//! and files that were set aside.
+
+use std::path::PathBuf;
+
+use planetary_ipc::Severity;
+use planetary_proto::identity::Identity;
+
+use crate::args::RunArguments;
+use crate::config::{Config, ConfigError, ConfigFile};
+use crate::health::{Condition, Health, Moment};
+use crate::log::{self, LogHandle};
+use crate::places::{NoHome, Places};
+use crate::state::identity::{self, Exposure, IdentityError};
+use crate::state::record::{self, Damage, Intent, Record, RecordError, SequenceKeeper, Sequences};
+use crate::state::{ReadError, StateDir, StateError};
+
+/// Why the service cannot start. Every message names the thing and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// There is nowhere to keep anything.
+    #[error(transparent)]
+    NoHome(#[from] NoHome),
+    /// The configuration has a mistake.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// There is no identity, and none may be made.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A record cannot be used.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Everything a running service needs from the disk and the command line.
+#[derive(Debug)]
+pub struct Started {
+    /// What the file says, with what the command line says for this run.
+    pub settings: Settings,
+    /// The file, for changes on a person's behalf.
+    pub config_file: ConfigFile,
+    /// Where to listen for clients.
+    pub control: PathBuf,
+    /// The locked state folder.
+    pub state_dir: StateDir,
+    /// Who the node is.
+    pub identity: Identity,
+    /// Where the key is kept.
+    pub identity_path: PathBuf,
+    /// Whether to be on the network.
+    pub intent: Intent,
+    /// The numbers never to fall below.
+    pub sequences: SequenceKeeper,
+    /// What was noticed on the way.
+    pub health: Health,
+    /// For a change of the level; `None` where the process has a log of its own.
+    pub log: Option<LogHandle>,
+}
+
+/// The configuration of a run: what the file says, and what the command line adds to it.
+pub struct Settings {
+    /// What the file says.
+    pub config: Config,
+    /// What the command line says, for this run only.
+    pub arguments: RunArguments,
+}
+
+impl std::fmt::Debug for Settings {
+    /// Says nothing: the configuration holds passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
+
+/// Reads and checks everything.
+pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> {
+    let places = Places::choose(
+        arguments.config.take(),
+        arguments.state_dir.take(),
+        arguments.control.take(),
+    )?;
+    let config = load_config(&places)?;
+    // A process that has a log keeps it.
+    let log = log::start(config.log_level).ok();
+    let now = Moment::now();
+    let mut health = Health::default();
+
+    let state_dir = StateDir::open(&places.state_dir)?;
+    let loaded = identity::load_or_create(&state_dir, now.unix_s)?;
+    if let Some(condition) = exposed(&loaded) {
+        health.raise(condition, now);
+    }
+    let intent = load_record::<Intent>(&state_dir, INTENT_DAMAGED, &mut health, now)?;
+    let sequences = load_record::<Sequences>(&state_dir, SEQUENCE_DAMAGED, &mut health, now)?;
+    tracing::info!(
+        config = %places.config.display(),
+        state_dir = %places.state_dir.display(),
+        key = %loaded.identity.key(),
+        new_identity = loaded.created,
+        "starting"
+    );
+    for item in health.visible(now) {
+        tracing::warn!(code = %item.code, text = %item.text, "noticed at start");
+    }
+    Ok(Started {
+        settings: Settings { config, arguments },
+        config_file: ConfigFile::new(places.config),
+        control: places.control,
+        state_dir,
+        identity: loaded.identity,
+        identity_path: loaded.path,
+        intent,
+        sequences: SequenceKeeper::new(sequences),
+        health,
+        log,
+    })
+}
+
+fn load_config(places: &Places) -> Result<Config, ConfigError> {
+    match Config::load(&places.config) {
+        Err(ConfigError::Unreadable { source: ReadError::Missing, .. })
+            if !places.config_required =>
+        {
+            Ok(Config::default())
+        }
+        loaded => loaded,
+    }
+}
+
+const INTENT_DAMAGED: (&str, &str) = (
+    "intent_damaged",
+    "Whether the node should be on the network was lost; it is, as on the first day.",
+);
+const SEQUENCE_DAMAGED: (&str, &str) = (
+    "sequence_damaged",
+    "The highest sequence number was lost; numbers go on from the clock. If the clock was set back, other nodes \
+     ignore this one until it has caught up.",
+);
+
+fn load_record<T: Record>(
+    dir: &StateDir,
+    (code, consequence): (&'static str, &str),
+    health: &mut Health,
+    now: Moment,
+) -> Result<T, RecordError> {
+    let loaded = record::load::<T>(dir, now.unix_s)?;
+    if let Some(damage) = loaded.damage {
+        health.raise(damaged(code, consequence, &damage), now);
+    }
+    Ok(loaded.record)
+}
+
+fn damaged(code: &'static str, consequence: &str, damage: &Damage) -> Condition {
+    let Damage { path, reason, kept } = damage;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let whereabouts = match kept {
+        Ok(kept) => format!("It was kept as {}.", kept.display()),
+        Err(error) => format!("It could not be renamed ({error}) and will be replaced."),
+    };
+    Condition {
+        code,
+        severity: Severity::Warning,
+        title: format!("{name} was damaged"),
+        text: format!("{} is damaged ({reason}). {whereabouts} {consequence}", path.display()),
+        action: Some("Check the disk; restore the file from a backup if you have one.".to_owned()),
+        affects_connectivity: false,
+        may_pass: false,
+    }
+}
+
+fn exposed(loaded: &identity::Loaded) -> Option<Condition> {
+    let path = loaded.path.display();
+    let (severity, text) = match loaded.exposure {
+        Exposure::Private => return None,
+        Exposure::Closed => (
+            Severity::Warning,
+            format!(
+                "Other accounts of this computer could read {path} until now; its permissions are closed."
+            ),
+        ),
+        Exposure::Open => (
+            Severity::Error,
+            format!(
+                "Other accounts of this computer can read {path}, and the system does not let the service change that."
+            ),
+        ),
+    };
+    Some(Condition {
+        code: "identity_exposed",
+        severity,
+        title: "The node's key was readable by others".to_owned(),
+        text,
+        action: Some("If somebody you do not trust uses this computer, move the key away and start with a new one.".to_owned()),
+        affects_connectivity: false,
+        may_pass: false,
+    })
+}
