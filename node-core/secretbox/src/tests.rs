@@ -134,7 +134,7 @@ fn the_block_counter_crosses_into_its_high_word() {
 
 #[test]
 fn any_flipped_bit_is_refused_and_changes_nothing() {
-    // One pass, the end of the first pass of each back end, and several passes with a last piece.
+    // Within one pass, around the end of each back end's first pass, and several passes with a last piece.
     for len in [0, 1, 100, 223, 224, 225, 480, 481, 992, 993, 1100] {
         for (name, backend) in Backend::all() {
             let cipher = Cipher::with_backend(&[9; KEY_LEN], backend);
