@@ -340,11 +340,7 @@ impl Engine {
                 room
             })
             .await?;
-        if room {
-            answer.await.map_err(|_| AskError::Timeout)
-        } else {
-            Err(AskError::Busy)
-        }
+        if room { answer.await.map_err(|_| AskError::Timeout) } else { Err(AskError::Busy) }
     }
 
     /// Runs `question` on the control thread.
@@ -364,10 +360,7 @@ impl Engine {
     }
 }
 
-async fn within<T>(
-    patience: Duration,
-    answer: oneshot::Receiver<T>,
-) -> Result<T, AskError> {
+async fn within<T>(patience: Duration, answer: oneshot::Receiver<T>) -> Result<T, AskError> {
     match tokio::time::timeout(patience, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(AskError::Stopped),
@@ -382,8 +375,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 impl LinkSink for Acceptor {
     fn run(&self, link: Established) -> impl Future<Output = LinkEnd> + Send {
         let id = LinkId(self.next_link.fetch_add(1, Relaxed));
-        let details =
-            LinkDetails { uri: link.uri, direction: link.direction, remote: link.remote };
+        let details = LinkDetails { uri: link.uri, direction: link.direction, remote: link.remote };
         self.details.lock().insert(id, details);
         let (read, write) = stream::split(link.stream);
         let egress = Arc::new(Egress::new(id, write));
@@ -398,6 +390,8 @@ impl LinkSink for Acceptor {
             reader::spawn(Arc::clone(&self.data), Arc::clone(&egress), read, link.leftover);
         let closes = CloseOnDrop { acceptor: self, egress };
         async move {
+            // The whole of it, not only the field used below: it must live as long as the future.
+            let closes = closes;
             if let Err(error) = threads {
                 let message = format!("the system refused a thread: {error}").into();
                 let end = LinkEnd { code: "no_thread", message };

@@ -39,13 +39,7 @@ impl Links {
         ended: oneshot::Sender<LinkEnd>,
         since: Instant,
     ) {
-        let link = Link {
-            since,
-            suspect: false,
-            round_trip: None,
-            ended: Some(ended),
-            egress,
-        };
+        let link = Link { since, suspect: false, round_trip: None, ended: Some(ended), egress };
         self.links.insert(link.egress.link, link);
     }
 

@@ -161,7 +161,12 @@ impl Egress {
     }
 
     /// Seals and sends a packet of this machine. The packet's buffer is given back if it was written at once.
-    pub(crate) fn send_source(&self, data: &DataPlane, routes: &Routes, mut waiting: Waiting) -> Option<Waiting> {
+    pub(crate) fn send_source(
+        &self,
+        data: &DataPlane,
+        routes: &Routes,
+        mut waiting: Waiting,
+    ) -> Option<Waiting> {
         if !self.busy.load(SeqCst)
             && let Some(mut writer) = self.writer.try_lock()
         {
@@ -204,7 +209,10 @@ impl Egress {
             match socket::wait_writable(&self.socket, WAIT_MAX) {
                 Ok(false) => continue,
                 Ok(true) => {}
-                Err(_) => return self.close(),
+                Err(error) => {
+                    tracing::debug!(link = self.link.0, %error, "waiting for a link failed");
+                    return self.close();
+                }
             }
             *self.blocked.lock() = false;
             let mut writer = self.writer.lock();
@@ -381,8 +389,7 @@ impl Egress {
 impl Queues {
     /// Whether something waits; if not, says so to those who would write through.
     fn settle(&self, busy: &AtomicBool) -> bool {
-        let waits =
-            !self.control.is_empty() || !self.transit.is_empty() || !self.source.is_empty();
+        let waits = !self.control.is_empty() || !self.transit.is_empty() || !self.source.is_empty();
         busy.store(waits, SeqCst);
         waits
     }

@@ -2,12 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use planetary_proto::{
-    limits::KEEP_ALIVE_DELAY,
-    link::Liveness,
-    time::Instant,
-    wire::FrameKind,
-};
+use planetary_proto::{limits::KEEP_ALIVE_DELAY, link::Liveness, time::Instant, wire::FrameKind};
 
 /// Zero stands for "no such time"; the clock starts later than that.
 #[derive(Debug, Default)]

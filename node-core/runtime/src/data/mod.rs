@@ -32,11 +32,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use planetary_proto::{
-    ForwardingTable, LinkId, NodeKey,
-    upper::ipv6::Territory,
-    wire::Coords,
-};
+use planetary_proto::{ForwardingTable, LinkId, NodeKey, upper::ipv6::Territory, wire::Coords};
 
 use self::{egress::Egress, sessions::Sessions};
 use crate::{clock::Clock, control::Mailbox, tun::Tun};

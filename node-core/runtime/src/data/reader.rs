@@ -181,9 +181,7 @@ pub(crate) fn spawn(
     let name = |role: &str| format!("{role}-{}", egress.link.0);
     let waiter = Arc::clone(&egress);
     let shared = Arc::clone(&data);
-    std::thread::Builder::new()
-        .name(name("out"))
-        .spawn(move || waiter.wait_and_drain(&shared))?;
+    std::thread::Builder::new().name(name("out")).spawn(move || waiter.wait_and_drain(&shared))?;
     std::thread::Builder::new().name(name("in")).spawn(move || {
         let end = run(&data, &egress, stream, &leftover);
         data.mailbox.post(Input::LinkEnded { link: egress.link, end });

@@ -18,10 +18,7 @@ pub(crate) fn split(stream: LinkStream) -> (ReadHalf, WriteHalf) {
     match stream {
         LinkStream::Plain(socket) => {
             let socket = Arc::new(socket);
-            (
-                ReadHalf { socket: Arc::clone(&socket), tls: None },
-                WriteHalf { socket, tls: None },
-            )
+            (ReadHalf { socket: Arc::clone(&socket), tls: None }, WriteHalf { socket, tls: None })
         }
         LinkStream::Tls { socket, mut connection } => {
             let socket = Arc::new(socket);

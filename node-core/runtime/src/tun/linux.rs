@@ -153,3 +153,6 @@ fn refusal(name: &str, error: io::Error) -> TunError {
         _ => TunError::System { step: "opening a TUN device", source: error },
     }
 }
+
+#[cfg(test)]
+mod tests;

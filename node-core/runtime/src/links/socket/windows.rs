@@ -1,0 +1,91 @@
+//! Link sockets on Windows: the socket does not block, and reads wait by polling.
+//!
+//! There is no flag for a single call that does not wait, so it is the other way around from Unix.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    net::TcpStream,
+    os::windows::io::AsRawSocket,
+    time::Duration,
+};
+
+use socket2::SockRef;
+use windows_sys::Win32::Networking::WinSock::{
+    POLLRDNORM, POLLWRNORM, SOCKET_ERROR, WSAGetLastError, WSAPOLL_EVENT_FLAGS, WSAPOLLFD, WSAPoll,
+};
+
+/// Puts a socket into the mode that the functions of this module need.
+///
+/// # Errors
+/// What the system answers.
+pub fn adopt(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nonblocking(true)
+}
+
+/// Waits for bytes and reads them; 0 is the end of the stream.
+///
+/// # Errors
+/// What the system answers; never `WouldBlock` or `Interrupted`.
+pub fn recv(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match (&mut &*socket).read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                wait(socket, POLLRDNORM, FOREVER)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Writes as much of `bytes` as fits without waiting, at least one byte.
+///
+/// # Errors
+/// `WouldBlock` if nothing fits now, else what the system answers.
+pub fn try_send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    (&mut &*socket).write(bytes)
+}
+
+/// Writes as much of `parts` as fits without waiting, at least one byte.
+///
+/// # Errors
+/// `WouldBlock` if nothing fits now, else what the system answers.
+pub fn try_send_vectored(socket: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    (&mut &*socket).write_vectored(parts)
+}
+
+/// Waits until the socket takes bytes, or has failed, which the next write will tell. `false` if
+/// `timeout` passed first.
+///
+/// # Errors
+/// What the system answers.
+pub fn wait_writable(socket: &TcpStream, timeout: Duration) -> io::Result<bool> {
+    // Rounded up, so that the caller does not spin through the last millisecond.
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    wait(socket, POLLWRNORM, i32::try_from(millis).unwrap_or(i32::MAX))
+}
+
+/// Does nothing: Windows sizes what it holds unsent by the connection's own speed and takes no
+/// limit.
+///
+/// # Errors
+/// None.
+pub fn limit_unsent(_socket: &SockRef<'_>, _bytes: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// A time-out that never passes.
+const FOREVER: i32 = -1;
+
+/// Waits for an event on a socket; `false` if the time-out passed first.
+fn wait(socket: &TcpStream, events: WSAPOLL_EVENT_FLAGS, millis: i32) -> io::Result<bool> {
+    // Handles of sockets are as wide as the type of either library.
+    let mut polled = WSAPOLLFD { fd: socket.as_raw_socket() as _, events, revents: 0 };
+    // SAFETY: the pointer is valid for the one element that is announced, and the socket is open as
+    // long as it is borrowed.
+    match unsafe { WSAPoll(&raw mut polled, 1, millis) } {
+        // SAFETY: the function has no preconditions.
+        SOCKET_ERROR => Err(io::Error::from_raw_os_error(unsafe { WSAGetLastError() })),
+        ready => Ok(ready > 0),
+    }
+}
