@@ -2,7 +2,8 @@
 
 #[cfg(target_arch = "aarch64")]
 use crate::lanes::neon::Neon;
-use crate::lanes::portable::Portable;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::sse2::Sse2;
 use crate::salsa20::Stream;
 use crate::{OpenError, TAG_LEN, message};
 
@@ -13,15 +14,15 @@ pub(crate) struct Backend(Instructions);
 /// Private, so that a [`Backend`] is made only by this module, after asking the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Instructions {
-    #[cfg(test)]
-    Scalar,
     #[cfg_attr(
-        all(target_arch = "aarch64", not(test)),
-        expect(dead_code, reason = "only tests go without NEON")
+        all(any(target_arch = "x86_64", target_arch = "aarch64"), not(test)),
+        expect(dead_code, reason = "only tests choose it where every processor has vectors")
     )]
-    Portable,
+    Scalar,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(target_arch = "x86_64")]
+    Sse2,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -30,27 +31,38 @@ enum Instructions {
 
 impl Backend {
     /// The fastest that this processor has. The answer is remembered, so asking again costs a few loads.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn fastest() -> Self {
-        #[cfg(target_arch = "aarch64")]
-        return Self(Instructions::Neon);
-        #[cfg(target_arch = "x86_64")]
-        if has_avx512() {
-            return Self(Instructions::Avx512);
+        Self(if has_avx512() {
+            Instructions::Avx512
         } else if has_avx2() {
-            return Self(Instructions::Avx2);
-        }
-        #[cfg(not(target_arch = "aarch64"))]
-        Self(Instructions::Portable)
+            Instructions::Avx2
+        } else {
+            Instructions::Sse2
+        })
+    }
+
+    /// The fastest that this processor has.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn fastest() -> Self {
+        Self(Instructions::Neon)
+    }
+
+    /// The fastest that this processor has.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub(crate) fn fastest() -> Self {
+        Self(Instructions::Scalar)
     }
 
     /// All that this processor can run, the slow ones too, each with its name.
     #[cfg(test)]
     pub(crate) fn all() -> Vec<(String, Self)> {
-        let mut all = vec![Instructions::Scalar, Instructions::Portable];
+        let mut all = vec![Instructions::Scalar];
         #[cfg(target_arch = "aarch64")]
         all.push(Instructions::Neon);
         #[cfg(target_arch = "x86_64")]
         {
+            all.push(Instructions::Sse2);
             all.extend(has_avx2().then_some(Instructions::Avx2));
             all.extend(has_avx512().then_some(Instructions::Avx512));
         }
@@ -62,11 +74,11 @@ impl Backend {
     #[inline]
     pub(crate) fn seal(self, stream: Stream<'_>, data: &mut [u8]) -> [u8; TAG_LEN] {
         match self.0 {
-            #[cfg(test)]
             Instructions::Scalar => message::seal::<u32>(stream, data),
-            Instructions::Portable => message::seal::<Portable>(stream, data),
             #[cfg(target_arch = "aarch64")]
             Instructions::Neon => message::seal::<Neon>(stream, data),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Sse2 => message::seal::<Sse2>(stream, data),
             // SAFETY: a backend with this value is made only where the processor has the instructions.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => unsafe { x86_64::seal_avx2(stream, data) },
@@ -84,11 +96,11 @@ impl Backend {
         data: &mut [u8],
     ) -> Result<(), OpenError> {
         match self.0 {
-            #[cfg(test)]
             Instructions::Scalar => message::open::<u32>(stream, tag, data),
-            Instructions::Portable => message::open::<Portable>(stream, tag, data),
             #[cfg(target_arch = "aarch64")]
             Instructions::Neon => message::open::<Neon>(stream, tag, data),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Sse2 => message::open::<Sse2>(stream, tag, data),
             // SAFETY: a backend with this value is made only where the processor has the instructions.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => unsafe { x86_64::open_avx2(stream, tag, data) },
@@ -99,7 +111,7 @@ impl Backend {
     }
 }
 
-// BMI2 came with AVX2; it has the multiplication that the authenticator wants.
+// Every processor with AVX2 has BMI2 too; it holds the multiplication that the authenticator wants.
 #[cfg(target_arch = "x86_64")]
 fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2")

@@ -10,8 +10,9 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
-pub(crate) mod portable;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod sse2;
 
 /// Words of the same position in [`Lanes::BLOCKS`] consecutive Salsa20 blocks.
 ///

@@ -67,7 +67,7 @@ impl Lanes for Neon {
     }
 }
 
-/// Turns four words of four blocks each into four blocks' four words each.
+/// Turns four words of four blocks each into four blocks of four words each.
 #[inline(always)]
 fn transpose([Neon(a), Neon(b), Neon(c), Neon(d)]: [Neon; 4]) -> [uint32x4_t; 4] {
     // SAFETY: see the note at `impl Lanes for Neon`.

@@ -1,6 +1,6 @@
 //! A single lane: one block at a time, as the specification writes it.
 //!
-//! HSalsa20 needs just one block; tests use it as the plainest form of the cipher.
+//! For HSalsa20, which needs just one block, and for processors without a file of their own.
 
 use super::Lanes;
 
