@@ -12,9 +12,12 @@
 
 pub mod args;
 pub mod config;
+pub mod control;
 pub mod health;
 pub mod install;
 pub mod lifecycle;
 pub mod log;
+pub mod node;
 pub mod places;
+pub mod report;
 pub mod state;

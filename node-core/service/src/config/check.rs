@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use planetary_proto::limits::NODE_INFO_MAX;
+use planetary_runtime::links::peers::PEERS_MAX;
+
 use super::read::Fault;
 use super::{Audience, Config};
-
-/// Largest published node info, in bytes of JSON.
-const NODE_INFO_LEN_MAX: usize = 16384;
 
 /// What the four members about program and system take at most, in bytes of JSON.
 const BUILD_INFO_LEN_MAX: usize = 256;
@@ -24,6 +24,11 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
     }
     if let Some(fault) = listed_twice(config) {
         found.push(fault);
+    }
+    let peers = config.peers.len() + config.interface_peers.values().map(Vec::len).sum::<usize>();
+    if peers > PEERS_MAX {
+        let what = format!("{peers} peers, with those of [interface_peers]");
+        found.push(("peers", Fault::new(what, format!("list at most {PEERS_MAX} in all"))));
     }
     if let Some(fault) = node_info_too_long(config) {
         found.push(("node_info", fault));
@@ -56,7 +61,7 @@ fn listed_twice(config: &Config) -> Option<(&'static str, Fault)> {
 
 fn node_info_too_long(config: &Config) -> Option<Fault> {
     let reserved = if config.node_info_privacy { 0 } else { BUILD_INFO_LEN_MAX };
-    let len_max = NODE_INFO_LEN_MAX - reserved;
+    let len_max = NODE_INFO_MAX - reserved;
     let len = serde_json::to_string(&config.node_info).map_or(usize::MAX, |text| text.len());
     (len > len_max).then(|| {
         Fault::new(format!("{len} bytes as JSON"), format!("shorten it to at most {len_max}"))

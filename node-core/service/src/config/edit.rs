@@ -7,11 +7,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use planetary_runtime::links::peers::PEERS_MAX;
 use planetary_runtime::links::uri::{PeerUri, UriError};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::error::ConfigError;
-use super::table::PEERS_MAX;
 use super::{Config, InterfaceName, default_file, read_text};
 use crate::state::atomic::{self, OsDisk};
 use crate::state::{ReadError, make_private_dir};

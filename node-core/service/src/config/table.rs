@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use planetary_runtime::links::peers::{LISTENERS_MAX, PEERS_MAX};
 use toml_edit::Item;
 use zeroize::Zeroizing;
 
@@ -15,12 +16,6 @@ use super::{Audience, Config, InterfaceName, LogLevel, Transit};
 
 /// The version of the file that this program reads and writes.
 const VERSION: i64 = 1;
-
-/// Most peers in one file; each is a task and a socket that is dialled for ever.
-pub(super) const PEERS_MAX: usize = 1024;
-
-/// Most listeners in one file.
-const LISTENERS_MAX: usize = 64;
 
 /// Most keys in `allowed_keys`.
 const ALLOWED_KEYS_MAX: usize = 4096;

@@ -24,9 +24,12 @@ mod stopping;
 use std::future::Future;
 use std::io;
 
-pub use self::running::Running;
+use planetary_ipc::endpoint::BindError;
+
+use self::running::Running;
 pub use self::starting::{StartError, Started};
 use crate::args::RunArguments;
+use crate::node::SwitchError;
 
 /// Why the service ended otherwise than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,12 @@ pub enum RunError {
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The control socket could not be opened.
+    #[error("{}; choose another path with --control", crate::node::chain(.0))]
+    Control(#[from] BindError),
+    /// The node could not be brought up.
+    #[error(transparent)]
+    Node(#[from] SwitchError),
     /// The system gives no threads, sockets or signals.
     #[error("the system refuses what every program gets: {0}")]
     System(#[from] io::Error),
@@ -51,13 +60,16 @@ pub fn run(arguments: RunArguments, outside: impl Future<Output = ()>) -> Result
         .thread_name("planetary-io")
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let signals = signals::Signals::listen()?;
-        let running = Running::enter(started);
+        let running = Running::enter(started).await?;
         let stopping = running.until_told(signals, outside).await;
         stopping.finish().await;
         Ok(())
-    })
+    });
+    // Whatever a lookup or a slow disk still holds up ends with the process.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Threads for links and clients. Traffic has threads of its own, so two serve a busy machine.

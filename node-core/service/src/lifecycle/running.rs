@@ -1,58 +1,120 @@
-//! Running: the node is up or down as the person wishes, and the service waits for what happens
-//! next.
+//! Running: the node is up or down as the person wishes, clients are served, and the service waits
+//! for what happens next.
+//!
+//! Clients are told about once a second, and at once when the engine or a request changes
+//! something. Nothing here waits for a peer or a client.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
+use planetary_ipc::endpoint::Listener;
+use planetary_ipc::{Service, limits};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{self, Instant, MissedTickBehavior};
+
+use super::RunError;
 use super::manager::{self, News};
 use super::signals::{Signal, Signals};
 use super::starting::Started;
 use super::stopping::Stopping;
-use crate::config::Config;
+use crate::control::Control;
+use crate::node::Node;
+
+/// Time between two looks at what moves all the time.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time after which listeners that could not be opened are tried again.
+const LISTEN_RETRY: Duration = Duration::from_secs(30);
 
 /// A service that runs.
 #[derive(Debug)]
-pub struct Running {
-    started: Started,
+pub(super) struct Running {
+    pub(super) node: Arc<Node>,
+    /// Ends the control socket when it is dropped or sent to.
+    pub(super) close_control: oneshot::Sender<()>,
+    pub(super) control: JoinHandle<()>,
 }
 
 impl Running {
-    /// Brings up what was prepared, and tells the service manager.
-    pub(super) fn enter(started: Started) -> Self {
-        tracing::info!(control = %started.control.display(), intent = ?started.intent.connect, "running");
+    /// Opens the control socket, brings the node up if it is to be, and tells the service manager.
+    ///
+    /// # Errors
+    /// [`RunError`]; nothing is left running.
+    pub(super) async fn enter(started: Started) -> Result<Self, RunError> {
+        let listener = Listener::bind(&started.control)?;
+        let node = Arc::new(Node::new(started));
+        node.follow_intent().await?;
+        node.publish().await;
+        let (close_control, closed) = oneshot::channel();
+        let service = Service {
+            handler: Arc::new(Control::new(Arc::clone(&node))),
+            status: node.status(),
+            build: concat!("planetaryd ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        tracing::info!(control = %listener.path().display(), "running");
+        let control = tokio::spawn(planetary_ipc::serve(listener, service, async {
+            // A sender that is gone means the same.
+            let _ = closed.await;
+        }));
         manager::tell(News::Ready);
-        Self { started }
+        Ok(Self { node, close_control, control })
     }
 
     /// Serves until a signal or `outside` says stop.
     pub(super) async fn until_told(
-        mut self,
+        self,
         mut signals: Signals,
         outside: impl Future<Output = ()>,
     ) -> Stopping {
         tokio::pin!(outside);
+        let mut look = time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut retry = time::interval_at(Instant::now() + LISTEN_RETRY, LISTEN_RETRY);
+        retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = None;
         loop {
-            let signal = tokio::select! {
-                signal = signals.next() => signal,
-                () = &mut outside => Signal::Stop,
-            };
-            match signal {
-                Signal::Stop => return Stopping::begin(self.started),
-                Signal::Reload => self.reload(),
-            }
-        }
-    }
-
-    /// Reads the configuration again. A file with a mistake changes nothing.
-    fn reload(&mut self) {
-        match Config::load(self.started.config_file.path()) {
-            Ok(config) => {
-                if let Some(log) = &self.started.log {
-                    log.set_level(config.log_level);
+            follow(&mut changes, &self.node);
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Stop => break,
+                    Signal::Reload => self.node.reload().await,
+                },
+                () = &mut outside => break,
+                _ = retry.tick() => self.node.retry_listeners().await,
+                _ = look.tick() => {}
+                () = self.node.changed() => {}
+                () = next_change(&mut changes) => {
+                    // Changes come in groups.
+                    time::sleep(limits::UPDATE_INTERVAL_MIN).await;
                 }
-                self.started.settings.config = config;
-                tracing::info!("configuration read again");
             }
-            Err(error) => tracing::warn!(%error, "configuration not read again"),
+            self.node.publish().await;
         }
+        Stopping::begin(self)
     }
+}
+
+/// Follows the engine that runs now; one that is followed already stays, with what was seen of it.
+fn follow(changes: &mut Option<watch::Receiver<u64>>, node: &Node) {
+    let newest = node.engine().map(|engine| engine.changes());
+    let same = match (&changes, &newest) {
+        (Some(followed), Some(newest)) => followed.same_channel(newest),
+        (None, None) => true,
+        _ => false,
+    };
+    if !same {
+        *changes = newest;
+    }
+}
+
+/// Waits for the engine's next change; for ever while there is no engine.
+async fn next_change(changes: &mut Option<watch::Receiver<u64>>) {
+    if let Some(changes) = changes
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }

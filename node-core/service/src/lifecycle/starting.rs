@@ -14,9 +14,10 @@ use crate::args::RunArguments;
 use crate::config::{Config, ConfigError, ConfigFile};
 use crate::health::{Condition, Health, Moment};
 use crate::log::{self, LogHandle};
+use crate::node::Settings;
 use crate::places::{NoHome, Places};
 use crate::state::identity::{self, Exposure, IdentityError};
-use crate::state::record::{self, Damage, Intent, Record, RecordError, SequenceKeeper, Sequences};
+use crate::state::record::{self, Damage, Intent, Record, RecordError, Sequence, SequenceKeeper};
 use crate::state::{ReadError, StateDir, StateError};
 
 /// Why the service cannot start. Every message names the thing and what to do about it.
@@ -58,26 +59,11 @@ pub struct Started {
     /// Whether to be on the network.
     pub intent: Intent,
     /// The numbers never to fall below.
-    pub sequences: SequenceKeeper,
+    pub sequence: SequenceKeeper,
     /// What was noticed on the way.
     pub health: Health,
     /// For a change of the level; `None` where the process has a log of its own.
     pub log: Option<LogHandle>,
-}
-
-/// The configuration of a run: what the file says, and what the command line adds to it.
-pub struct Settings {
-    /// What the file says.
-    pub config: Config,
-    /// What the command line says, for this run only.
-    pub arguments: RunArguments,
-}
-
-impl std::fmt::Debug for Settings {
-    /// Says nothing: the configuration holds passwords.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings").finish_non_exhaustive()
-    }
 }
 
 /// Reads and checks everything.
@@ -99,7 +85,7 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         health.raise(condition, now);
     }
     let intent = load_record::<Intent>(&state_dir, INTENT_DAMAGED, &mut health, now)?;
-    let sequences = load_record::<Sequences>(&state_dir, SEQUENCE_DAMAGED, &mut health, now)?;
+    let sequence = load_record::<Sequence>(&state_dir, SEQUENCE_DAMAGED, &mut health, now)?;
     tracing::info!(
         config = %places.config.display(),
         state_dir = %places.state_dir.display(),
@@ -118,7 +104,7 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         identity: loaded.identity,
         identity_path: loaded.path,
         intent,
-        sequences: SequenceKeeper::new(sequences),
+        sequence: SequenceKeeper::new(sequence),
         health,
         log,
     })

@@ -274,7 +274,7 @@ fn killed_process_leaves_a_whole_record_not_older_than_it_confirmed() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
-    use super::super::record::{Sequences, load};
+    use super::super::record::{Sequence, load};
 
     let this_test = "state::atomic::tests::writer_until_killed";
     let dir = tempfile::tempdir().unwrap();
@@ -297,9 +297,9 @@ fn killed_process_leaves_a_whole_record_not_older_than_it_confirmed() {
         writer.kill().unwrap();
         writer.wait().unwrap();
         let state = super::super::StateDir::open(dir.path()).unwrap();
-        let loaded = load::<Sequences>(&state, 0).unwrap();
+        let loaded = load::<Sequence>(&state, 0).unwrap();
         assert!(loaded.damage.is_none(), "round {round}");
-        assert!(loaded.record.tree >= confirmed, "round {round}");
+        assert!(loaded.record.highest >= confirmed, "round {round}");
     }
 }
 
@@ -309,12 +309,12 @@ const CONFIRMED: &str = "stored ";
 #[test]
 #[ignore = "the process that the test above kills"]
 fn writer_until_killed() {
-    use super::super::record::{Sequences, store_with};
+    use super::super::record::{Sequence, store_with};
     let Ok(dir) = std::env::var(WRITER_DIR) else { return };
     let path = Path::new(&dir).join("sequence.json");
-    for tree in 1.. {
-        let record = Sequences { tree, path_notify: tree, session: tree };
+    for highest in 1.. {
+        let record = Sequence { highest };
         store_with(&OsDisk, &path, record).unwrap();
-        println!("{CONFIRMED}{tree}");
+        println!("{CONFIRMED}{highest}");
     }
 }

@@ -46,26 +46,21 @@ pub struct Intent {
     pub connect: Connect,
 }
 
-/// `sequence.json`: the highest sequence numbers that other nodes may have seen from this one, by
-/// kind.
+/// `sequence.json`: the highest sequence number that other nodes may have seen from this one.
 ///
 /// Others ignore what is not newer than what they have seen, so after a restart with a clock that
-/// was set back the node must go on above these.
+/// was set back the node must go on above it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sequences {
-    /// In announcements of the spanning tree.
-    pub tree: u64,
-    /// In answers to lookups.
-    pub path_notify: u64,
-    /// In session handshakes.
-    pub session: u64,
+pub struct Sequence {
+    /// In seconds since 1970, unless a clock was wrong.
+    pub highest: u64,
 }
 
 impl Record for Intent {
     const FILE_NAME: &'static str = "intent.json";
 }
 
-impl Record for Sequences {
+impl Record for Sequence {
     const FILE_NAME: &'static str = "sequence.json";
 }
 
@@ -171,49 +166,53 @@ pub(super) fn store_with<T: Record>(
     atomic::replace(disk, path, text.as_bytes(), atomic::PRIVATE)
 }
 
-/// Keeps `sequence.json` above everything that was sent.
+/// Keeps `sequence.json` at or above everything that was sent.
 ///
-/// The file is ahead of the node by [`SequenceKeeper::AHEAD`], so that it is written once in a
-/// while instead of once a number, and is still right after the process was killed.
+/// While the node runs the file is ahead of it by up to [`SequenceKeeper::AHEAD`], so that it is
+/// written once in a while instead of once a number, and is still right after the process was
+/// killed. A clean end takes it back to what was really sent, so that numbers do not run away from
+/// the clock.
 #[derive(Debug)]
 pub struct SequenceKeeper {
-    stored: Sequences,
+    stored: u64,
 }
 
 impl SequenceKeeper {
-    /// How far the file runs ahead: at one number a second, as much as a node may send, one write
-    /// in ten minutes.
-    pub const AHEAD: u64 = 600;
+    /// How far the file runs ahead: numbers follow the clock in seconds, so this is one write a
+    /// minute on a busy node. Killed at its worst moment, a node is a minute ahead of its clock.
+    pub const AHEAD: u64 = 60;
 
     /// Starts from what the file says.
     #[must_use]
-    pub fn new(stored: Sequences) -> Self {
-        Self { stored }
+    pub fn new(stored: Sequence) -> Self {
+        Self { stored: stored.highest }
     }
 
-    /// The numbers that must be exceeded.
+    /// The first number that was never sent.
     #[must_use]
-    pub fn stored(&self) -> Sequences {
-        self.stored
+    pub fn first_unused(&self) -> u64 {
+        self.stored.saturating_add(1)
     }
 
-    /// Makes sure that the file covers `sent`; call it before sending.
+    /// Makes sure that the file covers `sent`.
     ///
     /// # Errors
     /// Those of the system; the next call tries again.
-    pub fn cover(&mut self, dir: &StateDir, sent: Sequences) -> io::Result<()> {
-        let ahead = |stored: u64, sent: u64| {
-            if sent > stored { sent.saturating_add(Self::AHEAD) } else { stored }
-        };
-        let wanted = Sequences {
-            tree: ahead(self.stored.tree, sent.tree),
-            path_notify: ahead(self.stored.path_notify, sent.path_notify),
-            session: ahead(self.stored.session, sent.session),
-        };
-        if wanted != self.stored {
-            store(dir, wanted)?;
-            self.stored = wanted;
-        }
+    pub fn cover(&mut self, dir: &StateDir, sent: u64) -> io::Result<()> {
+        if sent <= self.stored { Ok(()) } else { self.write(dir, sent.saturating_add(Self::AHEAD)) }
+    }
+
+    /// Stores exactly `sent`, the last number of a node that has ended.
+    ///
+    /// # Errors
+    /// Those of the system; the file then covers `sent` all the same, if it did before.
+    pub fn settle(&mut self, dir: &StateDir, sent: u64) -> io::Result<()> {
+        if sent == self.stored { Ok(()) } else { self.write(dir, sent) }
+    }
+
+    fn write(&mut self, dir: &StateDir, highest: u64) -> io::Result<()> {
+        store(dir, Sequence { highest })?;
+        self.stored = highest;
         Ok(())
     }
 }
@@ -261,9 +260,9 @@ mod tests {
         let state = StateDir::open(dir.path()).unwrap();
         let path = dir.path().join("sequence.json");
         fs::write(&path, vec![b' '; 5000]).unwrap();
-        assert!(load::<Sequences>(&state, NOW).unwrap().damage.is_some());
+        assert!(load::<Sequence>(&state, NOW).unwrap().damage.is_some());
         fs::create_dir(&path).unwrap();
-        assert!(load::<Sequences>(&state, NOW).unwrap().damage.is_some());
+        assert!(load::<Sequence>(&state, NOW).unwrap().damage.is_some());
     }
 
     #[test]
@@ -277,34 +276,35 @@ mod tests {
     }
 
     #[test]
-    fn file_of_sequences_is_always_ahead_of_what_was_sent() {
+    fn file_is_never_behind_what_was_sent_and_exact_after_a_clean_end() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        let mut keeper = SequenceKeeper::new(Sequences::default());
+        let stored = || load::<Sequence>(&state, NOW).unwrap().record.highest;
+        let mut keeper = SequenceKeeper::new(Sequence::default());
         let mut writes = 0;
-        for number in 1..2000 {
-            let before = keeper.stored();
-            let sent = Sequences { tree: number, path_notify: number / 2, session: u64::MAX };
+        for sent in NOW..NOW + 600 {
+            let before = keeper.first_unused();
             keeper.cover(&state, sent).unwrap();
-            writes += usize::from(before != keeper.stored());
-            let stored = load::<Sequences>(&state, NOW).unwrap().record;
-            assert!(stored.tree >= sent.tree && stored.path_notify >= sent.path_notify);
+            writes += usize::from(before != keeper.first_unused());
+            assert!(stored() >= sent);
         }
-        assert!(writes < 10, "{writes}");
+        assert!(writes <= 10, "{writes}");
+        keeper.settle(&state, NOW + 599).unwrap();
+        assert_eq!((stored(), keeper.first_unused()), (NOW + 599, NOW + 600));
     }
 
     proptest! {
         #[test]
         fn any_content_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse::<Intent>(&bytes);
-            let _ = parse::<Sequences>(&bytes);
+            let _ = parse::<Sequence>(&bytes);
         }
 
         #[test]
-        fn any_numbers_survive(tree: u64, path_notify: u64, session: u64) {
-            let record = Sequences { tree, path_notify, session };
+        fn any_number_survives(highest: u64) {
+            let record = Sequence { highest };
             let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
-            prop_assert_eq!(parse::<Sequences>(&text).unwrap(), Some(record));
+            prop_assert_eq!(parse::<Sequence>(&text).unwrap(), Some(record));
         }
     }
 }

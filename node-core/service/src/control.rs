@@ -1,0 +1,207 @@
+//! Answers to the requests of the control socket.
+//!
+//! Conversion and nothing else: what a request means is done by [`Node`], what a client reads is made in `report`, and
+//! who may ask what is decided by the server before a request gets here. A URI that a client names goes into the
+//! configuration file and to the dialler, an interface name to the system's lookup; nothing a client names
+//! becomes a path or a command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use planetary_ipc::endpoint::PeerCredentials;
+use planetary_ipc::{
+    ApiError, ErrorCode, Handler, Identity, PathReport, PingReply, PingReport, Reply, Request,
+    Subnet, Target, limits,
+};
+use planetary_proto::identity::{Address, NodeKey, Subnet as NodeSubnet};
+use planetary_runtime::{AskError, Engine};
+use tokio::task::JoinSet;
+use tokio::time;
+
+use crate::config::EditError;
+use crate::node::{Node, SwitchError};
+use crate::report::{doctor, path, plain, topology};
+
+/// How long a path is looked for: the server gives a request ten seconds, and an answer that says "nobody answered"
+/// should be among the answers.
+const PATH_PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long the key behind an address that answered is looked for: it is known then.
+const KEY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The service's side of the control socket.
+#[derive(Clone, Debug)]
+pub struct Control {
+    node: Arc<Node>,
+}
+
+impl Control {
+    /// Answers for `node`.
+    #[must_use]
+    pub fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+
+    fn engine(&self) -> Result<Engine, ApiError> {
+        let down = || ApiError::new(ErrorCode::NodeDown, "the node is switched off");
+        self.node.engine().ok_or_else(down)
+    }
+
+    async fn find(&self, engine: &Engine, target: Target) -> Result<PathReport, ApiError> {
+        let found = match target {
+            Target::Key(key) => engine.find_key(core_key(key), PATH_PATIENCE).await,
+            Target::Address(to) => engine.find_address(to, PATH_PATIENCE).await,
+        };
+        let found = found.map_err(|error| unanswered(target, error))?;
+        let snapshot = engine.snapshot().await.map_err(|error| unanswered(target, error))?;
+        let known = engine.topology().await.map_err(|error| unanswered(target, error))?;
+        Ok(path::describe(target, &found, &snapshot, &known))
+    }
+
+    async fn topology(&self, engine: &Engine) -> Result<Reply, ApiError> {
+        let failed = |error| ask_error("the topology", error);
+        let snapshot = engine.snapshot().await.map_err(failed)?;
+        let known = engine.topology().await.map_err(failed)?;
+        let revision = self.node.status().borrow().topology_revision;
+        Ok(Reply::Topology(topology::draw(&known, snapshot.coords, revision)))
+    }
+
+    fn identity(&self) -> Identity {
+        let key = self.node.key();
+        Identity {
+            key: plain(&key),
+            address: key.address().to_ipv6(),
+            subnet: Subnet::containing(key.subnet().to_ipv6()),
+            file: Some(self.node.identity_path().display().to_string()),
+        }
+    }
+}
+
+impl Handler for Control {
+    async fn handle(&self, request: Request, _caller: PeerCredentials) -> Result<Reply, ApiError> {
+        match request {
+            Request::Up => {
+                self.node.up().await.map_err(switch_error)?;
+                Ok(Reply::Status(Box::new((*self.node.publish().await).clone())))
+            }
+            Request::Down => {
+                self.node.down().await.map_err(switch_error)?;
+                Ok(Reply::Status(Box::new((*self.node.publish().await).clone())))
+            }
+            Request::PeerAdd { uri, interface } => {
+                let entry = self.node.add_peer(&uri, interface.as_deref()).await;
+                entry.map(Reply::Peer).map_err(edit_error)
+            }
+            Request::PeerRemove { uri, interface } => {
+                let entry = self.node.remove_peer(&uri, interface.as_deref()).await;
+                entry.map(Reply::Peer).map_err(edit_error)
+            }
+            Request::Topology { .. } => self.topology(&self.engine()?).await,
+            Request::Path { target } => self.find(&self.engine()?, target).await.map(Reply::Path),
+            Request::Ping { target, count, timeout_ms } => {
+                let engine = self.engine()?;
+                let wait = timeout_ms.unwrap_or(limits::PING_TIMEOUT_MS_DEFAULT);
+                let wait = Duration::from_millis(wait);
+                ping(engine, target, count.unwrap_or(1), wait).await.map(Reply::Ping)
+            }
+            Request::Doctor => {
+                let status = self.node.publish().await;
+                let facts = self.node.facts().await;
+                Ok(Reply::Doctor(doctor::examine(&facts, &status)))
+            }
+            Request::IdentityShow => Ok(Reply::Identity(self.identity())),
+            other => {
+                let text = format!("the service does not answer `{}`", other.name());
+                Err(ApiError::new(ErrorCode::UnknownRequest, text))
+            }
+        }
+    }
+}
+
+/// Sends the echo requests one a second and collects what comes back.
+async fn ping(
+    engine: Engine,
+    target: Target,
+    count: u32,
+    wait: Duration,
+) -> Result<PingReport, ApiError> {
+    let to = match target {
+        Target::Address(to) => to,
+        Target::Key(key) => core_key(key).address().to_ipv6(),
+    };
+    if Address::from_ipv6(to).is_none() && NodeSubnet::containing(to).is_none() {
+        return Err(unanswered(target, AskError::ForeignAddress(to)));
+    }
+    let mut echoes = JoinSet::new();
+    for seq in 1..=count {
+        let engine = engine.clone();
+        echoes.spawn(async move {
+            time::sleep(limits::PING_INTERVAL * (seq - 1)).await;
+            (seq, engine.ping(to, wait).await)
+        });
+    }
+    let mut replies = Vec::new();
+    while let Some(echo) = echoes.join_next().await {
+        // A task of ours neither panics nor is aborted while we wait for it.
+        let Ok((seq, outcome)) = echo else { continue };
+        let rtt_ms = match outcome {
+            Ok(round_trip) => Some(round_trip.as_secs_f64() * 1e3),
+            Err(AskError::Timeout) => None,
+            Err(error) => return Err(unanswered(target, error)),
+        };
+        replies.push(PingReply { seq, rtt_ms });
+    }
+    replies.sort_by_key(|reply| reply.seq);
+    let answered = replies.iter().any(|reply| reply.rtt_ms.is_some());
+    let key = match target {
+        Target::Key(key) => Some(key),
+        Target::Address(to) if answered => {
+            engine.find_address(to, KEY_PATIENCE).await.ok().map(|found| plain(&found.key))
+        }
+        Target::Address(_) => None,
+    };
+    Ok(PingReport::new(target, to, key, replies))
+}
+
+fn core_key(key: planetary_ipc::NodeKey) -> NodeKey {
+    NodeKey::from_bytes(key.0)
+}
+
+fn switch_error(error: SwitchError) -> ApiError {
+    use planetary_runtime::StartError::Tun;
+    let hint = match &error {
+        SwitchError::Engine(Tun(_)) => {
+            "run the service as its installation does, or set tun.name = \"none\" in the configuration"
+        }
+        SwitchError::Storage(_) => "free space on the disk, or check who owns the state folder",
+        _ => "the service's log has more",
+    };
+    ApiError::new(ErrorCode::SystemRefused, error.to_string()).with_hint(hint)
+}
+
+fn edit_error(error: EditError) -> ApiError {
+    let code = match &error {
+        EditError::Uri(_) => ErrorCode::InvalidUri,
+        EditError::Interface(_) => ErrorCode::InvalidRequest,
+        EditError::Exists(_) => ErrorCode::PeerExists,
+        EditError::NotFound(_) => ErrorCode::PeerNotFound,
+        EditError::Full => ErrorCode::PeerLimit,
+        EditError::Wrong(_) | EditError::Unwritable { .. } => ErrorCode::Config,
+    };
+    ApiError::new(code, error.to_string())
+}
+
+fn unanswered(target: Target, error: AskError) -> ApiError {
+    ask_error(&target.to_string(), error)
+}
+
+fn ask_error(what: &str, error: AskError) -> ApiError {
+    let code = match error {
+        AskError::Timeout => ErrorCode::Unreachable,
+        AskError::Busy => ErrorCode::Busy,
+        AskError::Stopped => ErrorCode::NodeDown,
+        AskError::ForeignAddress(_) => ErrorCode::InvalidTarget,
+        _ => ErrorCode::Internal,
+    };
+    ApiError::new(code, format!("{what}: {error}"))
+}

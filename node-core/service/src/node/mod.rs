@@ -1,0 +1,376 @@
+//! The node as the service has it: something that can be switched on and off, and asked.
+//!
+//! [`Node`] owns everything that outlives an engine: identity, state folder, settings, intent, health. The
+//! engine exists exactly while the node is up; `down` ends it and with it every link and the
+//! interface. Changes (`up`, `down`, peers, a new configuration) are made one at a time, behind one asynchronous lock, and are
+//! on the disk before they are confirmed. Questions take no lock that a change holds.
+//!
+//! Clients, signals and the clock come in through `control` and `lifecycle`; words for people are made in `report`.
+
+mod peering;
+mod settings;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use planetary_ipc::{Severity, Status};
+use planetary_proto::identity::{Identity, NodeKey};
+use planetary_proto::session::GroupSecret;
+use planetary_runtime::links::LocalEnd;
+use planetary_runtime::links::tls::TlsSetupError;
+use planetary_runtime::{Engine, EngineConfig, Snapshot};
+use tokio::sync::{Notify, watch};
+use zeroize::Zeroizing;
+
+pub use self::peering::FailedListener;
+pub use self::settings::{Settings, WantedPeer};
+use crate::config::{Config, ConfigFile};
+use crate::health::{Condition, Health, Moment};
+use crate::lifecycle::Started;
+use crate::log::LogHandle;
+use crate::report::{Facts, Observer};
+use crate::state::StateDir;
+use crate::state::record::{self, Connect, Intent, SequenceKeeper};
+
+/// See the module.
+pub struct Node {
+    identity: Arc<Identity>,
+    identity_path: PathBuf,
+    state_dir: StateDir,
+    config_file: ConfigFile,
+    log: Option<LogHandle>,
+    started: Moment,
+    settings: RwLock<Settings>,
+    health: Mutex<Health>,
+    sequence: Mutex<SequenceKeeper>,
+    failed_listeners: Mutex<Vec<FailedListener>>,
+    engine: RwLock<Option<Engine>>,
+    /// Held by whoever changes the node.
+    changing: tokio::sync::Mutex<Intent>,
+    observer: tokio::sync::Mutex<Observer>,
+    status: watch::Sender<Arc<Status>>,
+    /// Something changed that the engine does not know of.
+    news: Notify,
+}
+
+/// Why the node could not be switched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SwitchError {
+    /// The engine did not start: most often the interface could not be opened.
+    #[error("{}", chain(.0))]
+    Engine(#[from] planetary_runtime::StartError),
+    /// The certificate for TLS links could not be made.
+    #[error("{}", chain(.0))]
+    Tls(#[from] TlsSetupError),
+    /// The system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    NoRandomness(getrandom::Error),
+    /// The state folder cannot be written, so the wish would be forgotten.
+    #[error(
+        "the state folder cannot be written: {0}; free space on the disk, or check who owns the folder"
+    )]
+    Storage(#[from] std::io::Error),
+}
+
+impl Node {
+    /// A node that is down, whatever the intent; bring it up with [`Node::follow_intent`].
+    #[must_use]
+    pub fn new(started: Started) -> Self {
+        let now = Moment::now();
+        let identity = Arc::new(started.identity);
+        let mut observer = Observer::new(identity.key(), now);
+        let status = observer.observe(Facts::of_silence(&started.health, now));
+        Self {
+            identity,
+            identity_path: started.identity_path,
+            state_dir: started.state_dir,
+            config_file: started.config_file,
+            log: started.log,
+            started: now,
+            settings: RwLock::new(started.settings),
+            health: Mutex::new(started.health),
+            sequence: Mutex::new(started.sequence),
+            failed_listeners: Mutex::default(),
+            engine: RwLock::new(None),
+            changing: tokio::sync::Mutex::new(started.intent),
+            observer: tokio::sync::Mutex::new(observer),
+            status: watch::Sender::new(Arc::new(status)),
+            news: Notify::new(),
+        }
+    }
+
+    /// Brings the node up if the person wants it up.
+    ///
+    /// # Errors
+    /// [`SwitchError`]; the node is then down.
+    pub async fn follow_intent(&self) -> Result<(), SwitchError> {
+        let intent = self.changing.lock().await;
+        match intent.connect {
+            Connect::Up => self.start_engine().await,
+            Connect::Down => Ok(()),
+        }
+    }
+
+    /// Brings the node up and remembers it. A node that is up stays as it is.
+    ///
+    /// # Errors
+    /// [`SwitchError`]; nothing is remembered then.
+    pub async fn up(&self) -> Result<(), SwitchError> {
+        let mut intent = self.changing.lock().await;
+        let was_down = self.engine().is_none();
+        if was_down {
+            self.start_engine().await?;
+        }
+        if let Err(error) = self.remember(&mut intent, Connect::Up) {
+            if was_down {
+                self.stop_engine().await;
+            }
+            return Err(error.into());
+        }
+        self.news.notify_one();
+        Ok(())
+    }
+
+    /// Takes the node down and remembers it.
+    ///
+    /// # Errors
+    /// [`SwitchError::Storage`]; the node is then as it was.
+    pub async fn down(&self) -> Result<(), SwitchError> {
+        let mut intent = self.changing.lock().await;
+        // Remembered first: a process that is killed in between must not come up again.
+        self.remember(&mut intent, Connect::Down)?;
+        self.stop_engine().await;
+        self.news.notify_one();
+        Ok(())
+    }
+
+    /// Ends the node without changing what the person wants.
+    pub async fn end(&self) {
+        let _intent = self.changing.lock().await;
+        self.stop_engine().await;
+    }
+
+    /// Reads the configuration file again. A file with a mistake changes nothing, and a health item says so.
+    pub async fn reload(&self) {
+        let _intent = self.changing.lock().await;
+        match Config::load(self.config_file.path()) {
+            Ok(config) => {
+                self.health.lock().clear(CONFIG_NOT_READ);
+                self.adopt(config).await;
+                tracing::info!("configuration read again");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "configuration not read again");
+                self.raise(Condition {
+                    code: CONFIG_NOT_READ,
+                    severity: Severity::Warning,
+                    title: "The configuration file has a mistake".to_owned(),
+                    text: format!("The node goes on with the old configuration. {error}"),
+                    action: Some("Correct the file and reload the service.".to_owned()),
+                    affects_connectivity: false,
+                    may_pass: false,
+                });
+            }
+        }
+        self.news.notify_one();
+    }
+
+    /// The engine, while the node is up.
+    #[must_use]
+    pub fn engine(&self) -> Option<Engine> {
+        self.engine.read().clone()
+    }
+
+    /// Who the node is.
+    #[must_use]
+    pub fn key(&self) -> NodeKey {
+        self.identity.key()
+    }
+
+    /// Where the key is kept.
+    #[must_use]
+    pub fn identity_path(&self) -> &std::path::Path {
+        &self.identity_path
+    }
+
+    /// The latest status, and every later one.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.subscribe()
+    }
+
+    /// Waits until something changed that the engine does not know of.
+    pub async fn changed(&self) {
+        self.news.notified().await;
+    }
+
+    /// Looks at everything, tells the clients, and returns what they are told.
+    pub async fn publish(&self) -> Arc<Status> {
+        let mut observer = self.observer.lock().await;
+        let status = Arc::new(observer.observe(self.facts().await));
+        self.status.send_replace(Arc::clone(&status));
+        status
+    }
+
+    /// Everything there is to know at this moment.
+    pub async fn facts(&self) -> Facts {
+        let engine = self.engine();
+        let snapshot = match &engine {
+            Some(engine) => engine.snapshot().await.ok(),
+            None => None,
+        };
+        if let Some(snapshot) = &snapshot {
+            self.cover(snapshot);
+        }
+        let now = Moment::now();
+        let wanted = self.settings.read().peers();
+        Facts {
+            now,
+            uptime: now.mono.saturating_duration_since(self.started.mono),
+            up: engine.is_some(),
+            wanted_tun: self.settings.read().tun(&self.identity).is_some(),
+            tun: engine
+                .as_ref()
+                .and_then(|engine| engine.tun().map(|(name, mtu)| (name.to_owned(), mtu))),
+            peers: engine.as_ref().map(|engine| engine.peers().list()).unwrap_or_default(),
+            listeners: engine.as_ref().map(|engine| engine.peers().listeners()).unwrap_or_default(),
+            failed_listeners: self.failed_listeners.lock().clone(),
+            revision: engine.as_ref().map_or(0, |engine| *engine.changes().borrow()),
+            wanted,
+            snapshot,
+            health: self.health.lock().visible(now),
+        }
+    }
+
+    fn raise(&self, condition: Condition) {
+        self.health.lock().raise(condition, Moment::now());
+    }
+
+    fn remember(&self, intent: &mut Intent, connect: Connect) -> std::io::Result<()> {
+        if intent.connect != connect {
+            record::store(&self.state_dir, Intent { connect })?;
+            intent.connect = connect;
+        }
+        Ok(())
+    }
+
+    /// Makes an engine from the settings, with its peers and listeners. The caller holds the lock.
+    async fn start_engine(&self) -> Result<(), SwitchError> {
+        let config = self.engine_config()?;
+        let engine = Engine::start(config, tokio::runtime::Handle::current())?;
+        *self.engine.write() = Some(engine.clone());
+        tracing::info!(tun = engine.tun().map_or("none", |(name, _)| name), "the node is up");
+        self.reconcile(&engine).await;
+        Ok(())
+    }
+
+    fn engine_config(&self) -> Result<EngineConfig, SwitchError> {
+        let settings = self.settings.read();
+        let config = &settings.config;
+        let group = config.group_password.as_ref();
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(SwitchError::NoRandomness)?;
+        let first_seq = {
+            let mut sequence = self.sequence.lock();
+            let first = sequence.first_unused().max(Moment::now().unix_s);
+            // Before the first number is sent.
+            sequence.cover(&self.state_dir, first)?;
+            first
+        };
+        let allowed = config.allowed_keys.iter().copied().collect();
+        Ok(EngineConfig {
+            local: LocalEnd::new(Arc::clone(&self.identity), allowed)?,
+            identity: Arc::clone(&self.identity),
+            group: group.map(|password| GroupSecret::from_password(password.as_bytes())),
+            node_info: settings.node_info(),
+            first_seq,
+            tun: settings.tun(&self.identity),
+            seed: *seed,
+        })
+    }
+
+    /// Ends the engine, if there is one, and stores the number it ended with. The caller holds the lock.
+    async fn stop_engine(&self) {
+        let Some(engine) = self.engine.write().take() else { return };
+        let last = engine.shutdown().await;
+        self.failed_listeners.lock().clear();
+        if let Some(last) = last
+            && let Err(error) = self.sequence.lock().settle(&self.state_dir, last)
+        {
+            // The file is ahead of `last` anyway.
+            tracing::warn!(%error, "the last sequence number was not stored");
+        }
+        tracing::info!("the node is down");
+    }
+
+    /// Takes over a configuration that was read or edited. The caller holds the lock.
+    async fn adopt(&self, config: Config) {
+        if let Some(log) = &self.log {
+            log.set_level(config.log_level);
+        }
+        let restart = self.settings.read().needs_restart(&config);
+        self.settings.write().config = config;
+        let Some(engine) = self.engine() else { return };
+        if !restart {
+            self.reconcile(&engine).await;
+            return;
+        }
+        self.stop_engine().await;
+        if let Err(error) = self.start_engine().await {
+            tracing::error!(%error, "the node is down: it does not start with the new configuration");
+            self.raise(Condition {
+                code: "node_not_started",
+                severity: Severity::Error,
+                title: "The node does not start".to_owned(),
+                text: format!("With the new configuration: {error}."),
+                action: Some("Correct the configuration, then run `planetary up`.".to_owned()),
+                affects_connectivity: true,
+                may_pass: false,
+            });
+        }
+    }
+
+    /// Keeps the file of sequence numbers ahead of the node.
+    fn cover(&self, snapshot: &Snapshot) {
+        let stored = self.sequence.lock().cover(&self.state_dir, snapshot.highest_seq);
+        match stored {
+            Ok(()) => self.health.lock().clear(STATE_NOT_STORED),
+            Err(error) => self.raise(Condition {
+                code: STATE_NOT_STORED,
+                severity: Severity::Warning,
+                title: "The state folder cannot be written".to_owned(),
+                text: format!(
+                    "{}: {error}. After a restart with a clock that was set back, other nodes may \
+                     ignore this one for a while.",
+                    self.state_dir.path().display()
+                ),
+                action: Some("Free space on the disk, or check who owns the folder.".to_owned()),
+                affects_connectivity: false,
+                may_pass: false,
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("key", &self.key()).finish_non_exhaustive()
+    }
+}
+
+const CONFIG_NOT_READ: &str = "config_not_read";
+const STATE_NOT_STORED: &str = "state_not_stored";
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,153 @@
+//! The node's peers and listeners: adding, removing, and making the engine's set what the settings
+//! say.
+
+use std::collections::BTreeSet;
+
+use planetary_ipc::{PeerEntry, PeerError, PeerSource, UnixTime};
+use planetary_runtime::Engine;
+use planetary_runtime::links::peers::{PeerId, PeersError};
+use planetary_runtime::links::uri::PeerUri;
+
+use super::Node;
+use crate::config::{Config, EditError};
+use crate::health::Moment;
+
+/// A listener that could not be opened. It is tried again now and then.
+#[derive(Clone, Debug)]
+pub struct FailedListener {
+    /// The URI without options.
+    pub uri: String,
+    /// Why.
+    pub error: PeerError,
+}
+
+impl Node {
+    /// Adds a peer to the configuration file and dials it.
+    ///
+    /// # Errors
+    /// [`EditError`]; nothing is changed then.
+    pub async fn add_peer(
+        &self,
+        uri: &str,
+        interface: Option<&str>,
+    ) -> Result<PeerEntry, EditError> {
+        let _intent = self.changing.lock().await;
+        let config = self.config_file.add_peer(uri, interface)?;
+        let place: PeerUri = uri.parse()?;
+        self.adopt_peers(config).await;
+        Ok(entry(&PeerId::new(&place, interface), true))
+    }
+
+    /// Removes a peer from the configuration file, or from this run if only the command line names it, and closes its
+    /// link.
+    ///
+    /// # Errors
+    /// [`EditError`]; nothing is changed then.
+    pub async fn remove_peer(
+        &self,
+        uri: &str,
+        interface: Option<&str>,
+    ) -> Result<PeerEntry, EditError> {
+        let _intent = self.changing.lock().await;
+        let place: PeerUri = uri.parse()?;
+        let id = PeerId::new(&place, interface);
+        let source = self.settings.read().peers().get(&id).map(|peer| peer.source);
+        // Either way the command line's wish for this peer ends.
+        let forget = || {
+            let names_it = |uri: &PeerUri| PeerId::new(uri, None) == id;
+            self.settings.write().arguments.peers.retain(|uri| !names_it(uri));
+        };
+        let persistent = source != Some(PeerSource::Argument);
+        if persistent {
+            let config = self.config_file.remove_peer(uri, interface)?;
+            forget();
+            self.adopt_peers(config).await;
+        } else {
+            forget();
+            self.reconcile_running().await;
+        }
+        Ok(entry(&id, persistent))
+    }
+
+    /// Takes over the peers of a file that was edited. What else changed in it waits for a reload.
+    async fn adopt_peers(&self, config: Config) {
+        {
+            let current = &mut self.settings.write().config;
+            current.peers = config.peers;
+            current.interface_peers = config.interface_peers;
+        }
+        self.reconcile_running().await;
+    }
+
+    async fn reconcile_running(&self) {
+        if let Some(engine) = self.engine() {
+            self.reconcile(&engine).await;
+        }
+        self.news.notify_one();
+    }
+
+    /// Tries again to open the listeners that failed.
+    pub async fn retry_listeners(&self) {
+        if self.failed_listeners.lock().is_empty() {
+            return;
+        }
+        let _intent = self.changing.lock().await;
+        if let Some(engine) = self.engine() {
+            self.reconcile_listeners(&engine).await;
+        }
+    }
+
+    /// Makes the engine's peers and listeners those of the settings. The caller holds the lock.
+    pub(super) async fn reconcile(&self, engine: &Engine) {
+        let wanted = self.settings.read().peers();
+        let present: BTreeSet<PeerId> =
+            engine.peers().list().into_iter().map(|peer| peer.id).collect();
+        for id in present.iter().filter(|id| !wanted.contains_key(id)) {
+            // Gone already is as good.
+            let _ = engine.peers().remove(id).await;
+        }
+        for (_, peer) in wanted.into_iter().filter(|(id, _)| !present.contains(id)) {
+            if let Err(error) = engine.peers().add(peer.uri, peer.interface) {
+                tracing::warn!(%error, "a peer was not added");
+            }
+        }
+        self.reconcile_listeners(engine).await;
+    }
+
+    async fn reconcile_listeners(&self, engine: &Engine) {
+        let wanted = self.settings.read().listeners();
+        let open: BTreeSet<String> =
+            engine.peers().listeners().into_iter().map(|listener| listener.uri).collect();
+        for uri in open.iter().filter(|uri| !wanted.contains_key(*uri)) {
+            if let Ok(uri) = uri.parse() {
+                let _ = engine.peers().stop_listening(&uri).await;
+            }
+        }
+        let mut failed = Vec::new();
+        for (name, uri) in wanted.into_iter().filter(|(name, _)| !open.contains(name)) {
+            if let Err(error) = engine.peers().listen(uri).await {
+                failed.push(FailedListener { error: listen_error(&error), uri: name });
+            }
+        }
+        let mut before = self.failed_listeners.lock();
+        for listener in &failed {
+            let known = before.iter().any(|known| known.uri == listener.uri);
+            if !known {
+                tracing::warn!(uri = listener.uri, error = listener.error.message, "cannot listen");
+            }
+        }
+        *before = failed;
+    }
+}
+
+fn entry(id: &PeerId, persistent: bool) -> PeerEntry {
+    PeerEntry { uri: id.uri.clone(), interface: id.interface.clone(), persistent }
+}
+
+fn listen_error(error: &PeersError) -> PeerError {
+    PeerError {
+        code: "cannot_listen".to_owned(),
+        message: super::chain(error),
+        at: UnixTime(Moment::now().unix_s),
+    }
+}

@@ -1,0 +1,203 @@
+//! What a run is to do: the configuration file's word and the command line's, made one.
+
+use std::collections::BTreeMap;
+
+use planetary_ipc::PeerSource;
+use planetary_proto::identity::Identity;
+use planetary_runtime::links::peers::PeerId;
+use planetary_runtime::links::uri::{ListenUri, PeerUri};
+use planetary_runtime::tun::TunSettings;
+use serde_json::{Map, Value};
+
+use crate::args::RunArguments;
+use crate::config::{Config, TunName};
+
+/// Bits that all addresses of the network have in common: `200::/7`.
+const NETWORK_PREFIX_LEN: u8 = 7;
+
+/// The configuration of a run.
+///
+/// Has no `Debug` that says anything: passwords are in it.
+pub struct Settings {
+    /// What the file says.
+    pub config: Config,
+    /// What the command line says, for this run only.
+    pub arguments: RunArguments,
+}
+
+/// A peer that the node is to keep a link to.
+#[derive(Clone)]
+pub struct WantedPeer {
+    /// Where to dial.
+    pub uri: PeerUri,
+    /// From which interface, if that matters.
+    pub interface: Option<String>,
+    /// Who wants it.
+    pub source: PeerSource,
+}
+
+impl Settings {
+    /// The peers of file and command line. A peer that both name is the file's, with its options.
+    #[must_use]
+    pub fn peers(&self) -> BTreeMap<PeerId, WantedPeer> {
+        let wanted = |uri: &PeerUri, interface: Option<&String>, source| {
+            let id = PeerId::new(uri, interface.map(String::as_str));
+            (id, WantedPeer { uri: uri.clone(), interface: interface.cloned(), source })
+        };
+        let mut peers = BTreeMap::new();
+        peers
+            .extend(self.arguments.peers.iter().map(|uri| wanted(uri, None, PeerSource::Argument)));
+        peers.extend(self.config.peers.iter().map(|uri| wanted(uri, None, PeerSource::Config)));
+        for (interface, uris) in &self.config.interface_peers {
+            peers.extend(uris.iter().map(|uri| wanted(uri, Some(interface), PeerSource::Config)));
+        }
+        peers
+    }
+
+    /// The listeners of file and command line, by name; the file's options win.
+    #[must_use]
+    pub fn listeners(&self) -> BTreeMap<String, ListenUri> {
+        let named = |uri: &ListenUri| (uri.to_string(), uri.clone());
+        let mut listeners: BTreeMap<_, _> = self.arguments.listen.iter().map(named).collect();
+        listeners.extend(self.config.listen.iter().map(named));
+        listeners
+    }
+
+    /// The interface to open, or `None` for a node in user space.
+    #[must_use]
+    pub fn tun(&self, identity: &Identity) -> Option<TunSettings> {
+        let name = match self.arguments.tun.as_ref().unwrap_or(&self.config.tun.name) {
+            TunName::None => return None,
+            TunName::Auto => "auto",
+            TunName::Named(name) => name.as_str(),
+        };
+        Some(TunSettings {
+            name: name.to_owned(),
+            mtu: self.config.tun.mtu,
+            address: identity.key().address().to_ipv6(),
+            prefix_len: NETWORK_PREFIX_LEN,
+        })
+    }
+
+    /// What the node tells about itself, as JSON.
+    #[must_use]
+    pub fn node_info(&self) -> Vec<u8> {
+        let mut info = self.config.node_info.clone();
+        if !self.config.node_info_privacy {
+            info.extend(build_info());
+        }
+        Value::Object(info).to_string().into_bytes()
+    }
+
+    /// Whether `newer` differs in something that a running node cannot change.
+    #[must_use]
+    pub fn needs_restart(&self, newer: &Config) -> bool {
+        let old = &self.config;
+        let tun_matters = self.arguments.tun.is_none();
+        (tun_matters && old.tun != newer.tun)
+            || old.tun.mtu != newer.tun.mtu
+            || old.allowed_keys != newer.allowed_keys
+            || old.group_password != newer.group_password
+            || old.node_info != newer.node_info
+            || old.node_info_privacy != newer.node_info_privacy
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
+
+/// Program and system, by the names that the network uses for them (protocol chapter 9.1).
+fn build_info() -> Map<String, Value> {
+    let platform = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    };
+    [
+        ("buildname", env!("CARGO_PKG_NAME")),
+        ("buildversion", env!("CARGO_PKG_VERSION")),
+        ("buildplatform", platform),
+        ("buildarch", arch),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), Value::from(value)))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn settings(config: &str, arguments: RunArguments) -> Settings {
+        let config = Config::parse(config, Path::new("config.toml")).ok().unwrap();
+        Settings { config, arguments }
+    }
+
+    #[test]
+    fn peers_of_both_sources_are_joined_and_the_file_wins() {
+        let arguments = RunArguments {
+            peers: vec!["tcp://a:1?priority=9".parse().unwrap(), "tcp://b:1".parse().unwrap()],
+            listen: vec!["tcp://[::]:1?priority=9".parse().unwrap()],
+            ..RunArguments::default()
+        };
+        let text = "peers = [\"tcp://a:1?priority=1\"]\nlisten = [\"tcp://[::]:1\"]\n\
+                    interface_peers.eth0 = [\"tcp://a:1\"]";
+        let settings = settings(text, arguments);
+        let peers: Vec<_> = settings
+            .peers()
+            .into_iter()
+            .map(|(id, peer)| (id.uri, id.interface, peer.uri.priority(), peer.source))
+            .collect();
+        assert_eq!(
+            peers,
+            [
+                ("tcp://a:1".to_owned(), None, 1, PeerSource::Config),
+                ("tcp://a:1".to_owned(), Some("eth0".to_owned()), 0, PeerSource::Config),
+                ("tcp://b:1".to_owned(), None, 0, PeerSource::Argument),
+            ]
+        );
+        assert_eq!(settings.listeners()["tcp://[::]:1"].priority(), 0);
+    }
+
+    #[test]
+    fn command_line_decides_on_the_interface() {
+        let identity = Identity::from_seed(&[1; 32]);
+        let arguments = |tun: Option<&str>| RunArguments {
+            tun: tun.map(|name| name.parse().unwrap()),
+            ..RunArguments::default()
+        };
+        let text = "tun.name = \"pn7\"\ntun.mtu = 1500";
+        assert_eq!(settings(text, arguments(Some("none"))).tun(&identity), None);
+        let tun = settings(text, arguments(None)).tun(&identity).unwrap();
+        assert_eq!((tun.name.as_str(), tun.mtu, tun.prefix_len), ("pn7", 1500, 7));
+        assert_eq!(settings("", arguments(None)).tun(&identity).unwrap().name, "auto");
+    }
+
+    #[test]
+    fn node_info_names_the_program_only_when_asked_to() {
+        let arguments = RunArguments::default;
+        assert_eq!(settings("", arguments()).node_info(), b"{}");
+        let open = settings("node_info_privacy = false\nnode_info.name = \"x\"", arguments());
+        let info: Value = serde_json::from_slice(&open.node_info()).unwrap();
+        assert_eq!((&info["name"], &info["buildname"]), (&"x".into(), &"planetaryd".into()));
+    }
+
+    #[test]
+    fn only_what_the_node_is_made_from_needs_a_restart() {
+        let old = settings("peers = [\"tcp://a:1\"]", RunArguments::default());
+        let newer = |text: &str| Config::parse(text, Path::new("c")).ok().unwrap();
+        assert!(!old.needs_restart(&newer("log.level = \"debug\"")));
+        assert!(old.needs_restart(&newer("tun.mtu = 1500")));
+        assert!(old.needs_restart(&newer("group_password = \"x\"")));
+    }
+}

@@ -1,0 +1,157 @@
+//! The lasting conditions that the facts show, in the words a person reads.
+//!
+//! Each condition is one function: it returns the condition while it holds. The health store gives
+//! it its age and keeps blips quiet.
+
+use planetary_ipc::Severity;
+use planetary_runtime::links::peers::PeerStatus as Peer;
+
+use super::Facts;
+use super::state::counted;
+use crate::health::{Condition, Health};
+
+/// Reasons for which a peer never comes up by itself: somebody has to change a setting on either side.
+const LASTING: &[&str] = &[
+    "password_mismatch",
+    "pinned_key_mismatch",
+    "incompatible_version",
+    "not_this_protocol",
+    "unusable_password",
+    "key_not_allowed",
+    "connected_to_self",
+    "zone_required",
+    "interface_unusable",
+    "no_suitable_address",
+];
+
+/// Peers named in one sentence; more would not help anybody.
+const NAMED_MAX: usize = 3;
+
+/// Returns the condition while it holds.
+type Check = fn(&Facts) -> Option<Condition>;
+
+/// Raises what holds and clears what does not.
+pub(super) fn update(health: &mut Health, facts: &Facts) {
+    let checks: [(&str, Check); 6] = [
+        ("no_peers_configured", no_peers_configured),
+        ("no_peer_connected", no_peer_connected),
+        ("no_answer", no_answer),
+        ("peer_refused", peer_refused),
+        ("listener_failed", listener_failed),
+        ("tun_lost", tun_lost),
+    ];
+    for (code, check) in checks {
+        match check(facts).filter(|_| facts.up) {
+            Some(condition) => health.raise(condition, facts.now),
+            None => health.clear(code),
+        }
+    }
+}
+
+fn no_peers_configured(facts: &Facts) -> Option<Condition> {
+    let alone = facts.wanted.is_empty() && facts.listeners.is_empty() && facts.links_up() == 0;
+    alone.then(|| Condition {
+        code: "no_peers_configured",
+        severity: Severity::Error,
+        title: "No peer is configured".to_owned(),
+        text: "The node reaches the network through peers, and knows none.".to_owned(),
+        action: Some("Add one: `planetary peer add tls://HOST:PORT`.".to_owned()),
+        affects_connectivity: true,
+        may_pass: false,
+    })
+}
+
+fn no_peer_connected(facts: &Facts) -> Option<Condition> {
+    let down = !facts.wanted.is_empty() && facts.links_up() == 0;
+    down.then(|| Condition {
+        code: "no_peer_connected",
+        severity: Severity::Error,
+        title: "No peer is connected".to_owned(),
+        text: match reasons(&facts.peers, |_| true) {
+            words if words.is_empty() => {
+                format!("The node is dialling {}.", counted(facts.wanted.len(), "peer"))
+            }
+            words => format!("{} cannot be reached: {words}.", counted(facts.wanted.len(), "peer")),
+        },
+        action: Some("Check this computer's internet connection, or add another peer.".to_owned()),
+        affects_connectivity: true,
+        may_pass: true,
+    })
+}
+
+fn no_answer(facts: &Facts) -> Option<Condition> {
+    let silent = facts.links_up() > 0 && !facts.is_proven();
+    silent.then(|| Condition {
+        code: "no_answer",
+        severity: Severity::Warning,
+        title: "Nothing comes back through the network".to_owned(),
+        text: format!(
+            "{} up, but no other node has answered within the last minute.",
+            match facts.links_up() {
+                1 => "1 link is".to_owned(),
+                several => format!("{several} links are"),
+            }
+        ),
+        action: Some("Wait a moment; if it lasts, try another peer.".to_owned()),
+        affects_connectivity: true,
+        may_pass: true,
+    })
+}
+
+fn peer_refused(facts: &Facts) -> Option<Condition> {
+    let lasting = |peer: &Peer| {
+        let code = peer.last_error.as_ref().map(|error| error.code);
+        let is_up = peer.phase == planetary_runtime::links::peers::PeerPhase::Up;
+        !is_up && code.is_some_and(|code| LASTING.contains(&code))
+    };
+    let words = reasons(&facts.peers, lasting);
+    (!words.is_empty()).then(|| Condition {
+        code: "peer_refused",
+        severity: Severity::Warning,
+        title: "A peer's settings do not fit".to_owned(),
+        text: format!("Trying again will not help: {words}."),
+        action: Some("Correct the peer's address or options, or remove it.".to_owned()),
+        affects_connectivity: false,
+        may_pass: false,
+    })
+}
+
+fn listener_failed(facts: &Facts) -> Option<Condition> {
+    let words: Vec<_> = facts
+        .failed_listeners
+        .iter()
+        .take(NAMED_MAX)
+        .map(|listener| format!("{} ({})", listener.uri, listener.error.message))
+        .collect();
+    (!words.is_empty()).then(|| Condition {
+        code: "listener_failed",
+        severity: Severity::Warning,
+        title: "Other nodes cannot link to this one".to_owned(),
+        text: format!("The node cannot listen on {}.", words.join(", ")),
+        action: Some("Stop the program that uses the port, or change `listen`.".to_owned()),
+        affects_connectivity: false,
+        may_pass: true,
+    })
+}
+
+fn tun_lost(facts: &Facts) -> Option<Condition> {
+    let reason = facts.snapshot.as_ref()?.tun_lost.as_ref()?;
+    Some(Condition {
+        code: "tun_lost",
+        severity: Severity::Error,
+        title: "The network interface is gone".to_owned(),
+        text: format!("Programs on this computer cannot use the network: {reason}."),
+        action: Some("Run `planetary down` and `planetary up`.".to_owned()),
+        affects_connectivity: true,
+        may_pass: false,
+    })
+}
+
+/// The first peers that match, each with the reason why it is down.
+fn reasons(peers: &[Peer], matches: impl Fn(&Peer) -> bool) -> String {
+    let failed = peers.iter().filter(|peer| matches(peer));
+    let words = failed.filter_map(|peer| {
+        peer.last_error.as_ref().map(|error| format!("{} ({})", peer.id.uri, error.message))
+    });
+    words.take(NAMED_MAX).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,128 @@
+//! The checklist behind `planetary doctor`: a person's questions in their order, each with its answer.
+//!
+//! What is wrong is said by the health items that the status shows as well; this adds what was checked and found good,
+//! so that a person sees how far things work.
+
+use std::borrow::Cow;
+
+use planetary_ipc::{DoctorReport, HealthItem, Severity, Status};
+
+use super::Facts;
+use super::state::counted;
+
+/// Codes of the health items that answer one question, in the place of a good answer.
+const QUESTIONS: &[(Question, &[&str])] = &[
+    (identity, &["identity_exposed"]),
+    (settings, &["config_not_read"]),
+    (records, &["intent_damaged", "sequence_damaged", "state_not_stored"]),
+    (switch, &["node_not_started"]),
+    (interface, &["tun_lost"]),
+    (listeners, &["listener_failed"]),
+    (peers, &["no_peers_configured", "no_peer_connected", "peer_refused"]),
+    (tree, &[]),
+    (proof, &["no_answer"]),
+];
+
+/// Returns the good answer, or `None` when the question does not arise.
+type Question = fn(&Facts, &Status) -> Option<Answer>;
+
+/// Code, title and text of a check that was passed.
+type Answer = (&'static str, &'static str, String);
+
+/// Checks everything.
+#[must_use]
+pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
+    let mut items = Vec::new();
+    for (question, codes) in QUESTIONS {
+        let problems: Vec<_> =
+            status.health.iter().filter(|item| codes.contains(&&*item.code)).cloned().collect();
+        if problems.is_empty() {
+            items.extend(question(facts, status).map(passed));
+        } else {
+            items.extend(problems);
+        }
+    }
+    // A condition that no question knows is told all the same.
+    let told: Vec<_> = QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
+    items.extend(status.health.iter().filter(|item| !told.contains(&&*item.code)).cloned());
+    DoctorReport { time: status.time, items }
+}
+
+fn passed((code, title, text): Answer) -> HealthItem {
+    HealthItem {
+        code: Cow::Borrowed(code),
+        title: title.to_owned(),
+        severity: Severity::Ok,
+        text,
+        since: None,
+        affects_connectivity: false,
+        action: None,
+    }
+}
+
+fn identity(_: &Facts, status: &Status) -> Option<Answer> {
+    Some(("identity", "The node has its key", format!("Its address is {}.", status.address)))
+}
+
+fn settings(_: &Facts, status: &Status) -> Option<Answer> {
+    let text = format!("planetaryd {} runs with it.", status.version);
+    Some(("config", "The configuration is in order", text))
+}
+
+fn records(_: &Facts, _: &Status) -> Option<Answer> {
+    Some(("state", "The state folder is in order", "What must be kept is kept.".to_owned()))
+}
+
+fn switch(facts: &Facts, _: &Status) -> Option<Answer> {
+    let (code, title, text) = if facts.up {
+        ("up", "The node is switched on", "It wants to be on the network.")
+    } else {
+        ("down", "The node is switched off", "Run `planetary up` to go on the network.")
+    };
+    Some((code, title, text.to_owned()))
+}
+
+fn interface(facts: &Facts, status: &Status) -> Option<Answer> {
+    if !facts.up {
+        return None;
+    }
+    let (title, text) = match &status.tun {
+        Some(tun) => {
+            ("The network interface is there", format!("It is {}, MTU {}.", tun.name, tun.mtu))
+        }
+        None => (
+            "No network interface was asked for",
+            "The node routes and answers; programs on this computer do not see the network."
+                .to_owned(),
+        ),
+    };
+    Some(("tun", title, text))
+}
+
+fn listeners(facts: &Facts, status: &Status) -> Option<Answer> {
+    let open: Vec<_> = status.listeners.iter().map(|listener| listener.uri.as_str()).collect();
+    let text = format!("It listens on {}.", open.join(", "));
+    (facts.up && !open.is_empty()).then_some(("listen", "Other nodes can link to this one", text))
+}
+
+fn peers(facts: &Facts, status: &Status) -> Option<Answer> {
+    let up = status.peers.iter().filter(|peer| peer.up).count();
+    let text = format!("{} of {} up.", up, counted(status.peers.len(), "link"));
+    (facts.up && up > 0).then_some(("peers", "Peers are connected", text))
+}
+
+fn tree(_: &Facts, status: &Status) -> Option<Answer> {
+    let coordinates = status.coordinates.as_ref()?;
+    let text = match coordinates.len() {
+        0 => "It is the root of its tree.".to_owned(),
+        depth => format!("It is {} from the root.", counted(depth, "hop")),
+    };
+    Some(("tree", "The node has its place in the network", text))
+}
+
+fn proof(facts: &Facts, _: &Status) -> Option<Answer> {
+    let ago = facts.proven_ago()?.as_secs();
+    let text =
+        format!("The last answer came {} ago.", counted(usize::try_from(ago).ok()?, "second"));
+    facts.is_proven().then_some(("proof", "Other nodes answer through the network", text))
+}
