@@ -25,6 +25,8 @@ pub mod location;
 pub mod message;
 pub mod mock;
 pub mod report;
+#[cfg(test)]
+mod schema;
 pub mod server;
 pub mod status;
 pub mod topology;

@@ -160,22 +160,22 @@ macro_rules! requests {
 }
 
 requests! {
-    /// The whole state; answered with [`Reply::Status`].
+    /// The whole state; answered with `status`.
     Status = "status", Read;
     /// The whole state and the number up to which it contains updates; answered with
     /// [`Reply::State`]. Asked after a gap.
     Resync = "resync", Read;
-    /// Chooses which updates come beside those of the state; answered with [`Reply::Subscribed`].
+    /// Chooses which updates come beside those of the state; answered with `subscribed`.
     Subscribe {
         /// The topics wanted from here on; those not named end.
         topics: Vec<Topic>,
     } = "subscribe", Read;
-    /// Brings the node up and remembers it; answered with [`Reply::Status`].
+    /// Brings the node up and remembers it; answered with `status`.
     Up = "up", Change;
     /// Takes the node down and remembers it, keeping service and socket; answered with
     /// [`Reply::Status`].
     Down = "down", Change;
-    /// Adds a peer to the configuration and dials it; answered with [`Reply::Peer`].
+    /// Adds a peer to the configuration and dials it; answered with `peer`.
     PeerAdd {
         /// Where to dial, with its options.
         uri: String,
@@ -183,7 +183,7 @@ requests! {
         #[serde(default)]
         interface: Option<String>,
     } = "peer_add", Change;
-    /// Removes a peer from the configuration and closes its link; answered with [`Reply::Peer`].
+    /// Removes a peer from the configuration and closes its link; answered with `peer`.
     PeerRemove {
         /// The peer's URI; options are not compared.
         uri: String,
@@ -191,33 +191,33 @@ requests! {
         #[serde(default)]
         interface: Option<String>,
     } = "peer_remove", Change;
-    /// One page of the topology; answered with [`Reply::Topology`]. Page 0 takes a new snapshot,
+    /// One page of the topology; answered with `topology`. Page 0 takes a new snapshot,
     /// later pages belong to it.
     Topology {
         /// Number of the page, from 0.
         #[serde(default)]
         page: u32,
     } = "topology", Read;
-    /// The way to a node, looked up when it is not known; answered with [`Reply::Path`].
+    /// The way to a node, looked up when it is not known; answered with `path`.
     Path {
         /// Address or key.
         target: Target,
     } = "path", Read;
-    /// Sends ICMPv6 echo requests to a node; answered with [`Reply::Ping`] when all are answered or
+    /// Sends ICMPv6 echo requests to a node; answered with `ping` when all are answered or
     /// overdue.
     Ping {
         /// Address or key.
         target: Target,
-        /// How many, 1 to [`limits::PING_COUNT_MAX`](crate::limits::PING_COUNT_MAX); 1 when absent.
+        /// How many, 1 to 100; 1 when absent.
         #[serde(default)]
         count: Option<u32>,
         /// How long to wait for each, in milliseconds; 5000 when absent.
         #[serde(default)]
         timeout_ms: Option<u64>,
     } = "ping", Read;
-    /// Checks everything; answered with [`Reply::Doctor`].
+    /// Checks everything; answered with `doctor`.
     Doctor = "doctor", Read;
-    /// Who the node is; answered with [`Reply::Identity`].
+    /// Who the node is; answered with `identity`.
     IdentityShow = "identity_show", Read;
 }
 
@@ -237,9 +237,9 @@ pub enum Right {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
-    /// [`Event::Traffic`], once a second.
+    /// The event `traffic`, once a second.
     Traffic,
-    /// [`Event::Topology`], when the topology changed.
+    /// The event `topology`, when the topology changed.
     Topology,
 }
 
@@ -285,11 +285,11 @@ pub enum Reply {
 pub enum Event {
     /// The state changed in something that is not traffic; this is the whole new one.
     Status(Box<Status>),
-    /// The moving part of the state, once a second. Only with [`Topic::Traffic`].
+    /// The moving part of the state, once a second. Only for the topic `traffic`.
     Traffic(Traffic),
-    /// The topology changed; ask for it when it is on display. Only with [`Topic::Topology`].
+    /// The topology changed; ask for it when it is on display. Only for the topic `topology`.
     Topology {
-        /// As in [`Topology::revision`].
+        /// Grows with every change.
         revision: u64,
     },
     /// Updates were left out because they were not read in time. None follow until

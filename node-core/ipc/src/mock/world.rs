@@ -430,13 +430,14 @@ impl World {
         for index in order {
             let place = &self.places[index];
             let parent = if index == SELF { self.parent() } else { Some(place.parent) };
-            if index != SELF && (!self.on || self.age() < 2) {
+            let roles = self.roles(index);
+            if roles.is_empty() || (index != SELF && (!self.on || self.age() < 2)) {
                 continue;
             }
             whole.nodes.push(Node {
                 key: place.key,
                 address: place.address(),
-                roles: self.roles(index),
+                roles,
                 parent: parent.map(|parent| self.places[parent].key),
                 port: parent.map(|_| place.port),
                 coordinates: self.parent().and_then(|_| self.coordinates(index)),
@@ -474,7 +475,7 @@ impl World {
         if self.peer_statuses().iter().any(|peer| peer.up && peer.key == key) {
             roles.push(Role::Peer);
         }
-        if [ROOT, BACKBONE, FRANKFURT, REYKJAVIK].contains(&index) || roles.is_empty() {
+        if index != SELF && self.places.iter().any(|place| place.parent == index) {
             roles.push(Role::Ancestor);
         }
         match self.places[index].role {

@@ -1,0 +1,373 @@
+//! Every command against the mock service, over a real socket, as a person or a script runs it.
+//!
+//! What they print is compared with the files in `golden/`. After a change of the output,
+//! `PLANETARY_BLESS=1 cargo test -p planetary` writes them anew; read the difference.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
+
+mod running;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use planetary_ipc::mock::Mock;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+use running::{Run, Service, golden, planetary, run};
+
+/// A node whose peer in Tokyo was lost three seconds ago.
+const SECOND: u64 = 45;
+
+/// Runs a command in text and in JSON, each against a fresh service, and compares both.
+async fn both_forms(name: &str, arguments: &[&str]) {
+    for (form, json) in [("txt", false), ("json", true)] {
+        let service = Service::start(Mock::after(SECOND));
+        let mut arguments = arguments.to_vec();
+        arguments.extend(json.then_some("--json"));
+        let run = run(&service, &arguments).await;
+        golden(&format!("{name}.{form}"), &run.transcript(&service));
+        if json {
+            let parsed: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+            assert!(parsed.is_object());
+        }
+    }
+}
+
+/// A node with a path and a session.
+fn library() -> String {
+    target_with_role("session")
+}
+
+/// A node that loses every third echo, for which second 45 is a good moment and 46 is not.
+fn lighthouse() -> String {
+    target_with_role("path")
+}
+
+fn target_with_role(role: &str) -> String {
+    use planetary_ipc::server::Handler;
+    use planetary_ipc::{PeerCredentials, Reply, Request};
+    let caller = PeerCredentials { uid: None, pid: None, right: None };
+    let mock = Mock::settled();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let asking = async move { mock.handle(Request::Topology { page: 0 }, caller).await };
+    let answer = std::thread::spawn(move || runtime.block_on(asking)).join().unwrap();
+    let Ok(Reply::Topology(topology)) = answer else { panic!("no topology") };
+    let has = |node: &&planetary_ipc::Node| {
+        let roles = serde_json::to_string(&node.roles).unwrap();
+        roles.ends_with(&format!("\"{role}\"]"))
+    };
+    topology.nodes.iter().find(has).unwrap().address.to_string()
+}
+
+#[tokio::test]
+async fn status() {
+    both_forms("status", &["status"]).await;
+}
+
+#[tokio::test]
+async fn up_and_down() {
+    both_forms("up", &["up"]).await;
+    both_forms("down", &["down"]).await;
+}
+
+#[tokio::test]
+async fn doctor() {
+    both_forms("doctor", &["doctor"]).await;
+}
+
+#[tokio::test]
+async fn address() {
+    both_forms("address", &["address"]).await;
+    both_forms("address-subnet", &["address", "--subnet"]).await;
+    both_forms("address-key", &["address", "--key"]).await;
+}
+
+#[tokio::test]
+async fn peers() {
+    both_forms("peer-list", &["peer", "list"]).await;
+    both_forms("peer-add", &["peer", "add", "tls://new.example:443?password=secret"]).await;
+    both_forms("peer-remove", &["peer", "remove", "tls://tokyo.example:9001"]).await;
+}
+
+#[tokio::test]
+async fn topology() {
+    both_forms("topology", &["topology"]).await;
+    let service = Service::start(Mock::after(SECOND));
+    let run = run(&service, &["topology", "--dot"]).await;
+    golden("topology.dot", &run.transcript(&service));
+}
+
+#[tokio::test]
+async fn path() {
+    both_forms("path", &["path", &library()]).await;
+}
+
+#[tokio::test]
+async fn ping() {
+    both_forms("ping", &["ping", "-c", "2", &library()]).await;
+    let service = Service::start(Mock::after(SECOND + 2));
+    let run = run(&service, &["ping", "-c", "1", "-W", "0.5", &lighthouse()]).await;
+    golden("ping-unanswered.txt", &run.transcript(&service));
+    assert_eq!(run.code, 1);
+}
+
+#[tokio::test]
+async fn identity() {
+    both_forms("identity-show", &["identity", "show"]).await;
+}
+
+#[tokio::test]
+async fn requests_that_fail_say_why_and_what_to_do() {
+    let strangers = "200::1";
+    for (name, arguments) in [
+        ("peer-add-nonsense", &["peer", "add", "nonsense"][..]),
+        ("peer-add-twice", &["peer", "add", "tls://frankfurt.example:443?key=x"]),
+        ("peer-remove-unknown", &["peer", "remove", "tcp://nobody.example:1"]),
+        ("path-unreachable", &["path", strangers]),
+    ] {
+        both_forms_failing(name, arguments).await;
+    }
+}
+
+async fn both_forms_failing(name: &str, arguments: &[&str]) {
+    for (form, json) in [("txt", false), ("json", true)] {
+        let service = Service::start(Mock::after(SECOND));
+        let mut arguments = arguments.to_vec();
+        arguments.extend(json.then_some("--json"));
+        let run = run(&service, &arguments).await;
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{name}");
+        golden(&format!("{name}.{form}"), &run.transcript(&service));
+        if json {
+            let parsed: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+            assert!(parsed["error"]["code"].is_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn node_that_is_down_is_a_finding_of_the_doctor() {
+    let service = Service::start(Mock::after(SECOND));
+    assert_eq!(run(&service, &["down"]).await.code, 0);
+    let run = run(&service, &["doctor"]).await;
+    golden("doctor-down.txt", &run.transcript(&service));
+    assert_eq!(run.code, 1);
+}
+
+#[tokio::test]
+async fn service_that_is_not_there_is_exit_code_3() {
+    let service = Service::nowhere();
+    for arguments in [
+        &["status"][..],
+        &["up"],
+        &["down"],
+        &["watch"],
+        &["address"],
+        &["peer", "list"],
+        &["topology"],
+        &["path", "200::1"],
+        &["ping", "200::1"],
+        &["identity", "show"],
+    ] {
+        let run = run(&service, arguments).await;
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{arguments:?}");
+    }
+    let run_status = run(&service, &["status"]).await;
+    golden("unreachable.txt", &run_status.transcript(&service));
+    let run_status = run(&service, &["status", "--json"]).await;
+    golden("unreachable.json", &run_status.transcript(&service));
+    let run_doctor = run(&service, &["doctor"]).await;
+    golden("doctor-unreachable.txt", &run_doctor.transcript(&service));
+    assert_eq!(run_doctor.code, 3);
+}
+
+#[tokio::test]
+async fn dead_socket_and_other_file_are_named() {
+    let service = Service::nowhere();
+    drop(std::os::unix::net::UnixListener::bind(&service.path).unwrap());
+    let dead = run(&service, &["status"]).await;
+    golden("dead-socket.txt", &dead.transcript(&service));
+
+    std::fs::remove_file(&service.path).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(&service.path).unwrap();
+    std::fs::remove_file(&service.path).unwrap();
+    std::fs::write(&service.path, "no socket").unwrap();
+    assert_eq!(run(&service, &["status"]).await.code, 3);
+}
+
+#[tokio::test]
+async fn variable_names_the_socket_and_the_option_wins() {
+    let service = Service::start(Mock::after(SECOND));
+    let variable = planetary().arg("address").env("PLANETARY_CONTROL", &service.path).output();
+    assert!(variable.await.unwrap().status.success());
+    let option = planetary()
+        .args(["--control", service.path.to_str().unwrap(), "address"])
+        .env("PLANETARY_CONTROL", "/nowhere")
+        .output();
+    assert!(option.await.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn wrong_usage_is_exit_code_2() {
+    let service = Service::start(Mock::after(SECOND));
+    for arguments in [
+        &[][..],
+        &["fly"],
+        &["status", "--fast"],
+        &["peer"],
+        &["peer", "add"],
+        &["path", "2001:db8::1"],
+        &["path", "moon"],
+        &["ping", "200::1", "--timeout", "0"],
+        &["address", "--key", "--subnet"],
+        &["topology", "--dot", "--json"],
+        &["identity"],
+    ] {
+        let run = run(&service, arguments).await;
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(!run.stderr.is_empty());
+    }
+    let run = run(&service, &["path", "moon"]).await;
+    golden("path-moon.txt", &run.transcript(&service));
+}
+
+#[tokio::test]
+async fn help_and_version_are_done() {
+    let service = Service::nowhere();
+    for arguments in [&["--help"][..], &["help", "ping"], &["--version"], &["peer", "--help"]] {
+        let run = run(&service, arguments).await;
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(!run.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn reader_that_has_heard_enough_is_no_failure() {
+    let service = Service::start(Mock::after(SECOND));
+    for arguments in [&["status"][..], &["topology", "--json"], &["watch"], &["watch", "--json"]] {
+        let mut child = planetary()
+            .args(arguments)
+            .arg("--control")
+            .arg(&service.path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().await.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn watch_prints_a_line_per_change_and_ends_with_the_service() {
+    let service = Service::start(Mock::new());
+    let mut child = planetary()
+        .args(["watch", "--control", service.path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut seen = String::new();
+    // Each second is let pass once what the one before it changed was printed.
+    for last_of_second in ["tcp://[fe80::5c:1%eth0]:43210 connecting", "cannot be reached", "state"]
+    {
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            seen += &line;
+            seen.push('\n');
+            if line.contains(last_of_second) {
+                break;
+            }
+        }
+        service.mock.tick();
+    }
+    golden("watch.txt", &seen);
+    service.stop().await;
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("planetary: the connection to the service was lost\n"), "{stderr}");
+}
+
+#[tokio::test]
+async fn watch_in_json_begins_with_the_whole_state() {
+    let service = Service::start(Mock::settled());
+    let mut child = planetary()
+        .args(["watch", "--json", "--control", service.path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = async || {
+        let line = lines.next_line().await.unwrap().unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()
+    };
+    let first = next().await;
+    assert_eq!((&first["seq"], &first["event"]["type"]), (&0.into(), &"status".into()));
+    assert_eq!(first["event"]["state"], "connected");
+    service.mock.tick();
+    let second = next().await;
+    assert_eq!((&second["seq"], &second["event"]["type"]), (&1.into(), &"traffic".into()));
+    assert_eq!(second["event"]["time"], service.mock.status().time.0);
+}
+
+#[tokio::test]
+async fn watch_on_a_terminal_draws_and_leaves_no_trace() {
+    let mut service = Service::start(Mock::settled());
+    let mut terminal = running::Terminal::run(&service, &["watch"]);
+    terminal.until("4 of 5 peers connected").await;
+    assert!(terminal.seen.starts_with("\x1b[?1049h\x1b[?25l\x1b[H"), "{:?}", terminal.seen);
+    assert!(terminal.seen.contains("\x1b[32mconnected\x1b[0m"));
+    let widest = terminal.widest_line();
+    assert!(widest <= usize::from(running::COLUMNS), "{widest} columns");
+
+    // The service goes and comes back: the view stays.
+    service.end().await;
+    terminal.until("trying again").await;
+    service.restart(Mock::after(95));
+    terminal.until("\x1b[33mdegraded\x1b[0m").await;
+
+    terminal.interrupt();
+    let (code, rest) = terminal.end().await;
+    assert_eq!(code, Some(0));
+    assert!(rest.ends_with("\x1b[?25h\x1b[?1049l"), "{rest:?}");
+}
+
+#[tokio::test]
+async fn colours_are_for_terminals_and_can_be_turned_off() {
+    let service = Service::start(Mock::settled());
+    let (_, coloured) = running::Terminal::run(&service, &["status"]).end().await;
+    assert!(coloured.contains("\x1b[32mconnected\x1b[0m"), "{coloured:?}");
+    let (_, plain) =
+        running::Terminal::run_with(&service, &["status"], &[("NO_COLOR", "1")]).end().await;
+    assert!(plain.contains("connected") && !plain.contains('\x1b'), "{plain:?}");
+    let Run { stdout, .. } = run(&service, &["status"]).await;
+    assert!(!stdout.contains('\x1b'));
+}
+
+#[tokio::test]
+async fn ping_that_is_interrupted_prints_its_summary() {
+    let service = Service::start(Mock::settled());
+    let target = library();
+    let mut child = planetary()
+        .args(["ping", "--count", "0", &target, "--control", service.path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("seq=1 ") {
+        stdout.read_line(&mut text).await.unwrap();
+    }
+    running::interrupt(&child);
+    tokio::time::timeout(Duration::from_secs(20), stdout.read_to_string(&mut text))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(text.contains(" answered, 0 % lost\nround trip: shortest "), "{text}");
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
