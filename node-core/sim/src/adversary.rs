@@ -1,0 +1,129 @@
+//! Hosts that do not play by the rules.
+//!
+//! A rogue is a host like any other, with a node that behaves; what leaves it is distorted here, and now and then it sends
+//! something of its own making. The checkers do not hold it to anything, but honest hosts must stay within their bounds and keep
+//! working next to it.
+
+use planetary_proto::{
+    Identity, Instant,
+    time::Duration,
+    wire::{Announce, EdgeDraft, FrameKind, SigReq, TrafficView, cut_frame},
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
+
+use crate::host::{Host, Task};
+
+/// Handshakes that a rogue keeps.
+const RECORDS_MAX: usize = 64;
+
+/// What a rogue does.
+#[derive(Clone, Debug)]
+pub enum Mischief {
+    /// Announces ever new nodes, properly signed, that nobody ever saw: this many a second.
+    FloodAnnounces(u32),
+    /// Claims in every filter that all keys are behind it.
+    FullFilters,
+    /// Takes links and never says a word.
+    Mute,
+    /// Sends random bytes now and then.
+    Noise,
+    /// Repeats every handshake that passes through it, at once and again later.
+    ReplayHandshakes(Vec<Vec<u8>>),
+}
+
+impl Mischief {
+    /// Whether honest hosts keep their links to the rogue.
+    pub(crate) const fn keeps_links(&self) -> bool {
+        matches!(self, Self::FullFilters | Self::ReplayHandshakes(_))
+    }
+
+    /// How often the rogue has an idea of its own.
+    pub(crate) fn every(&self) -> Duration {
+        match self {
+            Self::FloodAnnounces(per_s) => Duration::from_secs(1) / (*per_s).max(1),
+            Self::FullFilters | Self::Mute => Duration::from_secs(60),
+            Self::Noise => Duration::from_millis(700),
+            Self::ReplayHandshakes(_) => Duration::from_secs(2),
+        }
+    }
+
+    /// What is sent in place of a frame of the rogue's node.
+    pub(crate) fn distort(&mut self, frame: Vec<u8>) -> Vec<Vec<u8>> {
+        match self {
+            Self::FloodAnnounces(_) | Self::Noise => vec![frame],
+            Self::FullFilters if kind_of(&frame) == Some(FrameKind::BloomFilter) => {
+                vec![full_filter()]
+            }
+            Self::FullFilters => vec![frame],
+            Self::Mute => Vec::new(),
+            Self::ReplayHandshakes(records) if is_handshake(&frame) => {
+                if records.len() < RECORDS_MAX {
+                    records.push(frame.clone());
+                }
+                vec![frame; 4]
+            }
+            Self::ReplayHandshakes(_) => vec![frame],
+        }
+    }
+
+    /// What the rogue sends unasked over each of its links.
+    fn invent(&self, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
+        match self {
+            Self::FloodAnnounces(_) => vec![announce_of_nobody(rng)],
+            Self::FullFilters | Self::Mute => Vec::new(),
+            Self::Noise => {
+                let mut bytes = vec![0; 1 + (rng.next_u32() % 200) as usize];
+                rng.fill_bytes(&mut bytes);
+                vec![bytes]
+            }
+            Self::ReplayHandshakes(records) => records.clone(),
+        }
+    }
+}
+
+impl Host {
+    /// The rogue has an idea.
+    pub(crate) fn invent(&mut self, at: Instant) {
+        let Some(mischief) = &self.mischief else { return };
+        let (every, inventions) = (mischief.every(), mischief.invent(&mut self.rng));
+        let links: Vec<_> = self.ends().keys().copied().collect();
+        for link in links {
+            for bytes in &inventions {
+                self.hand_over(link, bytes.clone(), at);
+            }
+        }
+        self.schedule(at + every, Task::Mischief);
+    }
+}
+
+fn kind_of(frame: &[u8]) -> Option<FrameKind> {
+    let (kind, _) = cut_frame(frame).ok()??;
+    FrameKind::from_byte(frame[kind])
+}
+
+/// Every word of the filter is all ones.
+fn full_filter() -> Vec<u8> {
+    let mut frame = vec![33, FrameKind::BloomFilter as u8];
+    frame.extend_from_slice(&[0; 16]);
+    frame.extend_from_slice(&[0xff; 16]);
+    frame
+}
+
+fn announce_of_nobody(rng: &mut ChaCha20Rng) -> Vec<u8> {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    let identity = Identity::from_seed(&seed);
+    let (node, request) = (identity.key(), SigReq { seq: 1, nonce: rng.next_u64() });
+    let edge = EdgeDraft { node, parent: node, request, port: 0 };
+    let sig = edge.sign(&identity);
+    Announce { edge, psig: sig, sig }.emit()
+}
+
+fn is_handshake(frame: &[u8]) -> bool {
+    let Ok(Some((kind, _))) = cut_frame(frame) else { return false };
+    let body = &frame[kind + 1..];
+    frame[kind] == FrameKind::Traffic as u8
+        && TrafficView::parse(body)
+            .is_ok_and(|view| matches!(body.get(view.payload_offset()), Some(1 | 2)))
+}
