@@ -34,7 +34,7 @@ use crate::{
         SessionTable, compose, open_handshake,
     },
     stats::Stats,
-    time::{Duration, Instant, Now},
+    time::{Duration, Instant, Now, Versions},
     tree::Tree,
     upper::{
         Inband, InbandAnswer, InbandKind, InbandMessage, KeyTable, PAYLOAD_IPV6, Waiting,
@@ -83,6 +83,8 @@ pub struct Node<S> {
     table: ForwardingTable,
     outbox: Outbox,
     stats: Stats,
+    /// Versions of greetings and of answers to lookups.
+    versions: Versions,
     /// The highest sequence number sent.
     seq: u64,
     last_notify: Option<(u64, Coords)>,
@@ -122,6 +124,7 @@ impl<S: SessionTable> Node<S> {
             undelivered: Waiting::new(),
             outbox: Outbox::default(),
             stats: Stats::default(),
+            versions: Versions::starting_at(config.first_seq),
             seq,
             last_notify: None,
             lookup_rates: BTreeMap::new(),
@@ -380,12 +383,11 @@ impl<S: SessionTable> Node<S> {
         }
     }
 
-    /// A sequence number for something sent now: the wall clock, but never less than before.
-    fn next_seq(&mut self, now: Now) -> u64 {
-        // A clock that was set back would make every greeting look like a replay.
-        let behind = now.unix_s < self.seq;
-        self.seq = if behind { self.seq.saturating_add(1) } else { now.unix_s };
-        self.seq
+    /// The version of something said now.
+    fn version(&mut self, now: Now) -> u64 {
+        let version = self.versions.at(now);
+        self.seq = self.seq.max(version);
+        version
     }
 
     fn fresh_secret(&mut self) -> ExchangeSecret {
@@ -461,14 +463,11 @@ impl<S: SessionTable> Node<S> {
 
     fn answer_lookup(&mut self, lookup: &PathLookup, now: Now) {
         let coords = self.table.coords().clone();
-        let mut seq = self.next_seq(now);
+        let mut seq = self.version(now);
         // An answer with other coordinates must be newer than the last one.
-        if let Some((last, said)) = &self.last_notify
-            && seq <= *last
-            && *said != coords
-        {
-            seq = last.saturating_add(1);
-            self.seq = seq;
+        if let Some((last, said)) = &self.last_notify {
+            seq = seq.max(last.saturating_add((*said != coords).into()));
+            self.seq = self.seq.max(seq);
         }
         self.last_notify = Some((seq, coords.clone()));
         let notify = PathNotify {
@@ -749,14 +748,15 @@ impl<S: SessionTable> Node<S> {
         }
         self.wake_by(now.mono + crate::limits::INIT_GAP);
         let Some(greeting) = self.contacts.take_owed(key, now.mono) else { return };
-        let seq = self.next_seq(now);
-        let kind = match greeting {
-            Greeting::Ack => HandshakeKind::Ack,
-            Greeting::FirstInit | Greeting::Init => HandshakeKind::Init,
+        let (kind, repeated) = match greeting {
+            Greeting::Ack => (HandshakeKind::Ack, self.contacts.take_crossed(key)),
+            Greeting::FirstInit | Greeting::Init => (HandshakeKind::Init, None),
         };
+        let seq = repeated.unwrap_or_else(|| self.version(now));
         let pending = self.contacts.get(key).and_then(|contact| contact.pending.as_ref());
         let offer = if let Some(pending) = pending {
             let (current, next) = (pending.current.public(), pending.next.public());
+            self.contacts.init_sent(key, seq);
             Handshake { current, next, key_seq: 0, seq }
         } else if let Some(offer) = self.sessions.with(key, |opener, _| opener.offer(seq)) {
             offer

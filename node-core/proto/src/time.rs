@@ -69,3 +69,47 @@ pub struct Now {
     /// Wall clock, seconds since the UNIX epoch.
     pub unix_s: u64,
 }
+
+/// Versions of what is said on the wire: the wall clock's seconds, but never less than before.
+///
+/// While the wall clock is behind, each of its seconds counts as one more. So however much is said, versions do not run away from the
+/// clock, and what is said twice within a second has one version, as the protocol has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Versions {
+    last: u64,
+    /// What the wall clock showed when `last` was chosen.
+    at_unix_s: Option<u64>,
+}
+
+impl Versions {
+    /// Versions that begin at `first` or later.
+    pub(crate) const fn starting_at(first: u64) -> Self {
+        Self { last: first.saturating_sub(1), at_unix_s: None }
+    }
+
+    /// The version of something said now.
+    pub(crate) fn at(&mut self, now: Now) -> u64 {
+        if self.at_unix_s != Some(now.unix_s) {
+            self.at_unix_s = Some(now.unix_s);
+            self.last = now.unix_s.max(self.last.saturating_add(1));
+        }
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_follow_the_clock_and_never_fall() {
+        let mut versions = Versions::starting_at(0);
+        let mut at = |unix_s| versions.at(Now { mono: Instant::START, unix_s });
+        assert_eq!([at(100), at(100), at(103)], [100, 100, 103]);
+        // Set back by a minute: one more for each second, however often it is asked.
+        assert_eq!([at(43), at(43), at(44), at(44)], [104, 104, 105, 105]);
+        assert_eq!(at(200), 200);
+        let mut restarted = Versions::starting_at(201);
+        assert_eq!(restarted.at(Now { mono: Instant::START, unix_s: 200 }), 201);
+    }
+}

@@ -35,6 +35,8 @@ pub(crate) enum Greeting {
 pub(crate) struct Pending {
     pub(crate) current: ExchangeSecret,
     pub(crate) next: ExchangeSecret,
+    /// Version of the newest Init that was sent from these keys.
+    version: Option<u64>,
     tries: u32,
     expires: Instant,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Contact {
     updated: Instant,
     pub(crate) since: Instant,
     owed: Option<Greeting>,
+    /// Version of our Init that was under way when the session began.
+    crossed: Option<u64>,
     init_at: Option<Instant>,
 }
 
@@ -92,7 +96,7 @@ impl Contacts {
             Some(pending) => pending.expires = expires,
             None => {
                 let [current, next] = secrets();
-                contact.pending = Some(Pending { current, next, tries: 0, expires });
+                contact.pending = Some(Pending { current, next, version: None, tries: 0, expires });
                 contact.owe(Greeting::FirstInit);
             }
         }
@@ -108,7 +112,9 @@ impl Contacts {
         contact.session_seq = Some(seq);
         contact.updated = now;
         contact.owed = None;
-        contact.pending.take()
+        let pending = contact.pending.take();
+        contact.crossed = pending.as_ref().and_then(|pending| pending.version);
+        pending
     }
 
     /// A greeting of `key` with a higher version was accepted.
@@ -135,6 +141,21 @@ impl Contacts {
         }
         contact.owed = None;
         Some(greeting)
+    }
+
+    /// The version of the Ack that a session begins with, if it is not a new one.
+    ///
+    /// The far end may have opened its session with our Init. Then data of ours fits the keys of that Init, and an Ack that counted
+    /// would take them away; so it repeats the version, and counts only if the Init was lost.
+    pub(crate) fn take_crossed(&mut self, key: &NodeKey) -> Option<u64> {
+        self.contacts.get_mut(key)?.crossed.take()
+    }
+
+    /// The greeting under way went out with this version.
+    pub(crate) fn init_sent(&mut self, key: &NodeKey, version: u64) {
+        if let Some(pending) = self.contacts.get_mut(key).and_then(|c| c.pending.as_mut()) {
+            pending.version = Some(version);
+        }
     }
 
     /// Greetings without an answer that are due again while data waits.
