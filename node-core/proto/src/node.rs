@@ -572,10 +572,11 @@ impl<S: SessionTable> Node<S> {
                 self.stats.waiting_dropped += self.undelivered.push(key, packet, now.mono);
             }
         }
+        // The Ack goes first: data that overtakes it arrives before there is a session.
+        self.greet(&key, now);
         if self.undelivered.contains(&key) {
             self.pursue(key, now);
         }
-        self.greet(&key, now);
     }
 
     /// Whether packets for `key` have a direction.

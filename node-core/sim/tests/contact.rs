@@ -1,0 +1,74 @@
+//! How soon two nodes that never spoke reach each other.
+
+use planetary_proto::time::Duration;
+use planetary_sim::{HostId, Line, World, check};
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Hosts in a row, with lines of the same latency.
+fn chain(world: &mut World, hosts: usize, latency: Duration) -> Vec<HostId> {
+    let hosts: Vec<HostId> = (0..hosts).map(|_| world.add_host()).collect();
+    for pair in hosts.windows(2) {
+        world.connect(pair[0], pair[1], Line::new(latency));
+    }
+    hosts
+}
+
+fn assert_clean(world: &World) {
+    let violations: Vec<String> = world.violations().map(ToString::to_string).collect();
+    assert!(violations.is_empty(), "seed {}: {violations:#?}", world.seed());
+}
+
+#[test]
+fn two_on_a_lan_echo_within_a_tenth_of_a_second() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        let hosts = chain(&mut world, 2, millis(1));
+        // The ping is there before the link is: what waits is sent as soon as there is a way.
+        let ping = world.ping(hosts[0], hosts[1]);
+        world.run_for(millis(100));
+        let answer = world.answer(ping);
+        assert!(answer.is_some_and(|answer| answer <= millis(20)), "seed {seed}: {answer:?}");
+        assert_clean(&world);
+    }
+}
+
+#[test]
+fn first_contact_over_four_hops_takes_few_round_trips() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        let hosts = chain(&mut world, 5, millis(10));
+        let ping = world.ping(hosts[0], hosts[4]);
+        world.run_for(millis(1_000));
+        // Links are up at 40 ms; then the tree, filters, a lookup, the greetings and the echo, each up and down the chain.
+        let answer = world.answer(ping);
+        assert!(answer.is_some_and(|answer| answer <= millis(600)), "seed {seed}: {answer:?}");
+        assert_eq!(check::settled(&world), Ok(()), "seed {seed}");
+        assert_clean(&world);
+    }
+}
+
+#[test]
+fn greetings_that_cross_make_one_session() {
+    for seed in 0..10 {
+        for (apart, clock_s) in [(0, 0), (0, -3_600), (7, 0), (7, -3_600), (25, -3_600)] {
+            let mut world = World::new(seed);
+            let hosts = chain(&mut world, 3, millis(10));
+            world.run_for(millis(900));
+            world.step_clock(hosts[0], clock_s);
+            world.step_clock(hosts[2], clock_s);
+            let there = world.ping(hosts[0], hosts[2]);
+            world.run_for(millis(apart));
+            let back = world.ping(hosts[2], hosts[0]);
+            world.run_for(millis(1_000));
+            let answers = [world.answer(there), world.answer(back)];
+            assert!(
+                answers.iter().all(Option::is_some),
+                "seed {seed}, {apart} ms apart, clock set by {clock_s} s: {answers:?}"
+            );
+            assert_clean(&world);
+        }
+    }
+}
