@@ -54,23 +54,26 @@ pub fn run(scenario: &str, body: impl FnOnce(&Lab) -> Result<()>) {
         eprintln!("{scenario} SKIPPED, missing: {missing}; run as root: cargo xtask setup");
         return;
     }
-    let outcome = Lab::new(scenario).and_then(|lab| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| body(&lab)))
-            .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", panic_text(&*panic))))
-            .and_then(|()| lab.close());
-        outcome.inspect_err(|error| report::print(&lab, error))
-    });
-    if let Err(error) = outcome {
+    if let Err(error) = attempt(scenario, body) {
         panic!("{scenario}: {error:#}");
     }
 }
 
+/// Does some work on fresh grounds and tears them down; reports the state of everything if it
+/// fails.
+///
+/// # Errors
+/// Those of the work, a panic in it, and faults that show only when the nodes end.
+pub fn attempt<T>(scenario: &str, body: impl FnOnce(&Lab) -> Result<T>) -> Result<T> {
+    let lab = Lab::new(scenario)?;
+    catch_unwind(AssertUnwindSafe(|| body(&lab)))
+        .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", panic_text(&*panic))))
+        .and_then(|value| lab.close().map(|()| value))
+        .inspect_err(|error| report::print(&lab, error))
+}
+
 impl Lab {
-    /// Fresh grounds.
-    ///
-    /// # Errors
-    /// When its folder cannot be made.
-    pub fn new(scenario: &str) -> Result<Self> {
+    fn new(scenario: &str) -> Result<Self> {
         leftovers::sweep();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let folder = leftovers::folder(serial);

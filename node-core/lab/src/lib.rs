@@ -37,7 +37,7 @@ mod wire;
 pub use echo::Echo;
 pub use host::Host;
 pub use identity::Identity;
-pub use lab::{Lab, run};
+pub use lab::{Lab, attempt, run};
 pub use need::missing;
 pub use node::{Kind, Node, NodeBuilder, PeerStatus, Status};
 pub use ping::{Ping, PingResult};

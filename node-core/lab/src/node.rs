@@ -27,7 +27,7 @@ use crate::usage::{Usage, usage};
 use crate::wait::{Deadline, until};
 
 /// How long a node may take until it answers on its control socket, or until it has ended.
-const PATIENCE_SECONDS: u64 = 10;
+const PATIENCE_SECONDS: u64 = 20;
 
 /// Set to run the reference in the places of ours: it tells a fault of the grounds from one of
 /// ours.

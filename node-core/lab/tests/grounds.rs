@@ -11,18 +11,19 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use planetary_lab::{
-    Deadline, Host, Kind, Lab, Ping, Relay, Transfer, WebServer, fetch, missing, run, until,
+    Deadline, Echo, Host, Kind, Lab, Ping, Relay, Transfer, WebServer, fetch, missing, run, until,
 };
 
 fn two_hosts(lab: &Lab) -> Result<(Host, Host)> {
     Ok((lab.host("a")?, lab.host("b")?))
 }
 
-fn namespaces() -> Vec<String> {
+/// How many namespaces there are for hosts with this label, of whatever lab of this process.
+fn namespaces(label: &str) -> usize {
     let entries = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
-    let ours = format!("planetary-lab-{}-", std::process::id());
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.starts_with(&ours)).collect()
+    let ours = format!("planetary-lab-{}-", std::process::id());
+    names.filter(|name| name.starts_with(&ours) && name.ends_with(label)).count()
 }
 
 #[test]
@@ -187,21 +188,32 @@ fn nothing_is_left_of_a_lab_and_a_failure_tells_all() {
     }
     let failed = std::panic::catch_unwind(|| {
         run("a failure on purpose", |lab| {
-            let (a, b) = two_hosts(lab)?;
-            lab.wire(&a, &b)?;
-            ensure!(namespaces().len() >= 2, "no namespaces");
+            let (one, other) = (lab.host("goes1")?, lab.host("goes2")?);
+            lab.wire(&one, &other)?;
+            ensure!(namespaces("goes1") == 1 && namespaces("goes2") == 1, "no namespaces");
             let nobody = Ipv6Addr::new(0xfd77, 1, 0, 0, 0, 0, 0, 99);
             until("nobody to answer", Deadline::seconds(1), || {
-                Ok((!Ping::new(nobody).once(&a, 1)?.round_trips_ms.is_empty()).then_some(()))
+                Ok((!Ping::new(nobody).once(&one, 1)?.round_trips_ms.is_empty()).then_some(()))
             })
         });
     });
     let text = failed.expect_err("it fails on purpose");
     let text = text.downcast_ref::<String>().expect("a text");
     assert!(text.contains("a failure on purpose") && text.contains("nobody to answer"), "{text}");
-    // Under `cargo test` other labs of this process may be alive: theirs have other serials.
-    let left = until("the namespaces to go", Deadline::seconds(30), || {
-        Ok(namespaces().is_empty().then_some(()))
+    assert_eq!((namespaces("goes1"), namespaces("goes2")), (0, 0));
+}
+
+#[test]
+fn an_echo_comes_as_soon_as_there_is_a_way() {
+    run("first echo", |lab| {
+        let (a, b) = two_hosts(lab)?;
+        let wire = lab.wire(&a, &b)?;
+        let (echo, address) = (Echo::start(&b)?, wire.ends()[1].v6);
+        echo.first(&a, address, Deadline::seconds(10))?;
+        wire.cut()?;
+        let none = echo.first(&a, address, Deadline::seconds(1));
+        ensure!(none.is_err(), "an echo came over a wire that is cut");
+        wire.heal()?;
+        echo.first(&a, address, Deadline::seconds(10)).map(drop)
     });
-    assert!(left.is_ok(), "{:?}", namespaces());
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use planetary_lab::{Deadline, Echo, Kind, Lab, Node, Ping, Row, Wire};
+use planetary_lab::{Deadline, Echo, Kind, Lab, Node, Ping, Row, Wire, attempt};
 use serde_json::json;
 
 use crate::figures::{self, Samples, Subject};
@@ -38,6 +38,9 @@ const PROGRAMS: [(Subject, Kind); 2] =
 /// The reference finds no path for over a minute now and then.
 const PATIENCE_SECONDS: u64 = 130;
 
+/// How long is waited for an idle machine before each step.
+const IDLE_SECONDS: u64 = 30;
+
 /// Runs all rounds, prints the table, writes the samples.
 pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
     let (rounds, seconds) =
@@ -46,16 +49,17 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
     let mut busy = Vec::new();
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
-        busy.push(idle::wait(30)?);
-        bench.raw()?;
+        busy.push(idle::wait(IDLE_SECONDS)?);
+        attempt("bench raw", |lab| bench.raw(lab))?;
         let mut programs = PROGRAMS;
         if round % 2 == 0 {
             programs.reverse();
         }
         for (subject, kind) in programs {
-            bench.pair(subject, kind)?;
-            bench.transit(subject, kind)?;
-            bench.recovery(subject, kind)?;
+            busy.push(idle::wait(IDLE_SECONDS)?);
+            attempt("bench pair", |lab| bench.pair(lab, subject, kind))?;
+            attempt("bench transit", |lab| bench.transit(lab, subject, kind))?;
+            attempt("bench recovery", |lab| bench.recovery(lab, subject, kind))?;
         }
     }
     println!("\n{}", table::render(&bench.samples));
@@ -84,8 +88,7 @@ impl Bench {
     }
 
     /// The wire alone.
-    fn raw(&mut self) -> Result<()> {
-        let lab = Lab::new("bench raw")?;
+    fn raw(&mut self, lab: &Lab) -> Result<()> {
         let (a, b) = (lab.host("a")?, lab.host("b")?);
         let target = lab.wire(&a, &b)?.ends()[1].v6;
         for (figure, load) in [
@@ -104,8 +107,7 @@ impl Bench {
     }
 
     /// Two nodes and one link.
-    fn pair(&mut self, subject: Subject, kind: Kind) -> Result<()> {
-        let lab = Lab::new("bench pair")?;
+    fn pair(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
         let (near, far) = (lab.host("a")?, lab.host("b")?);
         let uri = lab.wire(&near, &far)?.ends()[1].uri("tcp", 9001);
         let b = lab.add(lab.node(kind, &far)?.listen(&uri))?;
@@ -175,8 +177,7 @@ impl Bench {
     }
 
     /// Three nodes in a row.
-    fn transit(&mut self, subject: Subject, kind: Kind) -> Result<()> {
-        let lab = Lab::new("bench transit")?;
+    fn transit(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
         let Row { nodes, .. } = lab.chain(&[kind; 3], "tcp")?;
         let (first, last) = (&nodes[0], &nodes[2]);
         first.wait_until_reaches(last, Deadline::seconds(PATIENCE_SECONDS))?;
@@ -190,8 +191,7 @@ impl Bench {
     }
 
     /// Four nodes in a circle: the far wire of the way in use is cut, and nobody is told.
-    fn recovery(&mut self, subject: Subject, kind: Kind) -> Result<()> {
-        let lab = Lab::new("bench recovery")?;
+    fn recovery(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
         let Row { nodes, wires } = lab.ring(&[kind; 4], "tcp")?;
         let (a, c) = (&nodes[0], &nodes[2]);
         a.wait_until_reaches(c, Deadline::seconds(PATIENCE_SECONDS))?;
