@@ -54,7 +54,11 @@ enum Chore {
     /// Format, clippy, documentation, arrows, licences, line lengths
     Check,
     /// Build and test for Windows (Wine), link for macOS
-    Cross,
+    Cross {
+        /// Only these crates
+        #[arg(short, long = "package", value_name = "CRATE")]
+        packages: Vec<String>,
+    },
     /// Measure the node against the reference implementation
     Bench {
         /// Options of the benchmark: --rounds N, --seconds N, --quick, --help
@@ -95,7 +99,7 @@ fn run_chore(chore: Chore) -> Result<()> {
         Chore::Run(arguments) => run::run(&arguments),
         Chore::Test(arguments) => done(test::run(&arguments)?),
         Chore::Check => done(check::run()?),
-        Chore::Cross => done(cross::run()?),
+        Chore::Cross { packages } => done(cross::run(&packages)?),
         Chore::Bench { options } => bench::run(&options),
         Chore::Sim { nodes, seed } => sim::run(nodes, seed),
         Chore::Deps => deps::run(),

@@ -1,9 +1,9 @@
 //! `cargo xtask run`: a node on this machine in one command, for whoever has just cloned this.
 //!
-//! By default it needs no privilege: no TUN, only routing and answering. It joins the live network
-//! over a few public peers and shows how it goes; Ctrl-C ends everything. Without a network (`CI`
-//! or `PLANETARY_OFFLINE` is set) it shows the demo instead. The node's key stays in `target/run`,
-//! so that it has the same address the next time.
+//! It needs nothing but what built this program, and by default no privilege: no TUN, only routing
+//! and answering. It joins the live network over a few public peers and shows how it goes; Ctrl-C
+//! ends everything. Without a network (`CI` or `PLANETARY_OFFLINE` is set) it shows the demo instead.
+//! The node's key stays in `target/run`, so that it has the same address the next time.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;

@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
         }
         Err(_) => run.one("build", programs.map(drop)),
     }
-    run.add("other systems", cross::run());
+    run.add("other systems", cross::run(&[]));
     if arguments.all {
         run.add("large simulations", simulations(&LARGE_SIMULATIONS));
         run.one("benchmark", bench::run(&["--quick".to_owned()]));
