@@ -66,8 +66,15 @@ impl Ping {
     /// # Errors
     /// When `ping` cannot be started.
     pub fn once(&self, host: &Host, seconds: u64) -> Result<PingResult> {
+        self.series(host, "-W", seconds)
+    }
+
+    /// Runs `ping` with a time limit: `-W` for the wait after the last request, which shrinks to two round trips
+    /// once anything was answered, `-w` to go on until as many answers as requests have come.
+    fn series(&self, host: &Host, limit: &str, seconds: u64) -> Result<PingResult> {
         let mut command = host.command("ping");
-        command.args(["-n", "-M", "do", "-W", &seconds.to_string(), "-c", &self.count.to_string()]);
+        command.args(["-n", "-M", "do", limit, &seconds.to_string()]);
+        command.args(["-c", &self.count.to_string()]);
         command.args(["-i", &format!("{:.3}", self.interval.as_secs_f64())]);
         command.args(["-s", &self.packet.saturating_sub(HEADERS).to_string()]);
         if let Some(source) = self.source {
@@ -79,12 +86,13 @@ impl Ping {
         Ok(PingResult { round_trips_ms: text.lines().filter_map(round_trip).collect(), text })
     }
 
-    /// Sends the series and wants every answer.
+    /// Sends the series and wants as many answers, however late within the seconds: on a busy machine a round trip may take many
+    /// times as long as the one before.
     ///
     /// # Errors
     /// When an answer is missing.
     pub fn all_answered(&self, host: &Host, seconds: u64) -> Result<PingResult> {
-        let result = self.once(host, seconds)?;
+        let result = self.series(host, "-w", seconds)?;
         let (got, sent, packet) = (result.round_trips_ms.len(), self.count, self.packet);
         ensure!(
             got == sent as usize,
