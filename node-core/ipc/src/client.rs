@@ -502,3 +502,6 @@ async fn write_calls<S: AsyncWrite>(
     reading.abort();
     lock(&waiting).clear();
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,7 @@ pub async fn credentials(stream: &ServerStream) -> io::Result<PeerCredentials> {
     let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
     let (uid, gid) = (peer.uid(), peer.gid());
     // The list of users may come from the network (LDAP), so it is asked beside the runtime.
-    let right = tokio::task::spawn_blocking(move || right_of(uid, gid)).await.ok().flatten();
+    let right = tokio::task::spawn_blocking(move || right_of(uid, gid, GROUP)).await.ok().flatten();
     Ok(PeerCredentials { uid: Some(uid), pid, right })
 }
 
@@ -121,12 +121,12 @@ pub async fn connect(path: &Path) -> Result<ClientStream, ReachError> {
 }
 
 /// What a user may do: root and the service's own account all, members of the group change things,
-/// others nothing.
-fn right_of(uid: u32, gid: u32) -> Option<Right> {
+/// others nothing. Membership is what the process runs under (`gid`) or what the system's lists say.
+fn right_of(uid: u32, gid: u32, group: &str) -> Option<Right> {
     if uid == 0 || uid == geteuid().as_raw() {
         return Some(Right::Admin);
     }
-    let group = Group::from_name(GROUP).ok().flatten()?;
+    let group = Group::from_name(group).ok().flatten()?;
     let listed = || {
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         user.is_some_and(|user| user.gid == group.gid || group.mem.contains(&user.name))
@@ -255,10 +255,27 @@ mod tests {
         assert!(matches!(&error, ReachError::NotFound { path: named } if *named == path));
     }
 
+    /// No system has a user or a group with this number.
+    const NOBODY: u32 = u32::MAX - 7;
+
     #[test]
     fn stranger_may_not_even_look() {
-        // No system has a user with this number.
-        assert_eq!(right_of(u32::MAX - 7, u32::MAX - 7), None);
-        assert_eq!(right_of(0, 0), Some(Right::Admin));
+        assert_eq!(right_of(NOBODY, NOBODY, "daemon"), None);
+        assert_eq!(right_of(NOBODY, NOBODY, "no such group"), None);
+    }
+
+    #[test]
+    fn root_and_oneself_may_do_everything() {
+        assert_eq!(right_of(0, NOBODY, "daemon"), Some(Right::Admin));
+        assert_eq!(right_of(geteuid().as_raw(), NOBODY, "daemon"), Some(Right::Admin));
+    }
+
+    #[test]
+    fn member_of_the_group_may_change() {
+        // A user and a group that every Unix has, the one's own group being the other.
+        let user = User::from_name("daemon").unwrap().unwrap();
+        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+        assert_eq!(right_of(uid, NOBODY, "daemon"), Some(Right::Change), "by the list of users");
+        assert_eq!(right_of(NOBODY, gid, "daemon"), Some(Right::Change), "by the running group");
     }
 }
