@@ -1,9 +1,9 @@
 //! Answers to the requests of the control socket.
 //!
-//! Conversion and nothing else: what a request means is done by [`Node`], what a client reads is made in `report`, and
-//! who may ask what is decided by the server before a request gets here. A URI that a client names goes into the
-//! configuration file and to the dialler, an interface name to the system's lookup; nothing a client names
-//! becomes a path or a command.
+//! Conversion and nothing else: what a request means is done by [`Node`], what a client reads is
+//! made in `report`, and who may ask what is decided by the server before a request gets here. A
+//! URI that a client names goes into the configuration file and to the dialler, an interface name
+//! to the system's lookup; nothing a client names becomes a path or a command.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use planetary_ipc::endpoint::PeerCredentials;
 use planetary_ipc::{
     ApiError, ErrorCode, Handler, Identity, PathReport, PingReply, PingReport, Reply, Request,
-    Subnet, Target, limits,
+    Status, Subnet, Target, limits,
 };
 use planetary_proto::identity::{Address, NodeKey, Subnet as NodeSubnet};
 use planetary_runtime::{AskError, Engine};
@@ -22,8 +22,8 @@ use crate::config::EditError;
 use crate::node::{Node, SwitchError};
 use crate::report::{doctor, path, plain, topology};
 
-/// How long a path is looked for: the server gives a request ten seconds, and an answer that says "nobody answered"
-/// should be among the answers.
+/// How long a path is looked for: the server gives a request ten seconds, and an answer that says
+/// "nobody answered" should be among the answers.
 const PATH_PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long the key behind an address that answered is looked for: it is known then.
@@ -66,6 +66,14 @@ impl Control {
         Ok(Reply::Topology(topology::draw(&known, snapshot.coords, revision)))
     }
 
+    /// Passes on an answer once the status shows what it says, so that the next request sees it.
+    async fn told(&self, answer: Result<Reply, ApiError>) -> Result<Reply, ApiError> {
+        if answer.is_ok() {
+            self.node.publish().await;
+        }
+        answer
+    }
+
     fn identity(&self) -> Identity {
         let key = self.node.key();
         Identity {
@@ -82,19 +90,19 @@ impl Handler for Control {
         match request {
             Request::Up => {
                 self.node.up().await.map_err(switch_error)?;
-                Ok(Reply::Status(Box::new((*self.node.publish().await).clone())))
+                Ok(Reply::Status(Box::new(Status::clone(&*self.node.publish().await))))
             }
             Request::Down => {
                 self.node.down().await.map_err(switch_error)?;
-                Ok(Reply::Status(Box::new((*self.node.publish().await).clone())))
+                Ok(Reply::Status(Box::new(Status::clone(&*self.node.publish().await))))
             }
             Request::PeerAdd { uri, interface } => {
                 let entry = self.node.add_peer(&uri, interface.as_deref()).await;
-                entry.map(Reply::Peer).map_err(edit_error)
+                self.told(entry.map(Reply::Peer).map_err(edit_error)).await
             }
             Request::PeerRemove { uri, interface } => {
                 let entry = self.node.remove_peer(&uri, interface.as_deref()).await;
-                entry.map(Reply::Peer).map_err(edit_error)
+                self.told(entry.map(Reply::Peer).map_err(edit_error)).await
             }
             Request::Topology { .. } => self.topology(&self.engine()?).await,
             Request::Path { target } => self.find(&self.engine()?, target).await.map(Reply::Path),

@@ -1,5 +1,6 @@
 //! Stopping: clients are told, links and interface are closed, the last sequence number is stored,
-//! all within [`DEADLINE`]. What is not done by then ends with the process; nothing is lost by that.
+//! all within [`DEADLINE`]. What is not done by then ends with the process; nothing is lost by
+//! that.
 
 use std::time::Duration;
 

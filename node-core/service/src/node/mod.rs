@@ -1,11 +1,13 @@
 //! The node as the service has it: something that can be switched on and off, and asked.
 //!
-//! [`Node`] owns everything that outlives an engine: identity, state folder, settings, intent, health. The
-//! engine exists exactly while the node is up; `down` ends it and with it every link and the
-//! interface. Changes (`up`, `down`, peers, a new configuration) are made one at a time, behind one asynchronous lock, and are
-//! on the disk before they are confirmed. Questions take no lock that a change holds.
+//! [`Node`] owns everything that outlives an engine: identity, state folder, settings, intent,
+//! health. The engine exists exactly while the node is up; `down` ends it and with it every link
+//! and the interface. Changes (`up`, `down`, peers, a new configuration) are made one at a time,
+//! behind one asynchronous lock, and are on the disk before they are confirmed. Questions take no
+//! lock that a change holds.
 //!
-//! Clients, signals and the clock come in through `control` and `lifecycle`; words for people are made in `report`.
+//! Clients, signals and the clock come in through `control` and `lifecycle`; words for people are
+//! made in `report`.
 
 mod peering;
 mod settings;
@@ -152,7 +154,8 @@ impl Node {
         self.stop_engine().await;
     }
 
-    /// Reads the configuration file again. A file with a mistake changes nothing, and a health item says so.
+    /// Reads the configuration file again. A file with a mistake changes nothing, and a health item
+    /// says so.
     pub async fn reload(&self) {
         let _intent = self.changing.lock().await;
         match Config::load(self.config_file.path()) {
@@ -291,7 +294,8 @@ impl Node {
         })
     }
 
-    /// Ends the engine, if there is one, and stores the number it ended with. The caller holds the lock.
+    /// Ends the engine, if there is one, and stores the number it ended with. The caller holds the
+    /// lock.
     async fn stop_engine(&self) {
         let Some(engine) = self.engine.write().take() else { return };
         let last = engine.shutdown().await;

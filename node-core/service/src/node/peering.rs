@@ -38,8 +38,8 @@ impl Node {
         Ok(entry(&PeerId::new(&place, interface), true))
     }
 
-    /// Removes a peer from the configuration file, or from this run if only the command line names it, and closes its
-    /// link.
+    /// Removes a peer from the configuration file, or from this run if only the command line names
+    /// it, and closes its link.
     ///
     /// # Errors
     /// [`EditError`]; nothing is changed then.

@@ -10,7 +10,8 @@ use super::Facts;
 use super::state::counted;
 use crate::health::{Condition, Health};
 
-/// Reasons for which a peer never comes up by itself: somebody has to change a setting on either side.
+/// Reasons for which a peer never comes up by itself: somebody has to change a setting on either
+/// side.
 const LASTING: &[&str] = &[
     "password_mismatch",
     "pinned_key_mismatch",

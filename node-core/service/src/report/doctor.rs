@@ -1,7 +1,8 @@
-//! The checklist behind `planetary doctor`: a person's questions in their order, each with its answer.
+//! The checklist behind `planetary doctor`: a person's questions in their order, each with its
+//! answer.
 //!
-//! What is wrong is said by the health items that the status shows as well; this adds what was checked and found good,
-//! so that a person sees how far things work.
+//! What is wrong is said by the health items that the status shows as well; this adds what was
+//! checked and found good, so that a person sees how far things work.
 
 use std::borrow::Cow;
 

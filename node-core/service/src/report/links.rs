@@ -1,4 +1,5 @@
-//! One entry per link, up or down: numbers that stay, rates, and what is known of a link that is gone.
+//! One entry per link, up or down: numbers that stay, rates, and what is known of a link that is
+//! gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

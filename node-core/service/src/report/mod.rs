@@ -1,9 +1,10 @@
 //! What the service tells about the node: facts in, words and numbers for people out.
 //!
-//! [`Facts`] is everything known at one moment. [`Observer`] turns it into the [`Status`] that clients
-//! get; it remembers only what one moment cannot show: rates, totals, numbers of entries, since when the state is
-//! what it is. The judgements are pure functions of the facts: the [`state`] word, the [`conditions`] that hold, the checklist of
-//! [`doctor`]. Nothing here asks, waits or writes.
+//! [`Facts`] is everything known at one moment. [`Observer`] turns it into the [`Status`] that
+//! clients get; it remembers only what one moment cannot show: rates, totals, numbers of entries,
+//! since when the state is what it is. The judgements are pure functions of the facts: the
+//! [`state`] word, the [`conditions`] that hold, the checklist of [`doctor`]. Nothing here asks,
+//! waits or writes.
 
 mod conditions;
 pub mod doctor;

@@ -1,1 +1,368 @@
-//! t
+//! The judgements, from made-up facts: the word for the state, entries, rates, health, the checklist.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use planetary_ipc::{Direction, PeerSource, Severity, State};
+use planetary_proto::LinkId;
+use planetary_proto::identity::{Identity, NodeKey};
+use planetary_runtime::links::Direction as Dialled;
+use planetary_runtime::links::peers::{LastError, PeerPhase};
+use planetary_runtime::{Counters, LinkSnapshot};
+
+use super::*;
+use crate::health::SHOW_DELAY;
+
+fn key(seed: u8) -> NodeKey {
+    Identity::from_seed(&[seed; 32]).key()
+}
+
+fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
+    Snapshot {
+        coords: Some(vec![3, 1]),
+        root: key(9),
+        parent: key(8),
+        proven_ago: proven_ago_s.map(Duration::from_secs),
+        links,
+        sessions: 2,
+        paths: 5,
+        infos: 7,
+        highest_seq: 1,
+        counters: Counters::default(),
+        stats: Default::default(),
+        tun_lost: None,
+    }
+}
+
+fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSnapshot {
+    LinkSnapshot {
+        id: LinkId(id),
+        uri: uri.to_owned(),
+        direction,
+        remote: Some(SocketAddr::from(([192, 0, 2, 1], 1))),
+        key: key(2),
+        port: 4,
+        priority: 1,
+        cost: 12,
+        round_trip: Some(Duration::from_micros(12_345)),
+        suspect: false,
+        rx_bytes: bytes,
+        tx_bytes: bytes / 2,
+        uptime: Duration::from_secs(30),
+    }
+}
+
+fn id(uri: &str) -> PeerId {
+    PeerId { uri: uri.to_owned(), interface: None }
+}
+
+fn peer(uri: &str, phase: PeerPhase, code: Option<&'static str>) -> Peer {
+    let last_error = code.map(|code| LastError {
+        code,
+        message: "in words".into(),
+        at: SystemTime::UNIX_EPOCH + Duration::from_secs(77),
+    });
+    Peer { id: id(uri), phase, attempts: 1, last_error }
+}
+
+fn facts(now: Moment) -> Facts {
+    Facts { up: true, ..Facts::of_silence(&Health::default(), now) }
+}
+
+fn wanting(mut facts: Facts, uris: &[&str]) -> Facts {
+    for uri in uris {
+        let wanted =
+            WantedPeer { uri: uri.parse().unwrap(), interface: None, source: PeerSource::Config };
+        facts.wanted.insert(id(uri), wanted);
+    }
+    facts
+}
+
+fn later(moment: Moment, duration: Duration) -> Moment {
+    Moment { mono: moment.mono + duration, unix_s: moment.unix_s + duration.as_secs() }
+}
+
+const A: &str = "tcp://a.example:1";
+const B: &str = "tls://b.example:2";
+
+fn waiting() -> PeerPhase {
+    PeerPhase::Waiting { next_attempt_in: Duration::from_secs(4) }
+}
+
+#[test]
+fn state_is_one_word_for_every_situation() {
+    let now = Moment::now();
+    let up = || vec![link(1, A, Dialled::Outgoing, 0)];
+    let listener =
+        Listener { uri: "tcp://[::]:0".to_owned(), address: SocketAddr::from(([0; 4], 9)) };
+    let cases = [
+        ("down", State::Down, Facts { up: false, ..facts(now) }),
+        ("alone", State::Offline, facts(now)),
+        ("only listening", State::Connecting, Facts { listeners: vec![listener], ..facts(now) }),
+        (
+            "dialling for the first time",
+            State::Connecting,
+            Facts { peers: vec![peer(A, PeerPhase::Dialling, None)], ..facts(now) },
+        ),
+        (
+            "dialling again",
+            State::Offline,
+            Facts { peers: vec![peer(A, PeerPhase::Dialling, Some("dial_timeout"))], ..facts(now) },
+        ),
+        (
+            "one failed, one untried",
+            State::Connecting,
+            Facts {
+                peers: vec![peer(A, waiting(), Some("x")), peer(B, PeerPhase::Dialling, None)],
+                ..facts(now)
+            },
+        ),
+        (
+            "linked, silent",
+            State::Connecting,
+            Facts { snapshot: Some(snapshot(up(), None)), ..facts(now) },
+        ),
+        (
+            "answered",
+            State::Connected,
+            Facts { snapshot: Some(snapshot(up(), Some(60))), ..facts(now) },
+        ),
+        (
+            "long ago",
+            State::Connecting,
+            Facts { snapshot: Some(snapshot(up(), Some(61))), ..facts(now) },
+        ),
+        (
+            "answered before the last link went",
+            State::Connected,
+            Facts { snapshot: Some(snapshot(vec![], Some(3))), ..facts(now) },
+        ),
+    ];
+    for (name, state, facts) in cases {
+        assert_eq!(state::judge(&facts, &[]).0, state, "{name}");
+    }
+}
+
+#[test]
+fn item_that_affects_traffic_degrades_a_connected_node_only() {
+    let now = Moment::now();
+    let lost = |proven| {
+        let lost = Some("it was taken away".to_owned());
+        let links = vec![link(1, A, Dialled::Outgoing, 0)];
+        let snapshot = Snapshot { tun_lost: lost, ..snapshot(links, proven) };
+        Facts { snapshot: Some(snapshot), tun: Some(("pn0".to_owned(), 1500)), ..facts(now) }
+    };
+    let status = Observer::new(key(1), now).observe(lost(Some(1)));
+    assert_eq!(status.state, State::Degraded);
+    assert_eq!(status.state_text.as_deref(), Some("The network interface is gone"));
+    assert_eq!((status.health[0].code.as_ref(), status.tun), ("tun_lost", None));
+    let status = Observer::new(key(1), now).observe(lost(None));
+    assert_eq!(status.state, State::Connecting);
+}
+
+#[test]
+fn status_shows_what_is_known_and_nothing_else() {
+    let now = Moment::now();
+    let mut observer = Observer::new(key(1), now);
+    let status = observer.observe(Facts { up: false, ..facts(now) });
+    assert_eq!((status.root, status.parent, status.coordinates), (None, None, None));
+    assert_eq!(status.address, key(1).address().to_ipv6());
+    assert!(status.subnet.to_string().ends_with("/64"));
+
+    let up = Facts { snapshot: Some(snapshot(vec![], Some(5))), ..facts(now) };
+    let status = observer.observe(up);
+    assert_eq!(status.coordinates, Some(vec![3, 1]));
+    assert_eq!(status.root, Some(plain(&key(9))));
+    assert_eq!(status.proven_at, Some(UnixTime(now.unix_s - 5)));
+    assert_eq!((status.sessions, status.paths, status.routing_entries), (2, 5, 7));
+}
+
+#[test]
+fn state_keeps_its_age_until_it_changes() {
+    let start = Moment::now();
+    let mut observer = Observer::new(key(1), start);
+    let since = |observer: &mut Observer, up, seconds| {
+        let now = later(start, Duration::from_secs(seconds));
+        observer.observe(Facts { up, ..facts(now) }).state_since.0 - start.unix_s
+    };
+    assert_eq!(since(&mut observer, false, 5), 0);
+    assert_eq!(since(&mut observer, true, 10), 10);
+    assert_eq!(since(&mut observer, true, 20), 10);
+    assert_eq!(since(&mut observer, false, 30), 30);
+}
+
+#[test]
+fn entries_keep_number_key_and_bytes_when_a_link_goes_and_comes() {
+    let start = Moment::now();
+    let mut observer = Observer::new(key(1), start);
+    let mut look = |seconds: u64, links: Vec<LinkSnapshot>, phase| {
+        let now = later(start, Duration::from_secs(seconds));
+        let facts = wanting(facts(now), &[A, B]);
+        let peers = vec![peer(A, phase, Some("peer_timeout")), peer(B, PeerPhase::Dialling, None)];
+        observer.observe(Facts { peers, snapshot: Some(snapshot(links, None)), ..facts })
+    };
+    let status = look(0, vec![], PeerPhase::Dialling);
+    let (a, b) = (status.peers[0].link, status.peers[1].link);
+    assert_ne!(a, b);
+    assert!(!status.peers[0].up && status.peers[0].key.is_none());
+
+    let outbound = link(1, A, Dialled::Outgoing, 1000);
+    let inbound = link(2, "tcp://192.0.2.7:5", Dialled::Incoming, 50);
+    let status = look(1, vec![inbound, outbound], PeerPhase::Up);
+    let entry = &status.peers[0];
+    assert_eq!((entry.link, entry.up, entry.rx_bytes, entry.port), (a, true, 1000, Some(4)));
+    assert_eq!((entry.latency_ms, entry.uptime_s, entry.cost), (Some(12.345), Some(30), Some(12)));
+    let entry = &status.peers[2];
+    assert_eq!((entry.direction, entry.source), (Direction::In, PeerSource::Inbound));
+    assert!(entry.link != a && entry.link != b);
+
+    let status = look(2, vec![], waiting());
+    assert_eq!(status.peers.len(), 2, "an inbound link that is gone has no entry");
+    let entry = &status.peers[0];
+    assert_eq!((entry.link, entry.up, entry.rx_bytes), (a, false, 1000));
+    assert_eq!((entry.key, entry.reconnect_in_s), (Some(plain(&key(2))), Some(4)));
+    assert_eq!(
+        (entry.uptime_s, entry.latency_ms, entry.cost, entry.port),
+        (None, None, None, None)
+    );
+    let error = entry.last_error.as_ref().unwrap();
+    assert_eq!((error.code.as_str(), error.at), ("peer_timeout", UnixTime(77)));
+
+    let status = look(3, vec![link(3, A, Dialled::Outgoing, 10)], PeerPhase::Up);
+    assert_eq!((status.peers[0].link, status.peers[0].rx_bytes), (a, 10));
+    assert_eq!(
+        (status.rx_bytes, status.tx_bytes),
+        (1060, 530),
+        "what the old links carried counts"
+    );
+}
+
+#[test]
+fn rates_are_per_second_and_hold_between_looks() {
+    let start = Moment::now();
+    let mut observer = Observer::new(key(1), start);
+    let mut look = |millis: u64, bytes: u64| {
+        let now = later(start, Duration::from_millis(millis));
+        let links = vec![link(1, A, Dialled::Outgoing, bytes)];
+        let facts = wanting(facts(now), &[A]);
+        let status = observer.observe(Facts { snapshot: Some(snapshot(links, None)), ..facts });
+        (status.peers[0].rx_rate, status.rx_rate, status.tx_rate)
+    };
+    assert_eq!(look(0, 0), (None, None, None));
+    assert_eq!(look(500, 10_000), (None, None, None), "not a second yet");
+    assert_eq!(look(2000, 20_000), (Some(10_000), Some(10_000), Some(5_000)));
+    assert_eq!(look(2100, 90_000), (Some(10_000), Some(10_000), Some(5_000)));
+    assert_eq!(
+        look(4000, 20_000),
+        (Some(0), Some(0), Some(0)),
+        "a counter that went back is no rate"
+    );
+}
+
+#[test]
+fn revision_grows_over_restarts_of_the_engine() {
+    let now = Moment::now();
+    let mut observer = Observer::new(key(1), now);
+    let mut last = 0;
+    for revision in [0, 1, 5, 5, 0, 2, 0, 9] {
+        let grown = observer.observe(Facts { revision, ..facts(now) }).topology_revision;
+        assert!(grown >= last, "{grown} after {last}");
+        last = grown;
+    }
+    assert!(last > 9);
+}
+
+#[test]
+fn conditions_come_after_their_delay_and_go_with_their_cause() {
+    let start = Moment::now();
+    let mut observer = Observer::new(key(1), start);
+    let mut codes = |now, facts: Facts| -> Vec<String> {
+        let status = observer.observe(Facts { now, ..facts });
+        status.health.into_iter().map(|item| item.code.into_owned()).collect()
+    };
+    let failing = || {
+        let peers = vec![peer(A, waiting(), Some("cannot_connect"))];
+        Facts { peers, ..wanting(facts(start), &[A]) }
+    };
+    let linked = |proven| {
+        let links = vec![link(1, A, Dialled::Outgoing, 0)];
+        Facts { snapshot: Some(snapshot(links, proven)), ..failing() }
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(codes(start, facts(start)), ["no_peers_configured"]);
+    assert_eq!(codes(start, failing()), none, "a blip is not shown");
+    let after = later(start, SHOW_DELAY);
+    assert_eq!(codes(after, failing()), ["no_peer_connected"]);
+    assert_eq!(codes(after, linked(None)), none);
+    assert_eq!(codes(later(after, SHOW_DELAY), linked(None)), ["no_answer"]);
+    assert_eq!(codes(later(after, SHOW_DELAY), linked(Some(1))), none);
+    let down = Facts { up: false, ..failing() };
+    assert_eq!(
+        codes(later(after, SHOW_DELAY * 2), down),
+        none,
+        "a node that is off wants no peers"
+    );
+}
+
+#[test]
+fn peer_that_cannot_fit_is_told_at_once_and_with_its_reason() {
+    let now = Moment::now();
+    let peers = vec![
+        peer(A, waiting(), Some("password_mismatch")),
+        peer(B, PeerPhase::Up, Some("password_mismatch")),
+    ];
+    let facts = Facts { peers, ..wanting(facts(now), &[A, B]) };
+    let status = Observer::new(key(1), now).observe(facts);
+    let item = status.health.iter().find(|item| item.code == "peer_refused").unwrap();
+    assert_eq!(item.text, "Trying again will not help: tcp://a.example:1 (in words).");
+    assert_eq!(item.severity, Severity::Warning);
+}
+
+#[test]
+fn doctor_gives_an_answer_or_a_problem_to_each_question() {
+    let now = Moment::now();
+    let links = vec![link(1, A, Dialled::Outgoing, 0)];
+    let good = Facts { snapshot: Some(snapshot(links, Some(1))), ..wanting(facts(now), &[A]) };
+    let status = Observer::new(key(1), now).observe(good.clone());
+    let report = doctor::examine(&good, &status);
+    let codes: Vec<_> = report.items.iter().map(|item| item.code.as_ref()).collect();
+    assert_eq!(codes, ["identity", "config", "state", "up", "tun", "peers", "tree", "proof"]);
+    assert_eq!(report.worst(), Severity::Ok);
+
+    let alone = facts(now);
+    let status = Observer::new(key(1), now).observe(alone.clone());
+    let report = doctor::examine(&alone, &status);
+    let codes: Vec<_> = report.items.iter().map(|item| item.code.as_ref()).collect();
+    assert_eq!(codes, ["identity", "config", "state", "up", "tun", "no_peers_configured"]);
+    assert_eq!(report.worst(), Severity::Error);
+}
+
+#[test]
+fn every_condition_is_worded_for_people() {
+    let now = Moment::now();
+    let peers = vec![peer(A, waiting(), Some("password_mismatch"))];
+    let lost = Snapshot { tun_lost: Some("gone".to_owned()), ..snapshot(vec![], None) };
+    let bad = Facts {
+        peers,
+        snapshot: Some(lost),
+        failed_listeners: vec![FailedListener {
+            uri: "tcp://[::]:1".to_owned(),
+            error: planetary_ipc::PeerError {
+                code: "cannot_listen".to_owned(),
+                message: "the address is in use".to_owned(),
+                at: UnixTime(0),
+            },
+        }],
+        ..wanting(facts(now), &[A])
+    };
+    let mut observer = Observer::new(key(1), now);
+    let _ = observer.observe(bad.clone());
+    let later = later(now, SHOW_DELAY);
+    let items = observer.observe(Facts { now: later, ..bad }).health;
+    assert!(items.len() >= 4, "{items:#?}");
+    for item in items {
+        assert!(item.title.starts_with(char::is_uppercase) && !item.title.ends_with('.'));
+        assert!(item.text.ends_with('.') && !item.text.contains(".."), "{}", item.text);
+        assert!(item.action.is_some_and(|action| action.ends_with('.')));
+    }
+}

@@ -1,0 +1,386 @@
+//! Real services on loopback, without a network interface: two of them find each other, and one
+//! goes through everything that may happen to it.
+//!
+//! ```text
+//!   alpha  (listens on 127.0.0.1, any port)  <---- tcp ----  beta
+//! ```
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use planetary_ipc::client::RequestError;
+use planetary_ipc::{
+    Client, Direction, EdgeKind, ErrorCode, PeerSource, Role, SessionState, State, Status, Target,
+    client,
+};
+
+/// Longest wait for anything; a healthy run needs a small part of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with a service in it, or the remains of one.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+/// A running service; killed when dropped.
+struct Service {
+    child: Child,
+    control: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_planetaryd"));
+        command.arg("run").arg("--state-dir").arg(self.dir.path());
+        command
+            .arg("--control")
+            .arg(self.path("control.sock"))
+            .args(["--tun", "none"])
+            .args(arguments);
+        command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        command
+    }
+
+    async fn start(&self, arguments: &[&str]) -> Service {
+        let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let child = self.command(arguments).stderr(log).spawn().unwrap();
+        let mut service = Service { child, control: self.path("control.sock") };
+        let deadline = Instant::now() + PATIENCE;
+        while client::connect(&service.control, "test").await.is_err() {
+            let ended = service.child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "{}", self.text("log"));
+            pause().await;
+        }
+        service
+    }
+
+    /// Starts a service that must not come up, and returns its last words.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+impl Service {
+    async fn client(&self) -> Client {
+        client::connect(&self.control, "test").await.unwrap().0
+    }
+
+    async fn until(&self, what: &str, reached: impl Fn(&Status) -> bool) -> Box<Status> {
+        let client = self.client().await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = client.status().await.unwrap();
+            if reached(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "never {what}: {status:#?}");
+            pause().await;
+        }
+    }
+
+    async fn listening_uri(&self) -> String {
+        let status = self.until("listening", |status| !status.listeners.is_empty()).await;
+        status.listeners[0].uri.clone()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for a clean end and returns how long it took.
+    async fn ended(mut self) -> Duration {
+        let asked = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "{status:?} {:?}", status.signal());
+                return asked.elapsed();
+            }
+            assert!(asked.elapsed() < PATIENCE, "did not end");
+            pause().await;
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+fn code(error: RequestError) -> ErrorCode {
+    error.code().unwrap()
+}
+
+const LISTEN: &[&str] = &["--listen", "tcp://127.0.0.1:0"];
+
+#[tokio::test]
+async fn two_services_connect_and_know_each_other() {
+    let (a, b) = (Place::new(), Place::new());
+    let alpha = a.start(LISTEN).await;
+    let uri = alpha.listening_uri().await;
+    let beta = b.start(&["--peer", &format!("{uri}?priority=3")]).await;
+
+    let of_beta = beta.until("connected", |status| status.state == State::Connected).await;
+    let of_alpha = alpha.until("connected", |status| status.state == State::Connected).await;
+    assert_eq!(of_alpha.root, of_beta.root);
+    let depth = |status: &Status| status.coordinates.as_ref().unwrap().len();
+    assert_eq!(depth(&of_alpha) + depth(&of_beta), 1, "one is the root, the other its child");
+
+    let link = &of_beta.peers[0];
+    assert_eq!(
+        (&link.uri, link.direction, link.source),
+        (&uri, Direction::Out, PeerSource::Argument)
+    );
+    assert_eq!((link.key, link.address), (Some(of_alpha.key), Some(of_alpha.address)));
+    assert!(link.up && link.priority == 3 && link.cost.is_some() && link.last_error.is_none());
+    let link = &of_alpha.peers[0];
+    assert_eq!((link.direction, link.source), (Direction::In, PeerSource::Inbound));
+    assert_eq!(link.key, Some(of_beta.key));
+
+    let client = beta.client().await;
+    let target = Target::Address(of_alpha.address);
+    let ping = client.ping(target, Some(2), Some(5000)).await.unwrap();
+    assert_eq!((ping.sent, ping.received, ping.key), (2, 2, Some(of_alpha.key)));
+    let path = client.path(Target::Key(of_alpha.key)).await.unwrap();
+    assert_eq!((path.distance, &path.next_hops[0].uri), (Some(1), &uri));
+    assert_eq!(path.session.state, SessionState::Established);
+
+    let topology = client.topology().await.unwrap();
+    assert_eq!(topology.nodes[0].key, of_beta.key);
+    assert_eq!(topology.nodes[0].roles[0], Role::Myself);
+    let peer = topology.nodes.iter().find(|node| node.key == of_alpha.key).unwrap();
+    assert!(peer.roles.contains(&Role::Peer));
+    assert!(topology.edges.iter().any(|edge| edge.kind == EdgeKind::Tree));
+
+    let doctor = client.doctor().await.unwrap();
+    assert!(doctor.items.iter().any(|item| item.code == "proof"), "{doctor:#?}");
+    let identity = client.identity().await.unwrap();
+    assert_eq!(identity.key, of_beta.key);
+    assert_eq!(identity.file.unwrap(), b.path("identity.pem").display().to_string());
+}
+
+#[tokio::test]
+async fn down_holds_over_a_restart_and_a_kill_until_up() {
+    let place = Place::new();
+    let mut service = place.start(LISTEN).await;
+    let status = service.client().await.down().await.unwrap();
+    assert_eq!((status.state, status.listeners.len()), (State::Down, 0));
+    let error = service.client().await.ping(Target::Key(status.key), None, None).await.unwrap_err();
+    assert_eq!(code(error), ErrorCode::NodeDown);
+    for signal in ["TERM", "KILL"] {
+        service.signal(signal);
+        let _ = service.child.wait();
+        service = place.start(LISTEN).await;
+        assert_eq!(service.client().await.status().await.unwrap().state, State::Down);
+    }
+    let status = service.client().await.up().await.unwrap();
+    assert!(status.state != State::Down && status.listeners.len() == 1);
+    service.signal("KILL");
+    let _ = service.child.wait();
+    let service = place.start(LISTEN).await;
+    assert!(service.client().await.status().await.unwrap().state != State::Down);
+}
+
+#[tokio::test]
+async fn peers_are_kept_in_the_file_with_its_comments() {
+    let place = Place::new();
+    fs::write(place.path("config.toml"), "# mine\npeers = [] # few\n").unwrap();
+    let service = place.start(&["--peer", "tcp://127.0.0.1:9"]).await;
+    let client = service.client().await;
+    let uri = "tcp://127.0.0.1:1?password=hush";
+
+    let entry = client.add_peer(uri.into(), None).await.unwrap();
+    assert_eq!((entry.uri.as_str(), entry.persistent), ("tcp://127.0.0.1:1", true));
+    assert_eq!(place.text("config.toml"), format!("# mine\npeers = [\"{uri}\"] # few\n"));
+    let peers = client.status().await.unwrap().peers;
+    let sources: Vec<_> = peers.iter().map(|peer| (peer.uri.as_str(), peer.source)).collect();
+    assert_eq!(
+        sources,
+        [("tcp://127.0.0.1:1", PeerSource::Config), ("tcp://127.0.0.1:9", PeerSource::Argument)]
+    );
+    let failed = |status: &Status| status.peers.iter().all(|peer| peer.last_error.is_some());
+    let status = service.until("refused by the closed ports", failed).await;
+    assert_eq!(status.peers[0].last_error.as_ref().unwrap().code, "cannot_connect");
+
+    let again = client.add_peer("tcp://127.0.0.1:1".into(), None).await.unwrap_err();
+    assert_eq!(code(again), ErrorCode::PeerExists);
+    let wrong = client.add_peer("gopher://h:1".into(), None).await.unwrap_err();
+    assert_eq!(code(wrong), ErrorCode::InvalidUri);
+    let missing = client.remove_peer("tcp://127.0.0.1:2".into(), None).await.unwrap_err();
+    assert_eq!(code(missing), ErrorCode::PeerNotFound);
+
+    let entry = client.remove_peer("tcp://127.0.0.1:9".into(), None).await.unwrap();
+    assert!(!entry.persistent, "it was there for this run only");
+    client.remove_peer("tcp://127.0.0.1:1".into(), None).await.unwrap();
+    assert_eq!(place.text("config.toml"), "# mine\npeers = [] # few\n");
+    assert!(client.status().await.unwrap().peers.is_empty());
+    assert!(!place.text("log").contains("hush"), "passwords are not logged");
+}
+
+#[tokio::test]
+async fn termination_is_clean_and_quick_with_links_and_clients() {
+    let (a, b) = (Place::new(), Place::new());
+    let alpha = a.start(LISTEN).await;
+    let uri = alpha.listening_uri().await;
+    let beta = b.start(&["--peer", &uri]).await;
+    beta.until("connected", |status| status.state == State::Connected).await;
+    let _clients = (beta.client().await, beta.client().await);
+    for (place, service, signal) in [(&b, beta, "INT"), (&a, alpha, "TERM")] {
+        service.signal(signal);
+        let took = service.ended().await;
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(!place.path("control.sock").exists());
+        let log = place.text("log");
+        assert!(log.trim_end().ends_with("stopped"), "{log}");
+        assert!(!log.contains("ERROR"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn reload_takes_over_a_good_file_and_tells_of_a_wrong_one() {
+    let place = Place::new();
+    fs::write(place.path("config.toml"), "").unwrap();
+    let service = place.start(&[]).await;
+    fs::write(
+        place.path("config.toml"),
+        "peers = [\"tcp://127.0.0.1:1\"]\nlisten = [\"tcp://127.0.0.1:0\"]\n",
+    )
+    .unwrap();
+    service.signal("HUP");
+    let listening = |status: &Status| status.peers.len() == 1 && status.listeners.len() == 1;
+    service.until("reloaded", listening).await;
+
+    fs::write(place.path("config.toml"), "pers = []\n").unwrap();
+    service.signal("HUP");
+    let told = |status: &Status| status.health.iter().any(|item| item.code == "config_not_read");
+    let status = service.until("told of the mistake", told).await;
+    assert_eq!(status.peers.len(), 1, "the old configuration holds");
+    let item = status.health.iter().find(|item| item.code == "config_not_read").unwrap();
+    assert!(item.text.contains("config.toml:1: pers: unknown key"), "{}", item.text);
+
+    fs::write(place.path("config.toml"), "tun.mtu = 1500\n").unwrap();
+    service.signal("HUP");
+    let status = service
+        .until("started anew", |status| {
+            status.health.iter().all(|item| item.code != "config_not_read")
+        })
+        .await;
+    assert!(status.peers.is_empty() && status.listeners.is_empty() && status.state != State::Down);
+}
+
+#[tokio::test]
+async fn second_service_is_refused_by_folder_and_by_socket() {
+    let (a, b) = (Place::new(), Place::new());
+    let service = a.start(&[]).await;
+    let words = a.refused(&[]);
+    assert!(
+        words.contains(&format!("process id {} uses this folder", service.child.id())),
+        "{words}"
+    );
+    let socket = a.path("control.sock");
+    let output = Command::new(env!("CARGO_BIN_EXE_planetaryd"))
+        .args(["run", "--tun", "none", "--state-dir"])
+        .arg(b.dir.path())
+        .arg("--control")
+        .arg(&socket)
+        .output()
+        .unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(words.contains("another service is already listening on"), "{words}");
+    assert!(service.client().await.status().await.is_ok(), "the first one is not disturbed");
+}
+
+#[tokio::test]
+async fn damaged_records_are_told_and_sequence_numbers_never_go_back() {
+    let place = Place::new();
+    fs::write(place.path("intent.json"), "{\"version\":1,\"conn").unwrap();
+    let far = 9_000_000_000;
+    fs::write(place.path("sequence.json"), format!("{{\"version\":1,\"highest\":{far}}}")).unwrap();
+    let service = place.start(LISTEN).await;
+    let status = service.client().await.status().await.unwrap();
+    assert_eq!(status.health.iter().filter(|item| item.code == "intent_damaged").count(), 1);
+    assert!(status.state != State::Down);
+
+    let stored = || -> u64 {
+        let record: serde_json::Value = serde_json::from_str(&place.text("sequence.json")).unwrap();
+        record["highest"].as_u64().unwrap()
+    };
+    assert!(stored() > far, "the file is ahead before the first number is sent");
+    service.signal("TERM");
+    service.ended().await;
+    let after = stored();
+    assert!(after > far && after < far + 60, "{after} is what was sent, not the reserve");
+    let service = place.start(LISTEN).await;
+    service.signal("TERM");
+    service.ended().await;
+    assert!(stored() > after);
+}
+
+#[tokio::test]
+async fn port_that_is_taken_is_told_and_the_node_runs_on() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("tcp://{}", taken.local_addr().unwrap());
+    let place = Place::new();
+    let service = place.start(&["--listen", &uri]).await;
+    let status = service.until("listed", |status| !status.listeners.is_empty()).await;
+    let listener = &status.listeners[0];
+    assert_eq!((&listener.uri, listener.up), (&uri, false));
+    assert_eq!(listener.last_error.as_ref().unwrap().code, "cannot_listen");
+    let told = |status: &Status| status.health.iter().any(|item| item.code == "listener_failed");
+    service.until("an item of health", told).await;
+}
+
+#[test]
+fn wish_for_an_interface_without_the_right_is_an_error_with_a_hint() {
+    // Root may open one, so the test gives its rights away; without root there are none to give.
+    let place = Place::new();
+    let open = |path: &Path| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(path, mode).unwrap();
+    };
+    open(place.dir.path());
+    let state = place.path("state");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_planetaryd"));
+    command.args(["run", "--state-dir"]).arg(&state);
+    command.arg("--control").arg(state.join("control.sock"));
+    if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+        std::os::unix::process::CommandExt::gid(&mut command, 65534);
+    }
+    let output = command.output();
+    let Ok(output) = output else {
+        println!("skipped: this account cannot run the program as another");
+        return;
+    };
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("--tun none"), "{words}");
+}
