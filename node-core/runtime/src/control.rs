@@ -39,6 +39,8 @@ const MAILBOX_LEN: usize = 4_096;
 const BATCH: usize = 64;
 /// Links are looked after at least this often: between two looks a keep-alive may become due unnoticed.
 const LOOK_AFTER: Duration = Duration::from_millis(250);
+/// And at most this often, however much arrives.
+const LOOK_GAP: Duration = Duration::from_millis(20);
 
 /// What arrives at the control thread.
 pub(crate) enum Input {
@@ -103,6 +105,8 @@ pub(crate) struct Control {
     pub(crate) questions: Questions,
     pub(crate) prober: Prober,
     too_big: RateLimiter,
+    links_seen_at: Instant,
+    upkeep_at: Instant,
     changes: watch::Sender<u64>,
     pub(crate) tun_lost: Option<String>,
 }
@@ -120,6 +124,8 @@ impl Control {
             questions: Questions::default(),
             prober: Prober::new(now),
             too_big: RateLimiter::new(TOO_BIG_RATE, now),
+            links_seen_at: now,
+            upkeep_at: now,
             changes,
             tun_lost: None,
             data,
@@ -164,7 +170,7 @@ impl Control {
     fn timeout(&self) -> Duration {
         let now = self.data.clock.mono();
         let node = self.node.poll_timeout().map(|(at, _)| at.since(now));
-        let links = self.links.next_change(now).map(|at| at.since(now));
+        let links = self.links.next_change(now).map(|at| at.since(now).max(LOOK_GAP));
         node.into_iter().chain(links).fold(LOOK_AFTER, Duration::min)
     }
 
@@ -273,12 +279,18 @@ impl Control {
         if self.node.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.node.handle_timeout(now);
         }
-        for link in self.links.look_after(&mut self.node, &self.data, now) {
-            let message = "the peer did not answer for 3 seconds".into();
-            self.end_link(link, LinkEnd { code: "peer_timeout", message });
+        if self.links_seen_at + LOOK_GAP <= now.mono {
+            self.links_seen_at = now.mono;
+            for link in self.links.look_after(&mut self.node, &self.data, now) {
+                let message = "the peer did not answer for 3 seconds".into();
+                self.end_link(link, LinkEnd { code: "peer_timeout", message });
+            }
         }
-        self.prober.look_after(&mut self.node, &self.data, now);
-        self.questions.forget_abandoned();
+        if self.upkeep_at + LOOK_AFTER <= now.mono {
+            self.upkeep_at = now.mono;
+            self.prober.look_after(&mut self.node, &self.data, now);
+            self.questions.forget_abandoned();
+        }
         if self.links.take_changed() {
             self.changed();
         }
