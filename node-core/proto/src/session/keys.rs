@@ -86,6 +86,11 @@ pub struct Opener {
     recv_window: Window,
     next_send_window: Window,
     next_recv_window: Window,
+    /// What remains of `next_recv_window` after a step that a message under it caused; the next keys have no such remainder.
+    ///
+    /// When two greetings cross, both ends begin under that key, and each makes a step at the first message of the other, while more
+    /// of them may be on the way. The reference loses those.
+    former_window: Window,
     rotated: Option<Instant>,
 }
 
@@ -116,6 +121,7 @@ impl Opener {
             recv_window: Window::default(),
             next_send_window: Window::default(),
             next_recv_window: Window::default(),
+            former_window: Window::default(),
             rotated: None,
         };
         let sealer = Sealer { keys: opener.sealer_keys(true), cipher: None, nonce: 0 };
@@ -169,12 +175,16 @@ impl Opener {
         let same = sender_seq == self.remote_seq;
         let ahead = Some(sender_seq) == self.remote_seq.checked_add(1);
         let behind = receiver_seq.checked_add(1) == Some(self.local_seq);
+        let former = same && receiver_seq.checked_add(2) == Some(self.local_seq);
         let (window, local, theirs) = if same && behind {
             (&mut self.recv_window, &self.recv, &self.theirs)
         } else if ahead && receiver_seq == self.local_seq {
             (&mut self.next_send_window, &self.send, &self.theirs_next)
         } else if ahead && behind {
             (&mut self.next_recv_window, &self.recv, &self.theirs_next)
+        } else if former && self.former_window.cipher.is_some() {
+            // Its cipher is there, so the pairs are not looked at.
+            (&mut self.former_window, &self.recv, &self.theirs)
         } else {
             return Err(OpenError::UnknownKeys);
         };
@@ -211,8 +221,10 @@ impl Opener {
         self.remote_seq = self.remote_seq.checked_add(1)?;
         // The key between the far end's former next and our former current pair is what messages arrive under from here on.
         let cipher = self.next_send_window.cipher.take();
+        let former = core::mem::take(&mut self.next_recv_window);
         self.advance(fresh);
         self.recv_window = Window { cipher, nonce };
+        self.former_window = former;
         self.rotated = Some(now);
         Some(self.sealer_keys(true))
     }
@@ -223,6 +235,7 @@ impl Opener {
         self.local_seq = self.local_seq.wrapping_add(1);
         self.next_send_window = Window::default();
         self.next_recv_window = Window::default();
+        self.former_window = Window::default();
     }
 
     fn sealer_keys(&self, restart: bool) -> SealerKeys {
