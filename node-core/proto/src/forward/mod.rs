@@ -18,6 +18,9 @@ use crate::{
 /// Watermark of a packet that nobody has forwarded yet.
 pub const WATERMARK_START: u64 = u64::MAX;
 
+/// Watermark of a packet on its way to a direct neighbour: nobody is closer than zero, so nobody forwards it further.
+pub const LAST_HOP: u64 = 0;
+
 /// A neighbour that packets may be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
@@ -93,10 +96,12 @@ impl ForwardingTable {
     #[must_use]
     pub fn decide(&self, dest: &NodeKey, path: &[u64], watermark: u64) -> Decision {
         if *dest == self.own {
-            return Decision::Deliver { stale: path != self.coords.ports() };
+            // Watermark zero is a neighbour's word that it looked at the key and not at the path.
+            let by_path = watermark != LAST_HOP;
+            return Decision::Deliver { stale: by_path && path != self.coords.ports() };
         }
         if let Some(link) = self.direct(dest) {
-            return Decision::Forward { link, watermark: 0 };
+            return Decision::Forward { link, watermark: LAST_HOP };
         }
         self.next_hop(path, watermark)
             .map_or(Decision::Stuck, |(link, watermark)| Decision::Forward { link, watermark })
@@ -172,7 +177,8 @@ mod tests {
         let direct = Decision::Forward { link: LinkId(2), watermark: 0 };
         assert_eq!(table.decide(&dest(2), &[9, 9], 1), direct);
         assert_eq!(table.decide(&dest(0), &[9], 1), Decision::Deliver { stale: true });
-        assert_eq!(table.decide(&dest(0), &[1], 0), Decision::Deliver { stale: false });
+        assert_eq!(table.decide(&dest(0), &[1], 1), Decision::Deliver { stale: false });
+        assert_eq!(table.decide(&dest(0), &[9], 0), Decision::Deliver { stale: false });
         assert_eq!(table.decide(&dest(9), &[1, 1], 9), Decision::Stuck);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use planetary_proto::{
-    forward::{Decision, WATERMARK_START},
+    forward::{Decision, LAST_HOP, WATERMARK_START},
     upper::ipv6::{self, Target},
 };
 
@@ -67,7 +67,7 @@ fn send_in(
     let decision = match &*path {
         Some(path) => routes.table.decide(&session.key, path.ports(), WATERMARK_START),
         None => match routes.table.direct(&session.key) {
-            Some(link) => Decision::Forward { link, watermark: 0 },
+            Some(link) => Decision::Forward { link, watermark: LAST_HOP },
             None => return hand_over(data, target, packet),
         },
     };
