@@ -198,6 +198,11 @@ impl<S: SessionTable> Node<S> {
         self.settle(now);
     }
 
+    /// The machine has slept or its network has changed: every link is asked for a sign of life.
+    pub fn probe_links(&mut self, now: Now) {
+        self.tree.probe(now.mono, &mut self.outbox);
+    }
+
     /// A frame other than traffic arrived. A neighbour that misbehaves is forgotten, and [`Event::CloseLink`] says why.
     pub fn handle_link_input(&mut self, link: LinkId, kind: FrameKind, body: &[u8], now: Now) {
         let Some(from) = self.tree.neighbour_of(link) else { return };

@@ -24,7 +24,7 @@ use planetary_proto::{
     upper::ipv6::{self, Echo, Target},
     wire::{Coords, FrameKind},
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 pub(crate) use self::questions::Wanted;
 use self::{links::Links, prober::Prober, questions::Questions};
@@ -39,7 +39,9 @@ const MAILBOX_LEN: usize = 4_096;
 const BATCH: usize = 64;
 /// Links are looked after at least this often: between two looks a keep-alive may become due unnoticed.
 const LOOK_AFTER: Duration = Duration::from_millis(250);
-/// And at most this often, however much arrives.
+/// A pause of this length between two rounds means that the machine slept: the thread never waits longer than [`LOOK_AFTER`].
+const SLEPT: Duration = Duration::from_secs(10);
+/// Links are looked after at most this often, however much arrives.
 const LOOK_GAP: Duration = Duration::from_millis(20);
 
 /// What arrives at the control thread.
@@ -107,6 +109,8 @@ pub(crate) struct Control {
     too_big: RateLimiter,
     links_seen_at: Instant,
     upkeep_at: Instant,
+    /// Told when the machine has slept.
+    woke: Arc<Notify>,
     changes: watch::Sender<u64>,
     pub(crate) tun_lost: Option<String>,
 }
@@ -116,6 +120,7 @@ impl Control {
         node: Node<Sessions>,
         data: Arc<DataPlane>,
         changes: watch::Sender<u64>,
+        woke: Arc<Notify>,
     ) -> Self {
         let now = data.clock.mono();
         Self {
@@ -126,6 +131,7 @@ impl Control {
             too_big: RateLimiter::new(TOO_BIG_RATE, now),
             links_seen_at: now,
             upkeep_at: now,
+            woke,
             changes,
             tun_lost: None,
             data,
@@ -278,6 +284,11 @@ impl Control {
         let now = self.now();
         if self.node.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.node.handle_timeout(now);
+        }
+        if self.links_seen_at + SLEPT <= now.mono {
+            tracing::info!("the machine has slept, links are probed");
+            self.node.probe_links(now);
+            self.woke.notify_one();
         }
         if self.links_seen_at + LOOK_GAP <= now.mono {
             self.links_seen_at = now.mono;

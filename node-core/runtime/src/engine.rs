@@ -9,7 +9,7 @@ use std::{
     io,
     net::Ipv6Addr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
@@ -33,7 +33,7 @@ pub use report::{
 use thiserror::Error;
 use tokio::{
     runtime::Handle,
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot, watch},
 };
 
 use crate::{
@@ -159,7 +159,8 @@ impl Engine {
             clock.now(),
         );
         let (changed, changes) = watch::channel(0);
-        let control = Control::new(node, Arc::clone(&data), changed);
+        let woke = Arc::new(Notify::new());
+        let control = Control::new(node, Arc::clone(&data), changed, Arc::clone(&woke));
         let mut threads = vec![spawn("control", move || control.run(&inbox))?];
         if data.tun.is_some() {
             let source = Arc::clone(&data);
@@ -176,9 +177,11 @@ impl Engine {
             next_link: AtomicU64::new(1),
             details: Mutex::default(),
         });
-        let peers = Peers::new(config.local, Arc::clone(&acceptor), runtime);
+        let peers = Peers::new(config.local, Arc::clone(&acceptor), runtime.clone());
         let threads = Mutex::new(threads);
-        Ok(Self(Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads })))
+        let inner = Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads });
+        runtime.spawn(redial_after_sleep(Arc::downgrade(&inner), woke));
+        Ok(Self(inner))
     }
 
     /// Closes listeners, links and TUN and ends all threads; returns the highest sequence number sent, which must be stored.
@@ -206,6 +209,19 @@ impl Engine {
     #[must_use]
     pub fn peers(&self) -> &Peers<impl LinkSink> {
         &self.0.peers
+    }
+
+    /// The network of this machine has changed: links are probed, and peers that are down are dialled at once.
+    ///
+    /// # Errors
+    /// [`AskError::Stopped`].
+    pub async fn network_changed(&self) -> Result<(), AskError> {
+        self.0.peers.kick_all();
+        self.ask_control(|control| {
+            let now = control.now();
+            control.node.probe_links(now);
+        })
+        .await
     }
 
     /// The own key.
@@ -357,6 +373,15 @@ impl Engine {
             return Err(AskError::Busy);
         }
         answer.await.map_err(|_| AskError::Stopped)
+    }
+}
+
+/// Peers that are down need not wait out their pause when the machine wakes up.
+async fn redial_after_sleep(inner: Weak<Inner>, woke: Arc<Notify>) {
+    loop {
+        woke.notified().await;
+        let Some(inner) = inner.upgrade() else { return };
+        inner.peers.kick_all();
     }
 }
 

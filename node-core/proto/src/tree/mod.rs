@@ -475,6 +475,17 @@ impl Tree {
         }
     }
 
+    /// Repeats the outstanding request on every link: whoever is alive answers it at once, and its round trip is known.
+    pub(crate) fn probe(&mut self, now: Instant, outbox: &mut Outbox) {
+        for neighbour in self.neighbours.values_mut() {
+            let frame = neighbour.request.emit();
+            for (link, at) in &mut neighbour.links {
+                at.asked_at = Some(now);
+                outbox.direct(*link, frame.clone());
+            }
+        }
+    }
+
     /// Asks every neighbour to sign the next own edge (chapter 4.4).
     fn ask_everybody(&mut self, rng: &mut ChaCha20Rng, now: Instant, outbox: &mut Outbox) {
         let seq = self.seq().saturating_add(1);
