@@ -9,7 +9,7 @@ use std::{
     io,
     net::Ipv6Addr,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
@@ -34,6 +34,7 @@ use thiserror::Error;
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot, watch},
+    task::AbortHandle,
 };
 
 use crate::{
@@ -109,6 +110,15 @@ struct Inner {
     acceptor: Arc<Acceptor>,
     changes: watch::Receiver<u64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    redial: OnceLock<AbortHandle>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(redial) = self.redial.get() {
+            redial.abort();
+        }
+    }
 }
 
 /// Takes established links into service.
@@ -179,8 +189,10 @@ impl Engine {
         });
         let peers = Peers::new(config.local, Arc::clone(&acceptor), runtime.clone());
         let threads = Mutex::new(threads);
-        let inner = Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads });
-        runtime.spawn(redial_after_sleep(Arc::downgrade(&inner), woke));
+        let redial = OnceLock::new();
+        let inner = Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads, redial });
+        let task = runtime.spawn(redial_after_sleep(Arc::downgrade(&inner), woke));
+        inner.redial.get_or_init(|| task.abort_handle());
         Ok(Self(inner))
     }
 
