@@ -215,7 +215,7 @@ where
     };
     let hello = match ServerMessage::parse(&body) {
         Ok(ServerMessage::Hello { hello }) => hello,
-        Ok(ServerMessage::Error { error, .. }) => return Err(ConnectError::Refused(error)),
+        Ok(ServerMessage::Error { id: None, error }) => return Err(ConnectError::Refused(error)),
         Ok(_) => return Err(ConnectError::NoHello),
         Err(error) => {
             tracing::debug!(%error, "unreadable hello");
