@@ -73,8 +73,11 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 pub const RATCHET_GAP: Duration = Duration::from_secs(60);
 /// Inits to one key come at most this often.
 pub const INIT_GAP: Duration = Duration::from_millis(500);
-/// An unanswered Init is repeated after this long while packets wait, doubling each time.
-pub const INIT_RETRY: Duration = Duration::from_secs(1);
+/// An unanswered Init is repeated after this long while packets wait. Just above the second for which a stock node that could not
+/// find its way back to us refuses to look again.
+pub const INIT_RETRY: Duration = Duration::from_millis(1_100);
+/// So many repetitions come at that pace, which covers the first ticks of a stock neighbour; then the gap doubles each time.
+pub const INIT_RETRIES_STEADY: u32 = 4;
 /// Key table entry and packets that wait for a key.
 pub const KEY_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// In-band request without an answer.

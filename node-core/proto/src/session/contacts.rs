@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
-    limits::{INIT_GAP, INIT_RETRY, SESSION_TIMEOUT},
-    time::{Duration, Instant},
+    limits::{INIT_GAP, INIT_RETRIES_STEADY, INIT_RETRY, SESSION_TIMEOUT},
+    time::Instant,
 };
 
 /// A message owed to a contact.
@@ -227,7 +227,7 @@ impl Contact {
     /// When the greeting under way is repeated.
     fn retry_at(&self) -> Option<Instant> {
         let pending = self.pending.as_ref()?;
-        let gap = INIT_RETRY * (1 << pending.tries.min(5));
-        self.init_at.map(|at| at + gap.max(Duration::from_millis(1)))
+        let doublings = pending.tries.saturating_sub(INIT_RETRIES_STEADY).min(5);
+        self.init_at.map(|at| at + INIT_RETRY * (1 << doublings))
     }
 }

@@ -308,6 +308,11 @@ impl Tree {
         if neighbour.response.is_none() && response.port != 0 && !parent.is_weak() {
             neighbour.response = Some(response);
             self.dirty = true;
+            let own = self.own_info().edge;
+            if own.parent == parent && own.port != response.port {
+                // The link was down for a moment, and the port that is announced may be another child's by now.
+                self.refresh = true;
+            }
         }
         Ok(())
     }
