@@ -1,4 +1,5 @@
-//! The choice of vector instructions, made once per key, and the doors to the code compiled for them.
+//! The choice of vector instructions, made once per key, and the doors to the code compiled for
+//! them.
 
 #[cfg(target_arch = "aarch64")]
 use crate::lanes::neon::Neon;
@@ -30,7 +31,8 @@ enum Instructions {
 }
 
 impl Backend {
-    /// The fastest that this processor has. The answer is remembered, so asking again costs a few loads.
+    /// The fastest that this processor has. The answer is remembered, so asking again costs a few
+    /// loads.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn fastest() -> Self {
         Self(if has_avx512() {
@@ -79,7 +81,8 @@ impl Backend {
             Instructions::Neon => message::seal::<Neon>(stream, data),
             #[cfg(target_arch = "x86_64")]
             Instructions::Sse2 => message::seal::<Sse2>(stream, data),
-            // SAFETY: a backend with this value is made only where the processor has the instructions.
+            // SAFETY: a backend with this value is made only where the processor has the
+            // instructions.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => unsafe { x86_64::seal_avx2(stream, data) },
             // SAFETY: as above.
@@ -101,7 +104,8 @@ impl Backend {
             Instructions::Neon => message::open::<Neon>(stream, tag, data),
             #[cfg(target_arch = "x86_64")]
             Instructions::Sse2 => message::open::<Sse2>(stream, tag, data),
-            // SAFETY: a backend with this value is made only where the processor has the instructions.
+            // SAFETY: a backend with this value is made only where the processor has the
+            // instructions.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => unsafe { x86_64::open_avx2(stream, tag, data) },
             // SAFETY: as above.

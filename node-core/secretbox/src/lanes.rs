@@ -1,8 +1,9 @@
 //! Vectors of 32-bit words, one word per Salsa20 block.
 //!
-//! A vector holds the same word of several independent blocks, so the core runs as if on single words and
-//! all blocks advance together. One file per instruction set, each with the same few operations; no
-//! arithmetic beyond them, and no choice of which to use: that is made in [`crate::backend`].
+//! A vector holds the same word of several independent blocks, so the core runs as if on single
+//! words and all blocks advance together. One file per instruction set, each with the same few
+//! operations; no arithmetic beyond them, and no choice of which to use: that is made in
+//! [`crate::backend`].
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -16,8 +17,8 @@ pub(crate) mod sse2;
 
 /// Words of the same position in [`Lanes::BLOCKS`] consecutive Salsa20 blocks.
 ///
-/// Implementations mark every method `#[inline(always)]`: only then do the instructions end up in the
-/// caller, which is the one compiled for the instruction set.
+/// Implementations mark every method `#[inline(always)]`: only then do the instructions end up in
+/// the caller, which is the one compiled for the instruction set.
 pub(crate) trait Lanes: Copy {
     /// How many blocks one vector serves, a power of two.
     const BLOCKS: usize;

@@ -1,12 +1,13 @@
 //! The walk over one message, for any vector type.
 //!
-//! The message is cut where the passes of the key stream end; the first pass begins with the Poly1305 key
-//! and leaves 32 bytes less. While the vectors make the key stream of one pass, the scalar half of the
-//! processor takes the ciphertext of the pass before into the tag.
+//! The message is cut where the passes of the key stream end; the first pass begins with the
+//! Poly1305 key and leaves 32 bytes less. While the vectors make the key stream of one pass, the
+//! scalar half of the processor takes the ciphertext of the pass before into the tag.
 //!
-//! Opening decrypts each part once it is in the tag, and knows only at the end whether the tag is right. If
-//! it is not, the same key stream is laid over the data again, so the caller finds the ciphertext
-//! untouched; nobody else can see the buffer in between.
+//! Opening decrypts each part but the last once it is in the tag, and then knows whether the tag is
+//! right. If it is not, the same key stream is laid over those parts again, so the caller finds the
+//! ciphertext as it was; nobody else can see the buffer in between. A message of one pass is not
+//! touched before that.
 
 use crate::lanes::Lanes;
 use crate::poly1305::{BLOCK_LEN, OneTimeKey, Sum};
@@ -58,17 +59,22 @@ pub(crate) fn open<V: Lanes>(
         offset = 0;
     }
     let genuine = bool::from(key.tag(sum, part).ct_eq(tag));
-    xor(part, &keystream.as_ref()[offset..]);
+    let last_len = part.len();
     if !genuine {
-        apply::<V>(stream, data);
+        let decrypted_len = data.len() - last_len;
+        apply::<V>(stream, &mut data[..decrypted_len]);
         return Err(OpenError);
     }
+    xor(part, &keystream.as_ref()[offset..]);
     Ok(())
 }
 
-/// Lays the message's key stream over `data`.
+/// Lays the message's key stream over its first part, `data`.
 #[inline(always)]
 fn apply<V: Lanes>(stream: Stream<'_>, data: &mut [u8]) {
+    if data.is_empty() {
+        return;
+    }
     let mut keystream = V::keystream();
     let _ = first_pass::<V>(stream, &mut keystream);
     let (part, rest) = split(data, pass_len::<V>() - KEY_LEN);
@@ -79,7 +85,8 @@ fn apply<V: Lanes>(stream: Stream<'_>, data: &mut [u8]) {
     }
 }
 
-/// Makes the key stream of the first pass and takes the one-time key from its head, which is wiped there.
+/// Makes the key stream of the first pass and takes the one-time key from its head, which is wiped
+/// there.
 #[inline(always)]
 fn first_pass<V: Lanes>(stream: Stream<'_>, keystream: &mut V::Keystream) -> OneTimeKey {
     stream.generate::<V>(0, keystream, &mut Idle);
@@ -89,7 +96,8 @@ fn first_pass<V: Lanes>(stream: Stream<'_>, keystream: &mut V::Keystream) -> One
     key
 }
 
-/// Makes the key stream of a later pass and takes `part`, the ciphertext of the whole pass before, into the sum.
+/// Makes the key stream of a later pass and takes `part`, the ciphertext of the whole pass before,
+/// into the sum.
 #[inline(always)]
 fn later_pass<V: Lanes>(
     stream: Stream<'_>,
@@ -116,7 +124,8 @@ struct Absorbing<'a, V> {
 impl<V: Lanes> SideWork for Absorbing<'_, V> {
     /// Takes one block after every step, or after fewer where lanes are fewer.
     ///
-    /// A pass has four blocks for each lane and eighty steps, so eight lanes are done with every second one.
+    /// A pass has four blocks for each lane and eighty steps, so eight lanes are done with every
+    /// second one. A single lane has too few to bother: they are taken when the pass is over.
     #[inline(always)]
     fn after_step(&mut self, step: usize) {
         let stride = const { 16usize.div_ceil(V::BLOCKS) };
@@ -148,5 +157,6 @@ const fn pass_len<V: Lanes>() -> usize {
     64 * V::BLOCKS
 }
 
-/// Bytes at the head of the key stream that make the Poly1305 key; the message's part begins after them.
+/// Bytes at the head of the key stream that make the Poly1305 key; the message's part begins after
+/// them.
 const KEY_LEN: usize = 32;

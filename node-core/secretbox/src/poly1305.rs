@@ -1,11 +1,11 @@
 //! The Poly1305 one-time authenticator in 64-bit arithmetic.
 //!
-//! It is kept scalar on purpose: [`crate::message`] runs it between the steps of the vectorised cipher,
-//! where the processor's scalar half is idle, so that most of its cost disappears.
+//! It is kept scalar on purpose: [`crate::message`] runs it between the steps of the vectorised
+//! cipher, where the processor's scalar half is idle, so that most of its cost disappears.
 //!
-//! The message is a polynomial over the integers modulo p = 2^130 - 5 with its blocks as coefficients, and
-//! the tag is its value at the secret point r, plus a secret pad. Numbers are 64-bit words, lowest first;
-//! the bounds that keep them from overflowing stand beside the sums.
+//! The message is a polynomial over the integers modulo p = 2^130 - 5 with its blocks as
+//! coefficients, and the tag is its value at the secret point r, plus a secret pad. Numbers are
+//! 64-bit words, lowest first; the bounds that keep them from overflowing stand beside the sums.
 
 use crate::TAG_LEN;
 use zeroize::Zeroize;
@@ -50,15 +50,16 @@ impl OneTimeKey {
     /// Returns `(sum + block + 2^128 * top) * r` modulo p; `top` is 0 or 1.
     #[inline(always)]
     fn step(&self, sum: Sum, block: u128, top: u64) -> Sum {
-        // The block is added while the excess is still being worked out: this chain of sums, from one step
-        // to the next, is what takes the time.
+        // The block is added while the excess is still being worked out: this chain of sums, from
+        // one step to the next, is what takes the time.
         let (low, carry) = sum.low.overflowing_add(block);
         let (low, second_carry) = low.overflowing_add(sum.excess());
         let h2 = (sum.high & 3) + top + u64::from(carry) + u64::from(second_carry);
         let ([h0, h1], [r0, r1]) = (halves(low), self.r);
         // Modulo p, 2^128 * r1 is 5 * r1 / 4: exact, as r1 is a multiple of 4.
         let s1 = r1 + (r1 >> 2);
-        // h2 <= 6, r0 and r1 < 2^60, s1 < 2^61: the column sums stay below 2^126, `high` below 2^63.5.
+        // h2 <= 6, r0 and r1 < 2^60, s1 < 2^61: the column sums stay below 2^126, `high` below
+        // 2^63.5.
         let column_0 = wide(h0, r0) + wide(h1, s1);
         let column_1 = wide(h0, r1) + wide(h1, r0) + u128::from(h2 * s1);
         let (low, carry) = column_0.overflowing_add(column_1 << 64);
@@ -81,7 +82,8 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
-    /// What the bits from 2^130 up are worth below it: q times 2^130 is 5 q modulo p, and `high` holds 4 q.
+    /// What the bits from 2^130 up are worth below it: q times 2^130 is 5 q modulo p, and `high`
+    /// holds 4 q.
     #[inline(always)]
     fn excess(self) -> u128 {
         u128::from((self.high & !3) + (self.high >> 2))
@@ -92,8 +94,8 @@ impl Sum {
     fn reduce(self) -> u128 {
         let (low, carry) = self.low.overflowing_add(self.excess());
         let high = (self.high & 3) + u64::from(carry);
-        // The value reaches p just when adding 5 reaches 2^130, and then the lower bits of that sum are the
-        // remainder: the value is far below 2 p.
+        // The value reaches p just when adding 5 reaches 2^130, and then the lower bits of that sum
+        // are the remainder: the value is far below 2 p.
         let (minus_p, carry) = low.overflowing_add(5);
         let reaches_p = (high + u64::from(carry)) >> 2;
         let mask = u128::from(reaches_p).wrapping_neg();

@@ -6,7 +6,8 @@
 use crate::lanes::Lanes;
 use zeroize::Zeroize;
 
-/// Derives a key from `key` and `input`, as NaCl does for its box and for the long nonce of XSalsa20.
+/// Derives a key from `key` and `input`, as NaCl does for its box and for the long nonce of
+/// XSalsa20.
 ///
 /// The key of a NaCl box is `hsalsa20(x25519_result, &[0; 16])`.
 #[must_use]
@@ -27,7 +28,8 @@ pub fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> [u8; 32] {
     out
 }
 
-/// Salsa20 under one key and nonce, as a source of key stream in passes of [`Lanes::BLOCKS`] blocks.
+/// Salsa20 under one key and nonce, as a source of key stream in passes of [`Lanes::BLOCKS`]
+/// blocks.
 #[derive(Clone, Copy)]
 pub(crate) struct Stream<'a> {
     key: &'a [u32; 8],
@@ -49,8 +51,8 @@ impl<'a> Stream<'a> {
         keystream: &mut V::Keystream,
         side_work: &mut impl SideWork,
     ) {
-        // A pass starts at a multiple of the power of two that is its length, so only the first lane's
-        // counter can be a multiple of 2^32 and the high word is the same in all lanes.
+        // A pass starts at a multiple of the power of two that is its length, so only the first
+        // lane's counter can be a multiple of 2^32 and the high word is the same in all lanes.
         let counter = pass * V::BLOCKS as u64;
         let counter = [counter as u32, (counter >> 32) as u32];
         let mut initial = [V::splat(0); 16];
@@ -69,10 +71,11 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Work on single words to be done between the steps of vector work, which leaves that half of the processor idle.
+/// Work on single words to be done between the steps of vector work, which leaves that half of the
+/// processor idle.
 ///
-/// A processor looks some hundred instructions ahead, so the work must come in small pieces. A trait rather
-/// than a closure, as only a function can be told to be inlined.
+/// A processor looks some hundred instructions ahead, so the work must come in small pieces. A
+/// trait rather than a closure, as only a function can be told to be inlined.
 pub(crate) trait SideWork {
     /// Called after each of the eight steps of every double round.
     fn after_step(&mut self, step: usize);
@@ -102,9 +105,11 @@ fn initial_state(key: &[u32; 8], nonce: [u32; 2], counter: [u32; 2]) -> [u32; 16
     [c0, k0, k1, k2, k3, c1, n0, n1, b0, b1, c2, k4, k5, k6, k7, c3]
 }
 
-/// One round over the columns and one over the rows, each as four quarter rounds side by side in four steps.
+/// One round over the columns and one over the rows, each as four quarter rounds side by side in
+/// four steps.
 ///
-/// Written out, because a loop over positions is fast only as long as the compiler chooses to unroll it.
+/// Written out, because a loop over positions is fast only as long as the compiler chooses to
+/// unroll it.
 #[inline(always)]
 fn double_round<V: Lanes>(x: &mut [V; 16], side_work: &mut impl SideWork) {
     mix::<V, 7, 25>(x, 4, 0, 12);

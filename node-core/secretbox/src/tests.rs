@@ -10,7 +10,8 @@ use crate::lanes::neon::Neon as FourLanes;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::sse2::Sse2 as FourLanes;
 
-// Source: "Cryptography in NaCl", sections 8 to 10, which derive firstkey from the shared secret of Alice and Bob.
+// Source: "Cryptography in NaCl", sections 8 to 10, which derive firstkey from the shared secret of
+// Alice and Bob.
 const SHARED_SECRET: &str = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
 const FIRST_KEY: &str = "1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389";
 const NONCE_PREFIX: &str = "69696ee955b62b73cd62bda875fc73d6";
@@ -49,7 +50,8 @@ fn the_published_box_seals_and_opens() {
     }
 }
 
-// Protocol chapter 7.4: the four bytes before the box are the type and the three numbers, of which the last is the nonce.
+// Protocol chapter 7.4: the four bytes before the box are the type and the three numbers, of which
+// the last is the nonce.
 #[test]
 fn recorded_traffic_opens_and_seals_again() {
     for (name, backend) in Backend::all() {
@@ -70,7 +72,8 @@ fn recorded_traffic_opens_and_seals_again() {
     }
 }
 
-// Protocol chapter 7.3: after the type and the one-time key comes a box under nonce 0; it begins with the signature.
+// Protocol chapter 7.3: after the type and the one-time key comes a box under nonce 0; it begins
+// with the signature.
 #[test]
 fn a_recorded_init_opens() {
     for (name, backend) in Backend::all() {
@@ -140,7 +143,8 @@ fn the_block_counter_crosses_into_its_high_word() {
 
 #[test]
 fn any_flipped_bit_is_refused_and_changes_nothing() {
-    // Within one pass, around the end of each back end's first pass, and several passes with a last piece.
+    // Within one pass, around the end of each back end's first pass, and several passes with a last
+    // piece.
     for len in [0, 1, 100, 223, 224, 225, 480, 481, 992, 993, 1100] {
         for (name, backend) in Backend::all() {
             let cipher = Cipher::with_backend(&[9; KEY_LEN], backend);
@@ -230,7 +234,8 @@ mod sodium {
         message: &[u8],
     ) -> (Vec<u8>, [u8; TAG_LEN]) {
         let (mut data, mut tag) = (message.to_vec(), [0; TAG_LEN]);
-        // SAFETY: the pointers are to buffers of the lengths that the function documents; it may work in place.
+        // SAFETY: the pointers are to buffers of the lengths that the function documents; it may
+        // work in place.
         unsafe {
             ffi::sodium_init();
             ffi::crypto_secretbox_detached(

@@ -3,12 +3,13 @@
 use super::Lanes;
 use std::arch::x86_64::*;
 
-/// Eight words in one register. Used only inside functions compiled for AVX2 (see [`crate::backend`]).
+/// Eight words in one register. Used only inside functions compiled for AVX2 (see
+/// [`crate::backend`]).
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256i);
 
-// SAFETY (of every block below): values of this type exist only below a function that is compiled for
-// AVX2 and called after the processor was found to have it, so each instruction is available.
+// SAFETY (of every block below): values of this type exist only below a function that is compiled
+// for AVX2 and called after the processor was found to have it, so each instruction is available.
 impl Lanes for Avx2 {
     const BLOCKS: usize = 8;
 
@@ -57,7 +58,8 @@ impl Lanes for Avx2 {
         let halves = [transpose([a, b, c, d, e, f, g, h]), transpose([i, j, k, l, m, n, o, p])];
         for (lane, block) in keystream.as_chunks_mut::<64>().0.iter_mut().enumerate() {
             for (half, bytes) in halves.iter().zip(block.as_chunks_mut::<32>().0) {
-                // SAFETY: see the note above; `bytes` has the 32 bytes that are written, at any alignment.
+                // SAFETY: see the note above; `bytes` has the 32 bytes that are written, at any
+                // alignment.
                 unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), half[lane]) };
             }
         }

@@ -3,12 +3,14 @@
 use super::Lanes;
 use std::arch::x86_64::*;
 
-/// Sixteen words in one register. Used only inside functions compiled for AVX-512 (see [`crate::backend`]).
+/// Sixteen words in one register. Used only inside functions compiled for AVX-512 (see
+/// [`crate::backend`]).
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(__m512i);
 
-// SAFETY (of every block below): values of this type exist only below a function that is compiled for
-// AVX-512 and called after the processor was found to have it, so each instruction is available.
+// SAFETY (of every block below): values of this type exist only below a function that is compiled
+// for AVX-512 and called after the processor was found to have it, so each instruction is
+// available.
 impl Lanes for Avx512 {
     const BLOCKS: usize = 16;
 
@@ -63,15 +65,16 @@ impl Lanes for Avx512 {
             let rows = gather_blocks(quarters.map(|quarter| quarter[phase]));
             for (group, row) in rows.into_iter().enumerate() {
                 let block = &mut blocks[4 * group + phase];
-                // SAFETY: see the note above; `block` has the 64 bytes that are written, at any alignment.
+                // SAFETY: see the note above; `block` has the 64 bytes that are written, at any
+                // alignment.
                 unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), row) };
             }
         }
     }
 }
 
-/// Turns four words of sixteen blocks into four registers: number `i` has, in its 128-bit part number `j`,
-/// the four words of block `4 * j + i`.
+/// Turns four words of sixteen blocks into four registers: number `i` has, in its 128-bit part
+/// number `j`, the four words of block `4 * j + i`.
 #[inline(always)]
 fn transpose_quarter([Avx512(a), Avx512(b), Avx512(c), Avx512(d)]: [Avx512; 4]) -> [__m512i; 4] {
     // SAFETY: see the note at `impl Lanes for Avx512`.

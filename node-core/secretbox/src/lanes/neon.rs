@@ -7,7 +7,8 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy)]
 pub(crate) struct Neon(uint32x4_t);
 
-// SAFETY (of every block below): the instructions belong to the baseline of all targets this file is for.
+// SAFETY (of every block below): the instructions belong to the baseline of all targets this file
+// is for.
 impl Lanes for Neon {
     const BLOCKS: usize = 4;
 
@@ -60,7 +61,8 @@ impl Lanes for Neon {
         ];
         for (lane, block) in keystream.as_chunks_mut::<64>().0.iter_mut().enumerate() {
             for (quarter, bytes) in quarters.iter().zip(block.as_chunks_mut::<16>().0) {
-                // SAFETY: see the note above; `bytes` has the 16 bytes that are written, at any alignment.
+                // SAFETY: see the note above; `bytes` has the 16 bytes that are written, at any
+                // alignment.
                 unsafe { vst1q_u8(bytes.as_mut_ptr(), vreinterpretq_u8_u32(quarter[lane])) };
             }
         }

@@ -7,7 +7,8 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(crate) struct Sse2(__m128i);
 
-// SAFETY (of every block below): the instructions belong to the baseline of all targets this file is for.
+// SAFETY (of every block below): the instructions belong to the baseline of all targets this file
+// is for.
 impl Lanes for Sse2 {
     const BLOCKS: usize = 4;
 
@@ -59,7 +60,8 @@ impl Lanes for Sse2 {
         ];
         for (lane, block) in keystream.as_chunks_mut::<64>().0.iter_mut().enumerate() {
             for (quarter, bytes) in quarters.iter().zip(block.as_chunks_mut::<16>().0) {
-                // SAFETY: see the note above; `bytes` has the 16 bytes that are written, at any alignment.
+                // SAFETY: see the note above; `bytes` has the 16 bytes that are written, at any
+                // alignment.
                 unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), quarter[lane]) };
             }
         }
