@@ -53,3 +53,6 @@ pub fn tune(socket: socket2::SockRef<'_>) -> io::Result<()> {
 pub fn shutdown(socket: &TcpStream) -> io::Result<()> {
     socket.shutdown(Shutdown::Both)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Who is not even listened to.
+//! More handshakes than there is room for.
 
 use tokio::{
     io::AsyncReadExt,
@@ -6,10 +6,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::links::{
-    dial::DialError,
-    listen::{HANDSHAKES_MAX, HANDSHAKES_PER_SOURCE_MAX},
-};
+use crate::links::listen::{HANDSHAKES_MAX, HANDSHAKES_PER_SOURCE_MAX};
 
 /// Connects from an address of the loopback network.
 async fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
@@ -64,36 +61,4 @@ async fn one_source_cannot_take_all_the_room() {
     // The dialer comes from 127.0.0.1.
     assert_eq!(dialled(&format!("tls://{address}")).await.unwrap().peer, key(1));
     assert_eq!(side.link().await.link.peer, key(2));
-}
-
-#[tokio::test]
-async fn addresses_that_must_not_be_dialled_are_not() {
-    for host in [
-        "[200::1]",
-        "[3ff:ffff::1]",
-        "[::]",
-        "0.0.0.0",
-        "224.0.0.1",
-        "[ff02::1]",
-        "[::ffff:0.0.0.0]",
-    ] {
-        let error = dialled(&format!("tcp://{host}:9")).await.unwrap_err();
-        assert!(matches!(error, LinkError::Dial(DialError::NoSuitableAddress)), "{host}: {error}");
-    }
-    let error = dialled("tcp://[fe80::1]:9").await.unwrap_err();
-    assert!(matches!(error, LinkError::Dial(DialError::ZoneRequired)), "{error}");
-}
-
-#[tokio::test]
-async fn interfaces_that_cannot_be_used_are_named() {
-    let code = async |uri: &str, interface| {
-        dial::open(&end(2, &[]), &peer_uri(uri), interface).await.unwrap_err()
-    };
-    let error = code("tcp://192.0.2.1:9", Some("nosuchif0")).await;
-    assert_eq!(error.to_string(), "there is no network interface nosuchif0 with an address");
-    let error = code("tcp://[fe80::1%25nosuchif0]:9", None).await;
-    assert_eq!(error.code(), "interface_unusable", "{error}");
-    // The loopback has no address that reaches anything else.
-    let error = code("tcp://192.0.2.1:9", Some("lo")).await;
-    assert_eq!(error.to_string(), "the interface lo has no address to reach 192.0.2.1 from");
 }
