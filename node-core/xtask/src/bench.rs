@@ -12,12 +12,11 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     let build = ["build", "--release", "-p", "planetary-lab"];
     step::openly("build the benchmark", &mut step::cargo(build))?;
     let folder = step::target_dir().join("release");
+    let mut command = std::process::Command::new(programs::program(&folder, "planetary-lab"));
+    command.arg("--out").arg(step::target_dir().join("bench")).args(options);
     // With a stand-in the grounds are tried out before there is anything of ours to measure.
     if std::env::var_os("PLANETARY_LAB_STAND_IN").is_none() {
-        programs::build()?;
+        command.env("PLANETARY_PROGRAMS", programs::build()?);
     }
-    let mut command = std::process::Command::new(programs::program(&folder, "planetary-lab"));
-    command.arg("--out").arg(step::target_dir().join("bench"));
-    command.args(options).env("PLANETARY_PROGRAMS", &folder);
     step::openly("benchmark", &mut command)
 }

@@ -18,7 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// Builds `planetaryd` and `planetary`; returns the folder they are in.
+///
+/// With `PLANETARY_PROGRAMS` set nothing is built: the programs of that folder are taken, be they
+/// from another build or from a package.
 pub(crate) fn build() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("PLANETARY_PROGRAMS") {
+        let folder = PathBuf::from(folder);
+        for name in ["planetaryd", "planetary"] {
+            let file = program(&folder, name);
+            ensure!(
+                file.is_file(),
+                "PLANETARY_PROGRAMS is set, and there is no {}",
+                file.display()
+            );
+        }
+        return Ok(folder);
+    }
     let mut command = step::cargo(["build", "--release", "-p", "planetaryd", "-p", "planetary"]);
     step::openly("build planetaryd and planetary", &mut command)?;
     Ok(step::target_dir().join("release"))
