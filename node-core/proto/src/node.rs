@@ -19,7 +19,7 @@ use rand_core::{Rng, SeedableRng};
 use crate::{
     crypto::ExchangeSecret,
     forward::{Decision, ForwardingTable, Hop, WATERMARK_START},
-    identity::{Identity, NodeKey, PartialKey},
+    identity::{Identity, NodeKey},
     limits::{
         BROKEN_RATE, HANDSHAKE_RATE, LINKS_MAX, LOOKUP_RATE, LOOKUPS_MAX, MAINTENANCE_GAP,
         SESSIONS_MAX, STRANGER_INIT_RATE,
@@ -321,8 +321,7 @@ impl<S: SessionTable> Node<S> {
         for (key, kind) in self.inband.expire(mono) {
             self.outbox.events.push_back(Event::InbandTimeout(key, kind));
         }
-        let wanted = self.wanted();
-        for target in self.paths.due(mono, |key| wanted.contains(key)) {
+        for target in self.paths.due(mono) {
             self.send_lookup(target, now);
         }
         for key in self.contacts.due(mono) {
@@ -401,17 +400,9 @@ impl<S: SessionTable> Node<S> {
 
     // ---- lookups ----
 
-    /// Transformed keys that packets wait for.
-    fn wanted(&self) -> Vec<PartialKey> {
-        let targets = self.unresolved.keys().map(Target::search_key);
-        let keys = self.undelivered.keys().copied();
-        targets.chain(keys).map(|key| key.transform()).collect()
-    }
-
-    /// More is reachable than before: lookups that packets wait for go out again.
+    /// More is reachable than before: lookups without an answer go out again.
     fn retry_lookups(&mut self, now: Now) {
-        let wanted = self.wanted();
-        for target in self.paths.open(now.mono, |key| wanted.contains(key)) {
+        for target in self.paths.open(now.mono) {
             self.send_lookup(target, now);
         }
     }

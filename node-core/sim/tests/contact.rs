@@ -73,3 +73,32 @@ fn greetings_that_cross_make_one_session() {
         }
     }
 }
+
+#[test]
+fn newcomers_reach_the_far_end_before_it_knows_of_them() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        let hosts = chain(&mut world, 16, millis(1));
+        world.run_for(millis(30_000));
+        let root = world.node(hosts[0]).map(planetary_proto::Node::root);
+        // So many come in a row that filters are held back: greetings overtake the entries by which they could be answered.
+        let pings = (0..16).map(|_| {
+            let newcomer = world.add_host();
+            world.connect(newcomer, hosts[0], Line::new(millis(1)));
+            let ping = world.ping(newcomer, hosts[15]);
+            world.run_for(millis(40));
+            ping
+        });
+        let pings: Vec<_> = pings.collect();
+        world.run_for(millis(2_000));
+        if root != world.node(hosts[0]).map(planetary_proto::Node::root) {
+            // A newcomer became the root. Everybody has moved, and packets on the way are lost.
+            continue;
+        }
+        for ping in pings {
+            let answer = world.answer(ping);
+            assert!(answer.is_some_and(|answer| answer <= millis(800)), "seed {seed}: {answer:?}");
+        }
+        assert_clean(&world);
+    }
+}

@@ -1,7 +1,7 @@
 //! Lookups under way and the paths they found (chapters 5.6 to 5.8).
 //!
 //! A path is kept while traffic from its key arrives; the data half notes when that was, and expiry asks it. A lookup repeats itself
-//! with growing gaps while somebody waits for it. Unlike the reference, an answer with the coordinates already known counts as news
+//! with growing gaps until it is answered. Unlike the reference, an answer with the coordinates already known counts as news
 //! that the path is alive.
 
 use std::collections::BTreeMap;
@@ -36,6 +36,7 @@ struct Lookup {
     sent_at: Option<Instant>,
     /// How often it was repeated since it was last asked for.
     repeats: u32,
+    answered: bool,
     expires: Instant,
 }
 
@@ -80,10 +81,12 @@ impl Paths {
             target,
             sent_at: None,
             repeats: 0,
+            answered: false,
             expires,
         });
         lookup.target = target;
         lookup.repeats = 0;
+        lookup.answered = false;
         lookup.expires = expires;
         lookup.sent_at.is_none_or(|at| now >= at + LOOKUP_GAP)
     }
@@ -95,33 +98,23 @@ impl Paths {
         }
     }
 
-    /// Targets whose lookup is due for a repetition, or could not be sent before.
-    pub(crate) fn due(
-        &mut self,
-        now: Instant,
-        wanted: impl Fn(&PartialKey) -> bool,
-    ) -> Vec<NodeKey> {
+    /// Targets whose lookup is due for a repetition.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<NodeKey> {
         let mut due = Vec::new();
-        for (key, lookup) in &mut self.lookups {
+        for lookup in self.lookups.values_mut() {
             if lookup.next_repeat().is_some_and(|at| at <= now) {
                 lookup.repeats += 1;
-                if wanted(key) {
-                    due.push(lookup.target);
-                }
+                due.push(lookup.target);
             }
         }
         due
     }
 
-    /// Targets searched for that may be found now that more is reachable.
-    pub(crate) fn open(&self, now: Instant, wanted: impl Fn(&PartialKey) -> bool) -> Vec<NodeKey> {
-        self.lookups
-            .iter()
-            .filter(|(key, lookup)| {
-                lookup.sent_at.is_none_or(|at| now >= at + LOOKUP_GAP) && wanted(key)
-            })
-            .map(|(_, lookup)| lookup.target)
-            .collect()
+    /// Targets without an answer that may be found now that more is reachable.
+    pub(crate) fn open(&self, now: Instant) -> Vec<NodeKey> {
+        let free = |lookup: &Lookup| lookup.sent_at.is_none_or(|at| now >= at + LOOKUP_GAP);
+        let open = self.lookups.values().filter(|lookup| !lookup.answered && free(lookup));
+        open.map(|lookup| lookup.target).collect()
     }
 
     /// Takes an answer that arrived here (chapter 5.6). Costs a verification only for answers that were asked for.
@@ -136,6 +129,9 @@ impl Paths {
         };
         if !acceptable || !notify.is_authentic() {
             return Verdict::Ignored;
+        }
+        if let Some(lookup) = self.lookups.get_mut(&notify.source.transform()) {
+            lookup.answered = true;
         }
         let unchanged = known.is_some_and(|path| path.coords == notify.coords);
         let since = known.map_or(now, |path| path.since);
@@ -206,7 +202,7 @@ impl Paths {
 
 impl Lookup {
     fn next_repeat(&self) -> Option<Instant> {
-        let at = self.sent_at?;
+        let at = self.sent_at.filter(|_| !self.answered)?;
         (self.repeats < LOOKUP_RETRIES).then(|| at + LOOKUP_GAP * (1 << self.repeats))
     }
 }
@@ -257,10 +253,26 @@ mod tests {
         assert!(paths.want(target, at(0)));
         paths.sent(&target, at(0));
         assert!(!paths.want(target, at(0)));
-        assert_eq!(paths.due(at(1), |_| true), [target]);
+        assert_eq!(paths.due(at(1)), [target]);
         paths.sent(&target, at(1));
-        assert!(paths.due(at(2), |_| true).is_empty());
-        assert_eq!(paths.due(at(3), |_| true), [target]);
+        assert!(paths.due(at(2)).is_empty());
+        assert_eq!(paths.due(at(3)), [target]);
+    }
+
+    #[test]
+    fn a_lookup_stays_open_until_it_is_answered() {
+        let far = Identity::from_seed(&[1; 32]);
+        let mut paths = Paths::default();
+        paths.want(far.key(), at(0));
+        assert_eq!(paths.open(at(0)), [far.key()]);
+        paths.sent(&far.key(), at(0));
+        assert!(paths.open(at(0)).is_empty());
+        assert_eq!(paths.open(at(1)), [far.key()]);
+        paths.handle_notify(&notify(&far, 5, &[1]), at(1));
+        assert!(paths.open(at(2)).is_empty() && paths.due(at(2)).is_empty());
+        // Broken paths are searched for anew.
+        assert!(paths.handle_broken(&far.key(), at(3)));
+        assert_eq!(paths.open(at(3)), [far.key()]);
     }
 
     #[test]

@@ -58,10 +58,6 @@ impl<K: Ord + Copy> Waiting<K> {
         self.lines.contains_key(key)
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.lines.keys()
-    }
-
     /// Drops what has waited too long. Returns how many packets.
     pub(crate) fn expire(&mut self, now: Instant) -> u64 {
         let mut dropped = 0;
