@@ -688,7 +688,7 @@ impl<S: SessionTable> Node<S> {
         });
         self.contacts.updated(&source, said.seq, now.mono);
         if kind == HandshakeKind::Init || known.is_none() {
-            self.contacts.owe(source, Greeting::Ack);
+            self.contacts.owe(source, Greeting::Ack, now.mono);
             if !self.is_reachable(&source) {
                 self.look_up(source, now);
             }
@@ -724,7 +724,7 @@ impl<S: SessionTable> Node<S> {
             self.stats.rate_limited += 1;
             return;
         }
-        self.contacts.owe(source, Greeting::Init);
+        self.contacts.owe(source, Greeting::Init, now.mono);
         if !self.is_reachable(&source) {
             self.look_up(source, now);
         }
@@ -753,7 +753,7 @@ impl<S: SessionTable> Node<S> {
         let pending = self.contacts.get(key).and_then(|contact| contact.pending.as_ref());
         let offer = if let Some(pending) = pending {
             let (current, next) = (pending.current.public(), pending.next.public());
-            self.contacts.init_sent(key, seq);
+            self.contacts.init_sent(key, seq, now.mono);
             Handshake { current, next, key_seq: 0, seq }
         } else if let Some(offer) = self.sessions.with(key, |opener, _| opener.offer(seq)) {
             offer

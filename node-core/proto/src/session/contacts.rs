@@ -17,7 +17,7 @@ use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
     limits::{INIT_GAP, INIT_RETRIES_STEADY, INIT_RETRY, SESSION_TIMEOUT},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A message owed to a contact.
@@ -38,6 +38,8 @@ pub(crate) struct Pending {
     /// Version of the newest Init that was sent from these keys.
     version: Option<u64>,
     tries: u32,
+    /// When the Init is repeated, once it went out.
+    retry_at: Option<Instant>,
     expires: Instant,
 }
 
@@ -50,6 +52,9 @@ pub(crate) struct Contact {
     updated: Instant,
     pub(crate) since: Instant,
     owed: Option<Greeting>,
+    owed_since: Instant,
+    /// When what is owed may be said, if the last Init was too recent.
+    owed_at: Option<Instant>,
     /// Version of our Init that was under way when the session began.
     crossed: Option<u64>,
     init_at: Option<Instant>,
@@ -96,8 +101,15 @@ impl Contacts {
             Some(pending) => pending.expires = expires,
             None => {
                 let [current, next] = secrets();
-                contact.pending = Some(Pending { current, next, version: None, tries: 0, expires });
-                contact.owe(Greeting::FirstInit);
+                contact.pending = Some(Pending {
+                    current,
+                    next,
+                    version: None,
+                    tries: 0,
+                    retry_at: None,
+                    expires,
+                });
+                contact.owe(Greeting::FirstInit, now);
             }
         }
     }
@@ -125,8 +137,8 @@ impl Contacts {
         }
     }
 
-    pub(crate) fn owe(&mut self, key: NodeKey, greeting: Greeting) {
-        self.contacts.entry(key).or_default().owe(greeting);
+    pub(crate) fn owe(&mut self, key: NodeKey, greeting: Greeting, now: Instant) {
+        self.contacts.entry(key).or_default().owe(greeting, now);
     }
 
     /// What may be said to `key` now that there is a path.
@@ -134,7 +146,8 @@ impl Contacts {
         let contact = self.contacts.get_mut(key)?;
         let greeting = contact.owed?;
         if greeting != Greeting::Ack {
-            if contact.init_at.is_some_and(|at| now < at + INIT_GAP) {
+            if let Some(at) = contact.init_at.filter(|at| now < *at + INIT_GAP) {
+                contact.owed_at = Some(at + INIT_GAP);
                 return None;
             }
             contact.init_at = Some(now);
@@ -152,25 +165,33 @@ impl Contacts {
     }
 
     /// The greeting under way went out with this version.
-    pub(crate) fn init_sent(&mut self, key: &NodeKey, version: u64) {
+    pub(crate) fn init_sent(&mut self, key: &NodeKey, version: u64, now: Instant) {
         if let Some(pending) = self.contacts.get_mut(key).and_then(|c| c.pending.as_mut()) {
             pending.version = Some(version);
+            pending.retry_at = Some(now + pending.gap());
         }
     }
 
-    /// Greetings without an answer that are due again while data waits.
+    /// Contacts to which something may be said now that could not be said before, or is to be said again.
+    ///
+    /// Each is named once: without a way to it, its turn comes when one is found.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<NodeKey> {
         let mut due = Vec::new();
         for (key, contact) in &mut self.contacts {
-            if contact.retry_at().is_some_and(|at| at <= now) {
-                if let Some(pending) = &mut contact.pending {
-                    pending.tries += 1;
-                    contact.owe(Greeting::FirstInit);
-                }
-                due.push(*key);
-            } else if contact.owed.is_some()
-                && contact.init_at.is_some_and(|at| at + INIT_GAP <= now)
+            let mut speaks = false;
+            if contact.owed_at.is_some_and(|at| at <= now) {
+                contact.owed_at = None;
+                speaks = contact.owed.is_some();
+            }
+            if let Some(pending) = &mut contact.pending
+                && pending.retry_at.is_some_and(|at| at <= now)
             {
+                pending.tries += 1;
+                pending.retry_at = Some(now + pending.gap());
+                contact.owe(Greeting::FirstInit, now);
+                speaks = true;
+            }
+            if speaks {
                 due.push(*key);
             }
         }
@@ -199,7 +220,8 @@ impl Contacts {
         self.sessions -= closed.len();
         self.contacts.retain(|_, contact| {
             let greeted = contact.init_at.is_some_and(|at| now < at + SESSION_TIMEOUT);
-            contact.session_seq.is_some() || contact.pending.is_some() || greeted
+            let owed = contact.owed.is_some() && now < contact.owed_since + SESSION_TIMEOUT;
+            contact.session_seq.is_some() || contact.pending.is_some() || greeted || owed
         });
         closed
     }
@@ -208,9 +230,10 @@ impl Contacts {
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let times = self.contacts.values().flat_map(|contact| {
             let session = contact.session_seq.map(|_| contact.updated + SESSION_TIMEOUT);
-            let pending = contact.pending.as_ref().map(|pending| pending.expires);
-            let owed = contact.owed.and(contact.init_at).map(|at| at + INIT_GAP);
-            session.into_iter().chain(pending).chain(contact.retry_at()).chain(owed)
+            let pending = contact.pending.as_ref();
+            let expires = pending.map(|pending| pending.expires);
+            let retry = pending.and_then(|pending| pending.retry_at);
+            session.into_iter().chain(expires).chain(retry).chain(contact.owed_at)
         });
         times.min()
     }
@@ -218,16 +241,80 @@ impl Contacts {
 
 impl Contact {
     /// An Ack says all that an Init says, so it is not replaced by one.
-    fn owe(&mut self, greeting: Greeting) {
+    fn owe(&mut self, greeting: Greeting, now: Instant) {
+        self.owed_since = now;
         if self.owed != Some(Greeting::Ack) {
             self.owed = Some(greeting);
         }
     }
+}
 
-    /// When the greeting under way is repeated.
-    fn retry_at(&self) -> Option<Instant> {
-        let pending = self.pending.as_ref()?;
-        let doublings = pending.tries.saturating_sub(INIT_RETRIES_STEADY).min(5);
-        self.init_at.map(|at| at + INIT_RETRY * (1 << doublings))
+impl Pending {
+    /// How long to wait for an answer before the greeting is repeated.
+    fn gap(&self) -> Duration {
+        INIT_RETRY * (1 << self.tries.saturating_sub(INIT_RETRIES_STEADY).min(5))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: NodeKey = NodeKey::from_bytes([1; 32]);
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1000)
+    }
+
+    fn secrets() -> [ExchangeSecret; 2] {
+        [1, 2].map(|byte| ExchangeSecret::from_bytes(&[byte; 32]))
+    }
+
+    #[test]
+    fn a_greeting_without_a_way_does_not_ask_to_be_looked_at_again_and_again() {
+        let mut contacts = Contacts::default();
+        contacts.owe(KEY, Greeting::Init, at(0));
+        assert_eq!(contacts.take_owed(&KEY, at(0)), Some(Greeting::Init));
+        contacts.owe(KEY, Greeting::Init, at(100));
+        assert_eq!(contacts.take_owed(&KEY, at(100)), None);
+        assert_eq!(contacts.next_timeout(), Some(at(500)));
+        // Nobody takes what is owed, for want of a path.
+        assert_eq!(contacts.due(at(500)), [KEY]);
+        assert_eq!(contacts.due(at(520)), []);
+        assert_eq!(contacts.next_timeout(), None);
+        assert_eq!(contacts.take_owed(&KEY, at(30_000)), Some(Greeting::Init));
+    }
+
+    #[test]
+    fn an_init_is_repeated_at_growing_gaps_while_data_waits() {
+        let mut contacts = Contacts::default();
+        contacts.begin(KEY, at(0), secrets);
+        assert_eq!(
+            contacts.next_timeout(),
+            Some(at(60_000)),
+            "nothing was sent, only expiry is left"
+        );
+        assert_eq!(contacts.take_owed(&KEY, at(5_000)), Some(Greeting::FirstInit));
+        contacts.init_sent(&KEY, 1, at(5_000));
+        let mut looks = 0;
+        while let Some(next) = contacts.next_timeout().filter(|next| *next < at(60_000)) {
+            assert_eq!(contacts.due(next), [KEY]);
+            assert!(contacts.next_timeout() > Some(next));
+            looks += 1;
+        }
+        assert!((3..12).contains(&looks), "{looks} looks");
+        contacts.expire(at(60_000), |_| None);
+        assert_eq!(contacts.due(at(60_000)), []);
+    }
+
+    #[test]
+    fn what_is_owed_to_a_stranger_waits_a_minute_for_a_path() {
+        let mut contacts = Contacts::default();
+        contacts.owe(KEY, Greeting::Init, at(0));
+        contacts.expire(at(59_999), |_| None);
+        assert_eq!(contacts.take_owed(&KEY, at(59_999)), Some(Greeting::Init));
+        contacts.owe(KEY, Greeting::Ack, at(60_000));
+        contacts.expire(at(120_000), |_| None);
+        assert_eq!(contacts.take_owed(&KEY, at(120_000)), None);
     }
 }
