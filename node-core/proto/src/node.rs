@@ -782,12 +782,10 @@ impl<S: SessionTable> Node<S> {
                     self.stats.rate_limited += 1;
                 }
             }
-            Some(InbandMessage::Answer(answer)) => {
-                if self.inband.answered(&source, answer.kind()) {
-                    self.outbox.events.push_back(Event::Inband(source, answer));
-                }
+            Some(InbandMessage::Answer(answer)) if self.inband.answered(&source, answer.kind()) => {
+                self.outbox.events.push_back(Event::Inband(source, answer));
             }
-            None => {}
+            Some(InbandMessage::Answer(_)) | None => {}
         }
         self.settle(now);
     }

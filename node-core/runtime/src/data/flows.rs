@@ -203,7 +203,7 @@ fn flow_id(packet: &[u8]) -> u64 {
     if next == TCP || next == UDP {
         mix(packet.get(40..44).unwrap_or_default());
     } else {
-        mix(packet.get(1..4).map_or(&[], |label| &label[..]));
+        mix(packet.get(1..4).unwrap_or_default());
     }
     hash
 }

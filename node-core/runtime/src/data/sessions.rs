@@ -126,8 +126,10 @@ impl SessionTable for Sessions {
 /// A map in pieces, each behind a lock of its own.
 struct Sharded<K> {
     hasher: RandomState,
-    shards: Box<[RwLock<HashMap<K, Arc<Session>>>]>,
+    shards: Box<[Shard<K>]>,
 }
+
+type Shard<K> = RwLock<HashMap<K, Arc<Session>>>;
 
 impl<K: Hash + Eq> Sharded<K> {
     fn new() -> Self {
@@ -135,7 +137,7 @@ impl<K: Hash + Eq> Sharded<K> {
         Self { hasher: RandomState::new(), shards }
     }
 
-    fn shard(&self, key: &K) -> &RwLock<HashMap<K, Arc<Session>>> {
+    fn shard(&self, key: &K) -> &Shard<K> {
         // Bits that the map inside does not choose its own buckets by.
         &self.shards[(self.hasher.hash_one(key) >> 32) as usize % SHARDS]
     }
