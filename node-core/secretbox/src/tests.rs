@@ -102,20 +102,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn any_key_nonce_and_length_agrees_with_both_oracles(key: [u8; KEY_LEN], nonce: u64, len in 0usize..=70_000) {
-        agrees_with_oracles(&key, nonce, &pattern(len));
-    }
-
-    // All-ones words carry furthest through the authenticator's sums.
-    #[test]
-    fn extreme_one_time_keys_and_blocks_agree_with_the_oracle(
-        key in extreme_bytes(32), message in extreme_bytes(80), len in 0usize..=80,
+    fn any_key_nonce_and_length_agrees_with_both_oracles(
+        key: [u8; KEY_LEN], nonce: u64, len in 0usize..=70_000,
     ) {
-        let key: [u8; 32] = key.try_into().unwrap();
-
-        let tag = poly1305::OneTimeKey::new(&key).tag(poly1305::Sum::default(), &message[..len]);
-
-        prop_assert_eq!(tag, sodium::one_time_tag(&key, &message[..len]));
+        agrees_with_oracles(&key, nonce, &pattern(len));
     }
 }
 
@@ -192,8 +182,11 @@ fn agrees_with_oracles(key: &[u8; KEY_LEN], nonce: u64, message: &[u8]) {
         .encrypt_in_place_detached(&long_nonce.into(), b"", &mut expected)
         .unwrap()
         .into();
-    let by_sodium = sodium::seal(key, &long_nonce, message);
-    assert!(by_sodium == (expected.clone(), expected_tag), "the oracles disagree");
+    #[cfg(target_os = "linux")]
+    assert!(
+        sodium::seal(key, &long_nonce, message) == (expected.clone(), expected_tag),
+        "the oracles disagree",
+    );
 
     for (name, backend) in Backend::all() {
         let cipher = Cipher::with_backend(key, backend);
@@ -213,20 +206,35 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect()
 }
 
-/// Bytes of which many are all ones or all zeros.
-fn extreme_bytes(len: usize) -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop_oneof![4 => Just(0xff), 1 => Just(0), 1 => any::<u8>()], len)
-}
-
 fn bytes<const LEN: usize>(hex: &str) -> [u8; LEN] {
     hex::decode(hex).unwrap().try_into().unwrap()
 }
 
-/// libsodium as an oracle.
+/// libsodium as an oracle, where it builds.
 #[cfg(target_os = "linux")]
 mod sodium {
-    use super::{KEY_LEN, TAG_LEN};
+    use super::*;
     use libsodium_sys as ffi;
+
+    proptest! {
+        // All-ones words carry furthest through the authenticator's sums.
+        #[test]
+        fn extreme_one_time_keys_and_blocks_agree(
+            key in extreme_bytes(32), message in extreme_bytes(80), len in 0usize..=80,
+        ) {
+            let key: [u8; 32] = key.try_into().unwrap();
+            let message = &message[..len];
+
+            let tag = poly1305::OneTimeKey::new(&key).tag(poly1305::Sum::default(), message);
+
+            prop_assert_eq!(tag, one_time_tag(&key, message));
+        }
+    }
+
+    /// Bytes of which many are all ones or all zeros.
+    fn extreme_bytes(len: usize) -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![4 => Just(0xff), 1 => Just(0), 1 => any::<u8>()], len)
+    }
 
     pub(super) fn seal(
         key: &[u8; KEY_LEN],
@@ -250,7 +258,7 @@ mod sodium {
         (data, tag)
     }
 
-    pub(super) fn one_time_tag(key: &[u8; 32], message: &[u8]) -> [u8; TAG_LEN] {
+    fn one_time_tag(key: &[u8; 32], message: &[u8]) -> [u8; TAG_LEN] {
         let mut tag = [0; TAG_LEN];
         // SAFETY: the pointers are to buffers of the lengths that the function documents.
         unsafe {
@@ -267,30 +275,36 @@ mod sodium {
 }
 
 /// Shared key, packet, and what is in it: the sender's next public key and a text.
-#[rustfmt::skip]
 const TRAFFIC: [(&str, &str, &str, &str); 3] = [
     (
         "f75a94ddf771fd480154c2b2947f9ab66b12a6fcd390ab4544689d5ed8b9ae93",
-        "030101010f25405884d8d34e0b8ffc4b1c45c8699873e200f8bba5b711b1d4c26e0e8d9805b733a1e70ea6d04c0c836507f68a5fb8ccd89f5c",
+        "030101010f25405884d8d34e0b8ffc4b1c45c8699873e200f8bba5b711b1d4c26e0e8d9805b733a1\
+            e70ea6d04c0c836507f68a5fb8ccd89f5c",
         "ff2ee45601ec1b67310c7790404585ae697331eee1c1f8cf2419731c1fff3e6b",
         "\u{1}ping",
     ),
     (
         "67f7b99e303e70c871963f4dd77b6a7cae60f5737d049de16f6040fac644e94d",
-        "030201011975ff35e73867e69372a4e5bdf0719673affac2d06ee5b50fe9950259e64ee52e1b9b0638d70076cf455b01b89d723d316edb6e22",
+        "030201011975ff35e73867e69372a4e5bdf0719673affac2d06ee5b50fe9950259e64ee52e1b9b06\
+            38d70076cf455b01b89d723d316edb6e22",
         "219e4d800da968d2a5fcb009c784f4746c7138edb9ee4844b739e830b05cf424",
         "\u{1}pong",
     ),
     (
         "37c277c478c96ddcff1325c4734fbc0eadaf785bb6565ed237d3a1684d065f95",
-        "03020201b2af6bb38afce82e1add63ffc8c5c812e5abc2f505deca678d7246dda9778564f85be5ef5f76d56ee9da47e0bfe7b3afa5198ec45d2f",
+        "03020201b2af6bb38afce82e1add63ffc8c5c812e5abc2f505deca678d7246dda9778564f85be5ef\
+            5f76d56ee9da47e0bfe7b3afa5198ec45d2f",
         "a28a7c44ede257d664fbf156affa7da8abb3ae74b9fee8d7a2078543504e1a75",
         "\u{1}ping2",
     ),
 ];
 
-#[rustfmt::skip]
-const INIT_BOX: &str = "cfd9c4b829bf0a96c5f680b517d98c523c5b030e72d386c51657092e61ea91cfc0002d138cdb58a3a2b6d39002062cfaba80d770834967908d2bd5e95e968990f8e4bd1db89d5e345d8ed4e0d5979de87a6978149e22afd1b4aa74867dae310e1cb0ff343e228ad581208bb6113079dea5308ba84668f879aa73ab29a42da0e20786d4e28b21f3fd08a90603194408beff6eb3fa2ce088bbd01c637955b8141d";
+const INIT_BOX: &str = "\
+    cfd9c4b829bf0a96c5f680b517d98c523c5b030e72d386c51657092e61ea91cfc0002d138cdb58a3\
+    a2b6d39002062cfaba80d770834967908d2bd5e95e968990f8e4bd1db89d5e345d8ed4e0d5979de8\
+    7a6978149e22afd1b4aa74867dae310e1cb0ff343e228ad581208bb6113079dea5308ba84668f879\
+    aa73ab29a42da0e20786d4e28b21f3fd08a90603194408beff6eb3fa2ce088bbd01c637955b8141d";
 const INIT_SHARED: &str = "cd9f2c51dc20177b44c5d6694f3ed013ba01a78fce7cad3ecfb8663451245ff5";
-#[rustfmt::skip]
-const INIT_SIGNATURE: &str = "70c1b6833a03ffb8cea955411040d8c0d6c06966201bac91e6307939415af5131fd30bab5b39602bb11649edc4b7911c9b6f151214039c3737e401fcf25d7e0e";
+const INIT_SIGNATURE: &str = "\
+    70c1b6833a03ffb8cea955411040d8c0d6c06966201bac91e6307939415af5131fd30bab5b39602b\
+    b11649edc4b7911c9b6f151214039c3737e401fcf25d7e0e";
