@@ -1,11 +1,15 @@
-//! The wire protocol of the Planetary Network (version 0.5 of the Yggdrasil network), without any I/O.
+//! The wire protocol of the Planetary Network (version 0.5 of the Yggdrasil network), without any
+//! I/O.
 //!
-//! This crate reads no clock, draws no randomness, opens no socket and starts no thread: time, seeds and bytes come in as arguments,
-//! frames and news come out. So the node on a desktop and a thousand nodes in the simulator are the same code.
+//! This crate reads no clock, draws no randomness, opens no socket and starts no thread: time,
+//! seeds and bytes come in as arguments, frames and news come out. So the node on a desktop and a
+//! thousand nodes in the simulator are the same code.
 //!
-//! - [`Node`] is the control half: tree, filters, lookups, handshakes. Its contract stands at the top of [`node`].
-//! - [`ForwardingTable`], [`session::Sealer`], [`session::Opener`] and [`wire::TrafficView`] are the data half's tools; they are plain
-//!   values that the caller puts behind whatever locks it needs.
+//! - [`Node`] is the control half: tree, filters, lookups, handshakes. Its contract stands at the
+//!   top of [`node`].
+//! - [`ForwardingTable`], [`session::Sealer`], [`session::Opener`] and [`wire::TrafficView`] are
+//!   the data half's tools; they are plain values that the caller puts behind whatever locks it
+//!   needs.
 //! - [`link`], [`queue`] and [`upper::ipv6`] hold what a driver needs at the edges.
 
 #![forbid(unsafe_code)]

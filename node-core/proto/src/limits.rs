@@ -4,29 +4,35 @@
 
 use crate::time::Duration;
 
-/// Largest length field of a frame (type byte and body). Fixed by the network; a longer frame closes the link.
+/// Largest length field of a frame (type byte and body). Fixed by the network; a longer frame
+/// closes the link.
 pub const FRAME_LEN_MAX: usize = 131_070;
-/// Bytes of a frame's length field at most: [`FRAME_LEN_MAX`] has 17 bits. Long forms add more, so readers allow ten.
+/// Bytes of a frame's length field at most: [`FRAME_LEN_MAX`] has 17 bits. Long forms add more, so
+/// readers allow ten.
 pub const FRAME_PREFIX_MAX: usize = 3;
 /// Largest packet that the overlay carries, the MTU offered to IPv6. Fixed by the network.
 pub const MTU_MAX: usize = 65_535;
 /// Smallest MTU that IPv6 allows.
 pub const MTU_MIN: usize = 1_280;
 
-/// Links at once. A link costs a thread, two queues and its tree state; further ones are closed after the handshake.
+/// Links at once. A link costs a thread, two queues and its tree state; further ones are closed
+/// after the handshake.
 pub const LINKS_MAX: usize = 4_096;
-/// Known tree edges. Enough for the ancestries of [`LINKS_MAX`] neighbours in a network of millions; beyond it, edges that are
-/// in nobody's ancestry go first, then new ones are ignored.
+/// Known tree edges. Enough for the ancestries of [`LINKS_MAX`] neighbours in a network of
+/// millions; beyond it, edges that are in nobody's ancestry go first, then new ones are ignored.
 pub const INFOS_MAX: usize = 65_536;
-/// Ports in the coordinates of a node that we keep a path to. Deeper ones are ignored: no sane tree is that deep.
+/// Ports in the coordinates of a node that we keep a path to or choose as a parent. Deeper ones are
+/// ignored: no sane tree is that deep, and every step costs time in each round of maintenance.
 pub const COORDS_MAX: usize = 512;
 /// Paths known at once, 60 s each. The one used least recently makes room.
 pub const PATHS_MAX: usize = 16_384;
 /// Lookups under way at once. The oldest makes room.
 pub const LOOKUPS_MAX: usize = 4_096;
-/// Sessions at once. Beyond it new ones are refused until one expires: an attacker must not push out those in use.
+/// Sessions at once. Beyond it new ones are refused until one expires: an attacker must not push
+/// out those in use.
 pub const SESSIONS_MAX: usize = 16_384;
-/// Outgoing packets that wait for a lookup or a handshake, for one destination. The oldest goes first.
+/// Outgoing packets that wait for a lookup or a handshake, for one destination. The oldest goes
+/// first.
 pub const WAITING_PACKETS_MAX: usize = 16;
 /// Bytes of waiting packets for one destination: two packets of full size, or many small ones.
 pub const WAITING_BYTES_MAX: usize = 2 * MTU_MAX;
@@ -39,25 +45,26 @@ pub const NODE_INFO_MAX: usize = 16_384;
 /// Bytes of keys in one debug answer. Fixed by the network: 2,047 keys and two bytes of head.
 pub const DEBUG_ANSWER_MAX: usize = MTU_MAX;
 
-/// Own edge: announced anew this long after its last change. Fixed: others forget it after [`INFO_TIMEOUT`].
+/// Own edge: announced anew this long after its last change. Fixed: others forget it after
+/// [`INFO_TIMEOUT`].
 pub const INFO_REFRESH: Duration = Duration::from_secs(4 * 60);
 /// Foreign edge: forgotten this long after its last change. Fixed by the network.
 pub const INFO_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// A node that lost its parent and has no other waits this long for an answer that is under way before it becomes a root. A
-/// second covers a round trip anywhere on Earth several times.
+/// A node that lost its parent and has no other waits this long for an answer that is under way
+/// before it becomes a root. A second covers a round trip anywhere on Earth several times.
 pub const ROOT_DELAY: Duration = Duration::from_secs(1);
 /// Changes of one burst are worked off together: maintenance runs at most once in this time.
 pub const MAINTENANCE_GAP: Duration = Duration::from_millis(10);
-/// Own announcements: a burst follows a merge of trees, then one a second, so that a flapping neighbour is not amplified.
+/// Own announcements: a burst follows a merge of trees, then one a second, so that a flapping
+/// neighbour is not amplified.
 pub const REPARENT_RATE: Rate = Rate { per_s: 1, burst: 8 };
 /// When a change of the own edge that came too early is tried again.
 pub const REPARENT_GAP: Duration = Duration::from_secs(1);
-/// Bits that vanished from a filter are sent after this long, so that a neighbour that reconnects costs nothing.
+/// Bits that vanished from a filter are sent after this long, so that a neighbour that reconnects
+/// costs nothing.
 pub const FILTER_SHRINK_DELAY: Duration = Duration::from_secs(2);
 /// Filters sent to one neighbour: a burst while a network settles, then two a second.
 pub const FILTER_SEND_RATE: Rate = Rate { per_s: 2, burst: 8 };
-/// When a filter that came too early is tried again.
-pub const FILTER_GAP: Duration = Duration::from_millis(500);
 /// An unchanged filter is sent again after an hour, as a repair.
 pub const FILTER_RESEND: Duration = Duration::from_secs(3600);
 
@@ -73,10 +80,11 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 pub const RATCHET_GAP: Duration = Duration::from_secs(60);
 /// Inits to one key come at most this often.
 pub const INIT_GAP: Duration = Duration::from_millis(500);
-/// An unanswered Init is repeated after this long while packets wait. Just above the second for which a stock node that could not
-/// find its way back to us refuses to look again.
+/// An unanswered Init is repeated after this long while packets wait. Just above the second for
+/// which a stock node that could not find its way back to us refuses to look again.
 pub const INIT_RETRY: Duration = Duration::from_millis(1_100);
-/// So many repetitions come at that pace, which covers the first ticks of a stock neighbour; then the gap doubles each time.
+/// So many repetitions come at that pace, which covers the first ticks of a stock neighbour; then
+/// the gap doubles each time.
 pub const INIT_RETRIES_STEADY: u32 = 4;
 /// Key table entry and packets that wait for a key.
 pub const KEY_TIMEOUT: Duration = Duration::from_secs(2 * 60);
@@ -87,7 +95,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(6);
 pub const KEEP_ALIVE_DELAY: Duration = Duration::from_secs(1);
 /// A link that owes an answer for this long is closed. Fixed by the network as "at least 3 s".
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(3);
-/// A link that owes an answer for this long, plus [`SUSPECT_ROUND_TRIPS`], is no longer routed over.
+/// A link that owes an answer for this long, plus [`SUSPECT_ROUND_TRIPS`], is no longer routed
+/// over.
 pub const SUSPECT_BASE: Duration = KEEP_ALIVE_DELAY;
 /// Round trips added to [`SUSPECT_BASE`].
 pub const SUSPECT_ROUND_TRIPS: u32 = 4;
@@ -96,14 +105,15 @@ pub const SUSPECT_MIN: Duration = Duration::from_millis(1500);
 
 /// Requests per second and link that are answered with a signature, and how many may come at once.
 pub const SIG_REQ_RATE: Rate = Rate { per_s: 20, burst: 100 };
-/// Announcements per second and link; each costs two verifications. Beyond it the link is closed: dropping one silently would
-/// leave the neighbour believing that we have it.
+/// Announcements per second and link; each costs two verifications. Beyond it the link is closed:
+/// dropping one silently would leave the neighbour believing that we have it.
 pub const ANNOUNCE_RATE: Rate = Rate { per_s: 300, burst: 6_000 };
 /// Lookups, answers and broken-path notes per second and link that are handled; more are dropped.
 pub const LOOKUP_RATE: Rate = Rate { per_s: 500, burst: 2_000 };
 /// Broken-path notes that this node writes per second.
 pub const BROKEN_RATE: Rate = Rate { per_s: 50, burst: 100 };
-/// Session handshakes that are checked per second, all senders together; each costs a key agreement and a verification.
+/// Session handshakes that are checked per second, all senders together; each costs a key agreement
+/// and a verification.
 pub const HANDSHAKE_RATE: Rate = Rate { per_s: 300, burst: 600 };
 /// Inits sent to keys that sent us undecryptable packets, per second.
 pub const STRANGER_INIT_RATE: Rate = Rate { per_s: 20, burst: 50 };

@@ -1,7 +1,7 @@
 //! What a neighbour can do wrong so that its link is closed.
 //!
-//! Everything else that is unexpected (stale, off-tree, unsolicited, small-order keys, forged answers) is ignored and counted,
-//! because a neighbour may relay it in good faith.
+//! Everything else that is unexpected (stale, off-tree, unsolicited, small-order keys, forged
+//! answers) is ignored and counted, because a neighbour may relay it in good faith.
 
 use thiserror::Error;
 

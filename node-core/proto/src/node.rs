@@ -1,13 +1,17 @@
-//! The control half of a node: one value that owns tree, filters, lookups, handshakes and the services inside sessions.
+//! The control half of a node: one value that owns tree, filters, lookups, handshakes and the
+//! services inside sessions.
 //!
 //! # Contract
 //!
-//! One change, then drain. Call one `handle_*` or command, then [`Node::poll_transmit`] and [`Node::poll_event`] until both are empty,
-//! then wait until input arrives or [`Node::poll_timeout`] has come, and call [`Node::handle_timeout`]. `now` never runs backwards.
-//! The same seed and the same inputs give the same bytes out. Nothing here blocks, sleeps, reads a clock or draws randomness.
+//! One change, then drain. Call one `handle_*` or command, then [`Node::poll_transmit`] and
+//! [`Node::poll_event`] until both are empty, then wait until input arrives or
+//! [`Node::poll_timeout`] has come, and call [`Node::handle_timeout`]. `now` never runs backwards.
+//! The same seed and the same inputs give the same bytes out. Nothing here blocks, sleeps, reads a
+//! clock or draws randomness.
 //!
-//! Traffic does not come through here. The data half cuts frames, asks the [`ForwardingTable`] and opens and seals sessions itself; it
-//! hands over only what it cannot settle: handshakes, undecryptable packets, packets without a path, and messages between nodes.
+//! Traffic does not come through here. The data half cuts frames, asks the [`ForwardingTable`] and
+//! opens and seals sessions itself; it hands over only what it cannot settle: handshakes,
+//! undecryptable packets, packets without a path, and messages between nodes.
 //!
 //! The two loops that drive a node are the engine of the runtime and the simulator.
 
@@ -48,7 +52,8 @@ use crate::{
 
 /// Timers that are not urgent are looked at no more often than this.
 const TIMER_GAP: Duration = Duration::from_millis(20);
-/// A lookup for the same key by the same node that comes back within this time has gone in a circle.
+/// A lookup for the same key by the same node that comes back within this time has gone in a
+/// circle.
 const LOOKUP_ECHO_GAP: Duration = Duration::from_millis(300);
 
 /// What a node is made from.
@@ -57,7 +62,8 @@ pub struct NodeConfig {
     pub identity: Identity,
     /// Secret of a closed group.
     pub group: Option<GroupSecret>,
-    /// What is answered to a node info request: JSON text of at most [`crate::limits::NODE_INFO_MAX`] bytes.
+    /// What is answered to a node info request: JSON text of at most
+    /// [`crate::limits::NODE_INFO_MAX`] bytes.
     pub node_info: Vec<u8>,
     /// Higher than every sequence number that this identity ever sent.
     pub first_seq: u64,
@@ -191,7 +197,8 @@ impl<S: SessionTable> Node<S> {
         }
     }
 
-    /// A link owes an answer for so long that nothing should be routed over it, or has answered after all.
+    /// A link owes an answer for so long that nothing should be routed over it, or has answered
+    /// after all.
     pub fn handle_link_suspect(&mut self, link: LinkId, suspect: bool, now: Now) {
         self.tree.set_suspect(link, suspect);
         self.rebuild_table();
@@ -203,7 +210,8 @@ impl<S: SessionTable> Node<S> {
         self.tree.probe(now.mono, &mut self.outbox);
     }
 
-    /// A frame other than traffic arrived. A neighbour that misbehaves is forgotten, and [`Event::CloseLink`] says why.
+    /// A frame other than traffic arrived. A neighbour that misbehaves is forgotten, and
+    /// [`Event::CloseLink`] says why.
     pub fn handle_link_input(&mut self, link: LinkId, kind: FrameKind, body: &[u8], now: Now) {
         let Some(from) = self.tree.neighbour_of(link) else { return };
         if let Err(misbehaviour) = self.handle_message(link, from, kind, body, now) {
@@ -372,7 +380,8 @@ impl<S: SessionTable> Node<S> {
         }
     }
 
-    /// Publishes a new forwarding table if it differs, and serves packets that waited for a neighbour.
+    /// Publishes a new forwarding table if it differs, and serves packets that waited for a
+    /// neighbour.
     fn rebuild_table(&mut self) {
         let hops = self.tree.neighbours().iter().filter_map(|(key, neighbour)| {
             let (link, at) = neighbour.best_link()?;
@@ -521,7 +530,8 @@ impl<S: SessionTable> Node<S> {
         }
     }
 
-    /// A packet from `source` at `from` to `dest` found nobody closer, or found `dest` at other coordinates: the sender is told.
+    /// A packet from `source` at `from` to `dest` found nobody closer, or found `dest` at other
+    /// coordinates: the sender is told.
     pub fn handle_stuck(&mut self, source: NodeKey, from: Coords, dest: NodeKey, now: Now) {
         self.stats.stuck += 1;
         if !self.broken_notes.allow(now.mono) {
@@ -535,7 +545,8 @@ impl<S: SessionTable> Node<S> {
 
     // ---- packets that the data half could not send ----
 
-    /// An IPv6 packet to a target without a session. `packet` begins with its header and was checked.
+    /// An IPv6 packet to a target without a session. `packet` begins with its header and was
+    /// checked.
     pub fn handle_outbound(&mut self, target: Target, packet: &[u8], now: Now) {
         if let Some(key) = self.keys.find(&target) {
             let mut data = Vec::with_capacity(packet.len() + 1);
@@ -715,7 +726,8 @@ impl<S: SessionTable> Node<S> {
         self.wake_by(now.mono + crate::limits::SESSION_TIMEOUT);
     }
 
-    /// A packet of `source` could not be opened: there is no session, or it uses other keys. The source is greeted, within bounds.
+    /// A packet of `source` could not be opened: there is no session, or it uses other keys. The
+    /// source is greeted, within bounds.
     pub fn handle_undecryptable(&mut self, source: NodeKey, now: Now) {
         if source == self.tree.own() {
             return;
@@ -771,7 +783,8 @@ impl<S: SessionTable> Node<S> {
 
     // ---- messages between nodes ----
 
-    /// Session data from `source` that begins with [`crate::upper::PAYLOAD_INBAND`]; `data` is what follows that byte.
+    /// Session data from `source` that begins with [`crate::upper::PAYLOAD_INBAND`]; `data` is what
+    /// follows that byte.
     pub fn handle_inband(&mut self, source: NodeKey, data: &[u8], now: Now) {
         match InbandMessage::parse(data) {
             Some(InbandMessage::Request(kind)) => {
@@ -833,7 +846,8 @@ impl<S: SessionTable> Node<S> {
         self.tree.own()
     }
 
-    /// The highest sequence number sent. It must be stored, and [`NodeConfig::first_seq`] of the next run must be higher.
+    /// The highest sequence number sent. It must be stored, and [`NodeConfig::first_seq`] of the
+    /// next run must be higher.
     #[must_use]
     pub const fn highest_seq(&self) -> u64 {
         self.seq
@@ -862,7 +876,8 @@ impl<S: SessionTable> Node<S> {
         self.tree.known_coords(key)
     }
 
-    /// The neighbours: key, our port for it, and its links with priority, cost, smoothed round trip and suspicion.
+    /// The neighbours: key, our port for it, and its links with priority, cost, smoothed round trip
+    /// and suspicion.
     pub fn neighbours(&self) -> impl Iterator<Item = NeighbourReport> {
         self.tree.neighbours().iter().map(|(key, neighbour)| NeighbourReport {
             key: *key,

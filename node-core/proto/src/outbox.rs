@@ -50,7 +50,8 @@ pub enum Event {
     InbandTimeout(NodeKey, InbandKind),
 }
 
-/// Collects frames and news while an input is worked off; drained by the `poll_*` of [`crate::Node`].
+/// Collects frames and news while an input is worked off; drained by the `poll_*` of
+/// [`crate::Node`].
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) transmits: VecDeque<Transmit>,

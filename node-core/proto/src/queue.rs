@@ -1,7 +1,8 @@
 //! The bounded fair queue of packets in transit (chapter 3.5).
 //!
-//! Packets leave in the order they came; fairness comes from what is dropped. When the queue is over its bound, the destination with
-//! the most bytes loses the oldest packet of its largest sender, so a flood pushes out itself and nobody else.
+//! Packets leave in the order they came; fairness comes from what is dropped. When the queue is
+//! over its bound, the destination with the most bytes loses the oldest packet of its largest
+//! sender, so a flood pushes out itself and nobody else.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -55,7 +56,8 @@ impl<T> FairQueue<T> {
         self.heads.is_empty()
     }
 
-    /// Puts a packet of `len` bytes at the end of its flow, and takes out what is then over the bound.
+    /// Puts a packet of `len` bytes at the end of its flow, and takes out what is then over the
+    /// bound.
     pub fn push(&mut self, source: NodeKey, dest: NodeKey, len: usize, item: T) -> Vec<T> {
         let number = self.next;
         self.next += 1;

@@ -1,6 +1,9 @@
 //! Token bucket in the caller's time.
 
-use crate::{limits::Rate, time::Instant};
+use crate::{
+    limits::Rate,
+    time::{Duration, Instant},
+};
 
 /// Grants at most a [`Rate`]. Starts full.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +36,19 @@ impl RateLimiter {
         }
         granted
     }
+
+    /// When the next grant may be had, not before `now`.
+    #[must_use]
+    pub fn ready_at(&self, now: Instant) -> Instant {
+        let missing = TOKEN.saturating_sub(self.tokens);
+        let micros = missing.div_ceil(u64::from(self.rate.per_s).max(1));
+        (self.at + Duration::from_micros(micros)).max(now)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Duration;
 
     #[test]
     fn grants_the_burst_then_the_rate() {
@@ -47,7 +57,9 @@ mod tests {
         assert_eq!((0..5).filter(|_| limiter.allow(now)).count(), 3);
         now = now + Duration::from_millis(99);
         assert!(!limiter.allow(now));
+        assert_eq!(limiter.ready_at(now), now + Duration::from_millis(1));
         now = now + Duration::from_millis(1);
+        assert_eq!(limiter.ready_at(now), now);
         assert!(limiter.allow(now));
         now = now + Duration::from_secs(3600);
         assert_eq!((0..9).filter(|_| limiter.allow(now)).count(), 3);

@@ -1,7 +1,8 @@
 //! Time as the core sees it: numbers handed in, never read from a clock.
 //!
-//! [`Instant`] counts microseconds since an arbitrary start chosen by the caller and never runs backwards. [`Now`] adds the
-//! wall clock, which may jump and is used only where the protocol puts UNIX seconds on the wire.
+//! [`Instant`] counts microseconds since an arbitrary start chosen by the caller and never runs
+//! backwards. [`Now`] adds the wall clock, which may jump and is used only where the protocol puts
+//! UNIX seconds on the wire.
 
 use core::{
     fmt,
@@ -72,8 +73,9 @@ pub struct Now {
 
 /// Versions of what is said on the wire: the wall clock's seconds, but never less than before.
 ///
-/// While the wall clock is behind, each of its seconds counts as one more. So however much is said, versions do not run away from the
-/// clock, and what is said twice within a second has one version, as the protocol has it.
+/// While the wall clock is behind, each of its seconds counts as one more. So however much is said,
+/// versions do not run away from the clock, and what is said twice within a second has one version,
+/// as the protocol has it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Versions {
     last: u64,

@@ -1,6 +1,7 @@
 //! The clocks of this machine, as the core wants them.
 //!
-//! The monotonic one goes on counting while a laptop sleeps, so that after a wake everything that has timed out is seen to have.
+//! The monotonic one goes on counting while a laptop sleeps, so that after a wake everything that
+//! has timed out is seen to have.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,8 @@ impl Clock {
         Self { start: Reading::take() }
     }
 
-    /// Monotonic time since the start. It begins at one second, so that zero can stand for "never" in atomics.
+    /// Monotonic time since the start. It begins at one second, so that zero can stand for "never"
+    /// in atomics.
     #[must_use]
     pub(crate) fn mono(&self) -> Instant {
         Instant::from_micros(1_000_000 + Reading::take().micros_since(&self.start))
@@ -58,7 +60,8 @@ mod reading {
 mod reading {
     use std::time::Instant;
 
-    /// The standard library's clock; on Windows it counts through sleep, on macOS it does not, so there the engine also hears of wake-ups.
+    /// The standard library's clock; on Windows it counts through sleep, on macOS it does not, so
+    /// there the engine also hears of wake-ups.
     #[derive(Clone, Copy, Debug)]
     pub(super) struct Reading(Instant);
 

@@ -1,8 +1,9 @@
 //! The control thread: owns the [`Node`] and drives it.
 //!
-//! It sleeps on one bounded channel. What arrives there comes from link readers (control frames, and packets they could not settle),
-//! from new links, and from [`crate::Engine`] as commands. After each input the node's frames go to the links and its forwarding
-//! table to the data half. Nothing that carries traffic waits for this thread.
+//! It sleeps on one bounded channel. What arrives there comes from link readers (control frames,
+//! and packets they could not settle), from new links, and from [`crate::Engine`] as commands.
+//! After each input the node's frames go to the links and its forwarding table to the data half.
+//! Nothing that carries traffic waits for this thread.
 
 mod links;
 mod prober;
@@ -37,9 +38,11 @@ use crate::{
 const MAILBOX_LEN: usize = 4_096;
 /// Inputs worked off between two looks at the timers.
 const BATCH: usize = 64;
-/// Links are looked after at least this often: between two looks a keep-alive may become due unnoticed.
+/// Links are looked after at least this often: between two looks a keep-alive may become due
+/// unnoticed.
 const LOOK_AFTER: Duration = Duration::from_millis(250);
-/// A pause of this length between two rounds means that the machine slept: the thread never waits longer than [`LOOK_AFTER`].
+/// A pause of this length between two rounds means that the machine slept: the thread never waits
+/// longer than [`LOOK_AFTER`].
 const SLEPT: Duration = Duration::from_secs(10);
 /// Links are looked after at most this often, however much arrives.
 const LOOK_GAP: Duration = Duration::from_millis(20);

@@ -1,6 +1,8 @@
-//! A running node: the control thread, the data threads, the configured peers and the TUN, behind one handle.
+//! A running node: the control thread, the data threads, the configured peers and the TUN, behind
+//! one handle.
 //!
-//! The engine knows nothing of files, settings or the control socket; the service starts it, asks it and stops it.
+//! The engine knows nothing of files, settings or the control socket; the service starts it, asks
+//! it and stops it.
 
 mod report;
 
@@ -63,7 +65,8 @@ pub struct EngineConfig {
     pub node_info: Vec<u8>,
     /// Higher than every sequence number that the identity ever sent.
     pub first_seq: u64,
-    /// The interface; `None` runs in user space: the node routes and answers, but carries no packets of this machine.
+    /// The interface; `None` runs in user space: the node routes and answers, but carries no
+    /// packets of this machine.
     pub tun: Option<TunSettings>,
     /// Seed of all randomness of the control half. From the system's generator, except in tests.
     pub seed: [u8; 32],
@@ -137,7 +140,8 @@ struct LinkDetails {
 }
 
 impl Engine {
-    /// Starts a node without peers; add them through [`Engine::peers`]. Tasks of links run on `runtime`.
+    /// Starts a node without peers; add them through [`Engine::peers`]. Tasks of links run on
+    /// `runtime`.
     ///
     /// # Errors
     /// [`StartError`]. Nothing is left running.
@@ -196,7 +200,8 @@ impl Engine {
         Ok(Self(inner))
     }
 
-    /// Closes listeners, links and TUN and ends all threads; returns the highest sequence number sent, which must be stored.
+    /// Closes listeners, links and TUN and ends all threads; returns the highest sequence number
+    /// sent, which must be stored.
     pub async fn shutdown(&self) -> Option<u64> {
         let highest = self.highest_seq().await.ok();
         self.0.peers.shutdown().await;
@@ -223,7 +228,8 @@ impl Engine {
         &self.0.peers
     }
 
-    /// The network of this machine has changed: links are probed, and peers that are down are dialled at once.
+    /// The network of this machine has changed: links are probed, and peers that are down are
+    /// dialled at once.
     ///
     /// # Errors
     /// [`AskError::Stopped`].

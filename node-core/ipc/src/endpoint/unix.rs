@@ -121,7 +121,8 @@ pub async fn connect(path: &Path) -> Result<ClientStream, ReachError> {
 }
 
 /// What a user may do: root and the service's own account all, members of the group change things,
-/// others nothing. Membership is what the process runs under (`gid`) or what the system's lists say.
+/// others nothing. Membership is what the process runs under (`gid`) or what the system's lists
+/// say.
 fn right_of(uid: u32, gid: u32, group: &str) -> Option<Right> {
     if uid == 0 || uid == geteuid().as_raw() {
         return Some(Right::Admin);

@@ -1,10 +1,11 @@
 //! The server: accepts clients, checks who they are, and carries requests to a [`Handler`].
 //!
 //! ```text
-//!                      ┌─ reader ─ request task ─┐
-//!  Listener ─ serve ───┤            (Handler)    ├─ writer ─ client      once per client
-//!                      └─────────────────────────┘    │
-//!  watch::Receiver<Status> ─ hub (differences, once for all) ┘
+//!  client ──> reader ──> request task ──> Handler        a set of these for each client
+//!    ^                        │
+//!    └────── writer <─────────┘
+//!              ^
+//!              └── hub <── watch channel of the Status    one for all: what changed
 //! ```
 //!
 //! The service brings a [`Handler`] for what must be done and a `watch` channel with its latest

@@ -23,7 +23,8 @@ impl ExchangeKey {
         &self.0
     }
 
-    /// The X25519 form of a node's key; `None` when the bytes are no curve point, in which case nobody holds its secret.
+    /// The X25519 form of a node's key; `None` when the bytes are no curve point, in which case
+    /// nobody holds its secret.
     pub(crate) fn of_node(key: &NodeKey) -> Option<Self> {
         let point = CompressedEdwardsY(*key.as_bytes()).decompress()?;
         Some(Self(point.to_montgomery().to_bytes()))

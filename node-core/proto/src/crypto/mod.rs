@@ -1,7 +1,8 @@
 //! The primitives of the protocol, each a thin wrapper around a reviewed crate.
 //!
-//! Nothing here decides anything: signature acceptance follows chapter 1.1 to the letter, because nodes that disagree on it
-//! close each other's links. Secrets are wiped on drop and have no `Debug`.
+//! Nothing here decides anything: signature acceptance follows chapter 1.1 to the letter, because
+//! nodes that disagree on it close each other's links. Secrets are wiped on drop and have no
+//! `Debug`.
 
 mod exchange;
 

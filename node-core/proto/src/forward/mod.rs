@@ -1,11 +1,13 @@
 //! Where a packet goes next.
 //!
-//! [`ForwardingTable`] is a snapshot of what greedy forwarding needs. The control half makes a new one whenever the tree, a link or a
-//! cost changes; the data half reads it without a lock. Decisions are pure.
+//! [`ForwardingTable`] is a snapshot of what greedy forwarding needs. The control half makes a new
+//! one whenever the tree, a link or a cost changes; the data half reads it without a lock.
+//! Decisions are pure.
 //!
-//! Two rules go beyond the protocol and stay compatible with it. A packet for this node is delivered even when its coordinates point
-//! elsewhere, and the sender is told that they are stale. A packet for a direct neighbour is sent there, whatever its
-//! coordinates, with watermark zero, which every node understands as "forward no further".
+//! Two rules go beyond the protocol and stay compatible with it. A packet for this node is
+//! delivered even when its coordinates point elsewhere, and the sender is told that they are stale.
+//! A packet for a direct neighbour is sent there, whatever its coordinates, with watermark zero,
+//! which every node understands as "forward no further".
 //!
 //! Source: protocol chapters 6.2 to 6.4.
 
@@ -18,7 +20,8 @@ use crate::{
 /// Watermark of a packet that nobody has forwarded yet.
 pub const WATERMARK_START: u64 = u64::MAX;
 
-/// Watermark of a packet on its way to a direct neighbour: nobody is closer than zero, so nobody forwards it further.
+/// Watermark of a packet on its way to a direct neighbour: nobody is closer than zero, so nobody
+/// forwards it further.
 pub const LAST_HOP: u64 = 0;
 
 /// A neighbour that packets may be sent to.
@@ -26,8 +29,8 @@ pub const LAST_HOP: u64 = 0;
 pub struct Hop {
     /// Its key.
     pub key: NodeKey,
-    /// Its coordinates. While unknown, only packets for itself are sent to it: a neighbour that announces nothing must not attract
-    /// traffic by counting as the root.
+    /// Its coordinates. While unknown, only packets for itself are sent to it: a neighbour that
+    /// announces nothing must not attract traffic by counting as the root.
     pub coords: Option<Coords>,
     /// The best of its links.
     pub link: LinkId,
@@ -107,8 +110,8 @@ impl ForwardingTable {
             .map_or(Decision::Stuck, |(link, watermark)| Decision::Forward { link, watermark })
     }
 
-    /// The greedy step of chapter 6.3: the link and the new watermark, or `None` when nobody is closer. O(neighbours × depth), no
-    /// allocation.
+    /// The greedy step of chapter 6.3: the link and the new watermark, or `None` when nobody is
+    /// closer. O(neighbours × depth), no allocation.
     #[must_use]
     pub fn next_hop(&self, path: &[u64], watermark: u64) -> Option<(LinkId, u64)> {
         let own = distance(path, self.coords.ports());

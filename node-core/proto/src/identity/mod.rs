@@ -1,7 +1,8 @@
 //! Who a node is: an Ed25519 key pair, and the addresses that follow from the public half.
 //!
-//! [`NodeKey`] is 32 bytes that claim to be a public key; only a verified signature shows that somebody holds the secret.
-//! [`Identity`] is the own key pair; its secret never leaves this crate and has no `Debug`.
+//! [`NodeKey`] is 32 bytes that claim to be a public key; only a verified signature shows that
+//! somebody holds the secret. [`Identity`] is the own key pair; its secret never leaves this crate
+//! and has no `Debug`.
 //!
 //! Source: protocol chapter 1.
 
@@ -19,12 +20,14 @@ use crate::crypto::{self, BoxSecret, Signature};
 /// Length of a public key in bytes.
 pub const KEY_LEN: usize = 32;
 
-/// A node's public key, which is its name in the routing layer. Ordered as an unsigned big-endian integer.
+/// A node's public key, which is its name in the routing layer. Ordered as an unsigned big-endian
+/// integer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeKey([u8; KEY_LEN]);
 
 impl NodeKey {
-    /// Takes 32 bytes for a key. Any 32 bytes will do: the key is only as good as the signatures made with it.
+    /// Takes 32 bytes for a key. Any 32 bytes will do: the key is only as good as the signatures
+    /// made with it.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
@@ -48,7 +51,8 @@ impl NodeKey {
         Subnet::of(self)
     }
 
-    /// The key reduced to the bits that its subnet shows: `T` of chapter 1.5, the input of Bloom filters and lookups.
+    /// The key reduced to the bits that its subnet shows: `T` of chapter 1.5, the input of Bloom
+    /// filters and lookups.
     #[must_use]
     pub fn transform(&self) -> PartialKey {
         self.subnet().partial_key()
@@ -56,8 +60,8 @@ impl NodeKey {
 
     /// Whether the key is a curve point of small order or none at all.
     ///
-    /// For such keys a valid signature proves nothing, so announcements that name them are ignored (not an error of the
-    /// neighbour, which relays them in good faith).
+    /// For such keys a valid signature proves nothing, so announcements that name them are ignored
+    /// (not an error of the neighbour, which relays them in good faith).
     #[must_use]
     pub fn is_weak(&self) -> bool {
         VerifyingKey::from_bytes(&self.0).map_or(true, |key| key.is_weak())
@@ -78,7 +82,8 @@ impl fmt::Display for NodeKey {
 
 impl fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The first eight digits tell keys apart in tests and keep other people's full keys out of logs.
+        // The first eight digits tell keys apart in tests and keep other people's full keys out of
+        // logs.
         write!(f, "NodeKey({:02x}{:02x}{:02x}{:02x}…)", self.0[0], self.0[1], self.0[2], self.0[3])
     }
 }

@@ -1,8 +1,9 @@
 //! Whether the other end of a link is alive (chapter 3.3).
 //!
-//! Every frame but a keep-alive asks for some frame in return. [`Liveness`] tells when to send a keep-alive, when an answer is so
-//! late that the link should carry no traffic, and when the link is dead. It is a plain value: the runtime keeps the same two times
-//! in atomics beside each link and asks the same questions.
+//! Every frame but a keep-alive asks for some frame in return. [`Liveness`] tells when to send a
+//! keep-alive, when an answer is so late that the link should carry no traffic, and when the link
+//! is dead. It is a plain value: the runtime keeps the same two times in atomics beside each link
+//! and asks the same questions.
 //!
 //! ```text
 //!            any frame received                 any frame received

@@ -1,8 +1,8 @@
 //! The `meta` message that both ends of a link send first.
 //!
-//! It names the sender's key and shows that it knows the link's password; it proves nothing fresh, so what it says is a claim until
-//! tree edges and sessions are signed. Pure functions over bytes: reading from a socket, deadlines and the allow-list are the
-//! caller's.
+//! It names the sender's key and shows that it knows the link's password; it proves nothing fresh,
+//! so what it says is a claim until tree edges and sessions are signed. Pure functions over bytes:
+//! reading from a socket, deadlines and the allow-list are the caller's.
 //!
 //! Source: protocol chapter 2.7.
 
@@ -33,7 +33,8 @@ const FIELD_PRIORITY: u16 = 3;
 pub struct Meta {
     /// The sender's key.
     pub key: NodeKey,
-    /// The priority that the sender wishes for this link; smaller is better, the larger of both wins.
+    /// The priority that the sender wishes for this link; smaller is better, the larger of both
+    /// wins.
     pub priority: u8,
 }
 
@@ -57,9 +58,7 @@ pub enum MetaError {
     #[error("the link passwords differ")]
     PasswordMismatch,
     /// Another protocol version.
-    #[error(
-        "the other end speaks version {0}.{1} of the protocol, this node {VERSION_MAJOR}.{VERSION_MINOR}"
-    )]
+    #[error("the other end speaks protocol {0}.{1}, this node {VERSION_MAJOR}.{VERSION_MINOR}")]
     IncompatibleVersion(u16, u16),
 }
 

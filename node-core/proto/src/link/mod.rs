@@ -1,4 +1,5 @@
-//! One link to a neighbour: the greeting that opens it and the timers that tell whether it is alive.
+//! One link to a neighbour: the greeting that opens it and the timers that tell whether it is
+//! alive.
 
 mod liveness;
 pub mod meta;

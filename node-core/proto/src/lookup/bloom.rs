@@ -209,7 +209,9 @@ mod tests {
         #[test]
         fn round_trip(words in proptest::collection::vec(
             proptest::prop_oneof![
-                proptest::strategy::Just(0), proptest::strategy::Just(u64::MAX), proptest::num::u64::ANY
+                proptest::strategy::Just(0),
+                proptest::strategy::Just(u64::MAX),
+                proptest::num::u64::ANY,
             ],
             WORDS,
         )) {

@@ -1,15 +1,15 @@
 //! The exchange of Bloom filters with neighbours (chapter 5.3).
 //!
-//! A filter tells a neighbour which keys are reachable through this node, not counting what came from that neighbour. Bits that
-//! appear are sent at once, bits that vanish a little later and in one go, because a superfluous bit costs a few packets and a missing
-//! one hides a node.
+//! A filter tells a neighbour which keys are reachable through this node, not counting what came
+//! from that neighbour. Bits that appear are sent at once, bits that vanish a little later and in
+//! one go, because a superfluous bit costs a few packets and a missing one hides a node.
 
 use std::collections::BTreeMap;
 
 use super::{BloomFilter, BloomPositions};
 use crate::{
     identity::NodeKey,
-    limits::{FILTER_GAP, FILTER_RESEND, FILTER_SEND_RATE, FILTER_SHRINK_DELAY},
+    limits::{FILTER_RESEND, FILTER_SEND_RATE, FILTER_SHRINK_DELAY},
     link::LinkId,
     outbox::Outbox,
     rate::RateLimiter,
@@ -55,7 +55,8 @@ impl Filters {
         self.dirty = true;
     }
 
-    /// A link is gone. The remaining links of the neighbour carry the filter again, in case it was lost with this one.
+    /// A link is gone. The remaining links of the neighbour carry the filter again, in case it was
+    /// lost with this one.
     pub(crate) fn link_down(&mut self, key: &NodeKey, last: bool, tree: &Tree, out: &mut Outbox) {
         self.dirty = true;
         if last {
@@ -101,7 +102,8 @@ impl Filters {
         on_tree.map(|exchange| exchange.due.unwrap_or(exchange.sent_at + FILTER_RESEND)).min()
     }
 
-    /// Looks at the tree and sends what neighbours should know. Returns whether lookups may find more than before.
+    /// Looks at the tree and sends what neighbours should know. Returns whether lookups may find
+    /// more than before.
     pub(crate) fn maintain(&mut self, tree: &Tree, now: Instant, out: &mut Outbox) -> bool {
         self.dirty = false;
         let mut joined = false;
@@ -127,7 +129,8 @@ impl Filters {
         joined
     }
 
-    /// What each neighbour on the tree should be told, in order: the own key and all that came from the *other* ones.
+    /// What each neighbour on the tree should be told, in order: the own key and all that came from
+    /// the *other* ones.
     fn wanted(&self) -> Vec<BloomFilter> {
         let received: Vec<&BloomFilter> = self
             .exchanges
@@ -164,7 +167,7 @@ impl Exchange {
             return None;
         }
         if !self.sending.allow(now) {
-            self.due = Some(now + FILTER_GAP);
+            self.due = Some(self.sending.ready_at(now));
             return None;
         }
         let shrinks = !wanted.covers(&self.sent);

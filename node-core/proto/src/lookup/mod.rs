@@ -1,4 +1,5 @@
-//! Finding where a key is: Bloom filters along the tree, lookups that follow them, and the paths they bring back.
+//! Finding where a key is: Bloom filters along the tree, lookups that follow them, and the paths
+//! they bring back.
 //!
 //! Source: protocol chapter 5.
 

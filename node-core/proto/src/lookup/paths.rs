@@ -1,8 +1,8 @@
 //! Lookups under way and the paths they found (chapters 5.6 to 5.8).
 //!
-//! A path is kept while traffic from its key arrives; the data half notes when that was, and expiry asks it. A lookup repeats itself
-//! with growing gaps until it is answered. Unlike the reference, an answer with the coordinates already known counts as news
-//! that the path is alive.
+//! A path is kept while traffic from its key arrives; the data half notes when that was, and expiry
+//! asks it. A lookup repeats itself with growing gaps until it is answered. Unlike the reference,
+//! an answer with the coordinates already known counts as news that the path is alive.
 
 use std::collections::BTreeMap;
 
@@ -117,7 +117,8 @@ impl Paths {
         open.map(|lookup| lookup.target).collect()
     }
 
-    /// Takes an answer that arrived here (chapter 5.6). Costs a verification only for answers that were asked for.
+    /// Takes an answer that arrived here (chapter 5.6). Costs a verification only for answers that
+    /// were asked for.
     pub(crate) fn handle_notify(&mut self, notify: &PathNotify, now: Instant) -> Verdict {
         if notify.coords.ports().len() > COORDS_MAX {
             return Verdict::Ignored;
@@ -168,7 +169,8 @@ impl Paths {
         }
     }
 
-    /// Forgets what nobody used. `last_heard` tells when traffic of a key last arrived. Returns the keys whose paths are gone.
+    /// Forgets what nobody used. `last_heard` tells when traffic of a key last arrived. Returns the
+    /// keys whose paths are gone.
     pub(crate) fn expire(
         &mut self,
         now: Instant,

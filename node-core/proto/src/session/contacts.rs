@@ -1,15 +1,16 @@
 //! Whom to greet and when: the control half of sessions (chapter 7.5).
 //!
-//! A contact is a remote key with a session, with a greeting of ours that waits for an answer, or both. What is to be *said* is kept
-//! as a debt ([`Greeting`]) until there is a path, so that an answer never gets lost for want of one.
+//! A contact is a remote key with a session, with a greeting of ours that waits for an answer, or
+//! both. What is to be *said* is kept as a debt ([`Greeting`]) until there is a path, so that an
+//! answer never gets lost for want of one.
 //!
 //! ```text
-//!   (none) -- data to send --> [greeting] -- Init or Ack --> [session] -- 60 s of silence --> (none)
+//!   (none) -- data to send --> [greeting] -- Init or Ack --> [session] -- 60 s silence --> (none)
 //!      \---------------------- Init or Ack -------------------^
 //! ```
 //!
-//! Unlike the reference, a session lives by what arrives, not by what is sent; so a far end that lost its keys, even one whose clock
-//! was set back, is greeted afresh within a minute.
+//! Unlike the reference, a session lives by what arrives, not by what is sent; so a far end that
+//! lost its keys, even one whose clock was set back, is greeted afresh within a minute.
 
 use std::collections::BTreeMap;
 
@@ -158,8 +159,9 @@ impl Contacts {
 
     /// The version of the Ack that a session begins with, if it is not a new one.
     ///
-    /// The far end may have opened its session with our Init. Then data of ours fits the keys of that Init, and an Ack that counted
-    /// would take them away; so it repeats the version, and counts only if the Init was lost.
+    /// The far end may have opened its session with our Init. Then data of ours fits the keys of
+    /// that Init, and an Ack that counted would take them away; so it repeats the version, and
+    /// counts only if the Init was lost.
     pub(crate) fn take_crossed(&mut self, key: &NodeKey) -> Option<u64> {
         self.contacts.get_mut(key)?.crossed.take()
     }
@@ -172,7 +174,8 @@ impl Contacts {
         }
     }
 
-    /// Contacts to which something may be said now that could not be said before, or is to be said again.
+    /// Contacts to which something may be said now that could not be said before, or is to be said
+    /// again.
     ///
     /// Each is named once: without a way to it, its turn comes when one is found.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<NodeKey> {
@@ -198,7 +201,8 @@ impl Contacts {
         due
     }
 
-    /// Forgets sessions and greetings that nothing was heard of. Returns the keys of closed sessions.
+    /// Forgets sessions and greetings that nothing was heard of. Returns the keys of closed
+    /// sessions.
     pub(crate) fn expire(
         &mut self,
         now: Instant,

@@ -1,7 +1,8 @@
 //! The key ratchet of a session and the traffic messages under it (chapters 7.4 and 7.5).
 //!
-//! Shared keys are computed when first needed. A step of the ratchet needs a fresh key pair, which the control half puts in ahead
-//! of time ([`Opener::refill`]); without one the step waits, which the protocol allows.
+//! Shared keys are computed when first needed. A step of the ratchet needs a fresh key pair, which
+//! the control half puts in ahead of time ([`Opener::refill`]); without one the step waits, which
+//! the protocol allows.
 
 use planetary_secretbox::{Cipher, TAG_LEN};
 use thiserror::Error;
@@ -86,10 +87,11 @@ pub struct Opener {
     recv_window: Window,
     next_send_window: Window,
     next_recv_window: Window,
-    /// What remains of `next_recv_window` after a step that a message under it caused; the next keys have no such remainder.
+    /// What remains of `next_recv_window` after a step that a message under it caused; the next
+    /// keys have no such remainder.
     ///
-    /// When two greetings cross, both ends begin under that key, and each makes a step at the first message of the other, while more
-    /// of them may be on the way. The reference loses those.
+    /// When two greetings cross, both ends begin under that key, and each makes a step at the first
+    /// message of the other, while more of them may be on the way. The reference loses those.
     former_window: Window,
     rotated: Option<Instant>,
 }
@@ -102,7 +104,8 @@ pub struct Sealer {
 }
 
 impl Opener {
-    /// A session with a node that sent `remote`, before that message is applied with [`Self::update`].
+    /// A session with a node that sent `remote`, before that message is applied with
+    /// [`Self::update`].
     pub(crate) fn new(
         remote: &Handshake,
         recv: ExchangeSecret,
@@ -159,10 +162,12 @@ impl Opener {
         self.spare = Some(spare);
     }
 
-    /// Opens a traffic message in place: `message` begins with its type byte. On failure the ciphertext is unchanged.
+    /// Opens a traffic message in place: `message` begins with its type byte. On failure the
+    /// ciphertext is unchanged.
     ///
     /// # Errors
-    /// See [`OpenError`]; messages that are [`OpenError::Malformed`] or [`OpenError::Replay`] are to be ignored.
+    /// See [`OpenError`]; messages that are [`OpenError::Malformed`] or [`OpenError::Replay`] are
+    /// to be ignored.
     pub fn open(&mut self, message: &mut [u8], now: Instant) -> Result<Opened, OpenError> {
         if message.len() < TRAFFIC_LEN_MIN || message[0] != SESSION_TRAFFIC {
             return Err(OpenError::Malformed);
@@ -210,7 +215,8 @@ impl Opener {
         Ok(Opened { data: boxed + TAG_LEN + NEXT_KEY_LEN, rekey })
     }
 
-    /// The far end has moved to its next keys: follows it, unless the last step is too recent or no pair is at hand.
+    /// The far end has moved to its next keys: follows it, unless the last step is too recent or no
+    /// pair is at hand.
     fn ratchet(&mut self, next: ExchangeKey, nonce: u64, now: Instant) -> Option<SealerKeys> {
         if self.rotated.is_some_and(|at| now.since(at) <= RATCHET_GAP) {
             return None;
@@ -219,7 +225,8 @@ impl Opener {
         self.theirs = self.theirs_next;
         self.theirs_next = next;
         self.remote_seq = self.remote_seq.checked_add(1)?;
-        // The key between the far end's former next and our former current pair is what messages arrive under from here on.
+        // The key between the far end's former next and our former current pair is what messages
+        // arrive under from here on.
         let cipher = self.next_send_window.cipher.take();
         let former = core::mem::take(&mut self.next_recv_window);
         self.advance(fresh);
@@ -260,8 +267,9 @@ impl Sealer {
         self.cipher = None;
     }
 
-    /// Seals `buffer[data..]` in place and puts the rest of the message before it. Returns where the message begins, or `None` when
-    /// less than [`SEAL_OVERHEAD_MAX`] bytes are free before the data, or all numbers are used up.
+    /// Seals `buffer[data..]` in place and puts the rest of the message before it. Returns where
+    /// the message begins, or `None` when less than [`SEAL_OVERHEAD_MAX`] bytes are free before the
+    /// data, or all numbers are used up.
     pub fn seal(&mut self, buffer: &mut [u8], data: usize) -> Option<usize> {
         if data < SEAL_OVERHEAD_MAX {
             return None;

@@ -1,10 +1,12 @@
 //! The spanning tree as this node knows it: announced edges, neighbours, and the own place.
 //!
-//! The tree knows nothing of filters, lookups or traffic. It is told of links and of the four tree messages, decides on a parent
-//! ([`parent`]), and passes on the edges that neighbours need. Maintenance runs when something changed, not on a tick; the caller
-//! spaces the runs ([`crate::limits::MAINTENANCE_GAP`]).
+//! The tree knows nothing of filters, lookups or traffic. It is told of links and of the four tree
+//! messages, decides on a parent ([`parent`]), and passes on the edges that neighbours need.
+//! Maintenance runs when something changed, not on a tick; the caller spaces the runs
+//! ([`crate::limits::MAINTENANCE_GAP`]).
 //!
-//! **Invariant:** the own info is always present; it names the own key as parent, or a key that was a neighbour when it was adopted.
+//! **Invariant:** the own info is always present; it names the own key as parent, or a key that was
+//! a neighbour when it was adopted.
 //!
 //! Source: protocol chapter 4.
 
@@ -20,8 +22,8 @@ use rand_core::Rng;
 use crate::{
     identity::{Identity, NodeKey},
     limits::{
-        ANNOUNCE_RATE, INFO_REFRESH, INFO_TIMEOUT, INFOS_MAX, REPARENT_RATE, ROOT_DELAY,
-        SIG_REQ_RATE,
+        ANNOUNCE_RATE, COORDS_MAX, INFO_REFRESH, INFO_TIMEOUT, INFOS_MAX, REPARENT_RATE,
+        ROOT_DELAY, SIG_REQ_RATE,
     },
     link::LinkId,
     misbehave::Misbehaviour,
@@ -63,7 +65,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// A tree of one node, its own root. `first_seq` is higher than any sequence number used before.
+    /// A tree of one node, its own root. `first_seq` is higher than any sequence number used
+    /// before.
     pub(crate) fn new(
         identity: &Identity,
         first_seq: u64,
@@ -138,13 +141,14 @@ impl Tree {
         self.known_coords(key).unwrap_or_default()
     }
 
-    /// Coordinates of a key, `None` when its ancestry is broken, loops, or is not known.
+    /// Coordinates of a key, `None` when its ancestry is broken, loops, is deeper than
+    /// [`COORDS_MAX`], or is not known.
     pub(crate) fn known_coords(&self, key: &NodeKey) -> Option<Coords> {
         let mut ports = Vec::new();
         let mut at = self.infos.get(key)?;
         while !at.announce.is_root() {
-            // A chain longer than there are infos repeats a key.
-            if ports.len() > self.infos.len() {
+            // A loop is endless, too.
+            if ports.len() >= COORDS_MAX {
                 return None;
             }
             ports.push(at.announce.edge.port);
@@ -161,14 +165,15 @@ impl Tree {
         (root, ancestry.len().saturating_sub(1) as u64)
     }
 
-    /// A key and its chain of parents as far as known, root side first, stopping at a repetition. Keys without an info are left out,
-    /// but for the last one reached when `key` itself is known.
+    /// A key and its chain of parents as far as known, root side first, stopping at a repetition
+    /// and after [`COORDS_MAX`] steps: a neighbour may announce any number of nodes below each
+    /// other. Keys without an info are left out.
     pub(crate) fn ancestry(&self, key: &NodeKey) -> Vec<NodeKey> {
         let mut chain = Vec::new();
         let mut seen = BTreeSet::new();
         let mut at = *key;
         while let Some(info) = self.infos.get(&at) {
-            if !seen.insert(at) {
+            if !seen.insert(at) || chain.len() > COORDS_MAX {
                 break;
             }
             chain.push(at);
@@ -310,7 +315,8 @@ impl Tree {
             self.dirty = true;
             let own = self.own_info().edge;
             if own.parent == parent && own.port != response.port {
-                // The link was down for a moment, and the port that is announced may be another child's by now.
+                // The link was down for a moment, and the port that is announced may be another
+                // child's by now.
                 self.refresh = true;
             }
         }
@@ -444,7 +450,8 @@ impl Tree {
         }
     }
 
-    /// Chooses a parent and announces what neighbours do not have. Returns whether the own edge changed.
+    /// Chooses a parent and announces what neighbours do not have. Returns whether the own edge
+    /// changed.
     pub(crate) fn maintain(
         &mut self,
         identity: &Identity,
@@ -480,7 +487,8 @@ impl Tree {
         }
     }
 
-    /// Repeats the outstanding request on every link: whoever is alive answers it at once, and its round trip is known.
+    /// Repeats the outstanding request on every link: whoever is alive answers it at once, and its
+    /// round trip is known.
     pub(crate) fn probe(&mut self, now: Instant, outbox: &mut Outbox) {
         for neighbour in self.neighbours.values_mut() {
             let frame = neighbour.request.emit();

@@ -48,7 +48,8 @@ impl Neighbour {
         Self { port, links: BTreeMap::new(), request, response: None, sent: BTreeMap::new() }
     }
 
-    /// The link to use among several: lowest priority value, then cost, then age. None while all are suspect.
+    /// The link to use among several: lowest priority value, then cost, then age. None while all
+    /// are suspect.
     pub(crate) fn best_link(&self) -> Option<(LinkId, &Link)> {
         self.links
             .iter()

@@ -1,15 +1,16 @@
 //! Which neighbour to hang on to (chapter 4.9).
 //!
-//! A lower root is taken at once. Under the same root a parent that works is kept, and exchanged only when the own edge is due
-//! anyway and another neighbour would more than halve the cost. Unlike the reference, the current parent and the candidates are
-//! measured alike, and a parent whose links are all suspect gives way to any other neighbour under the same root.
+//! A lower root is taken at once. Under the same root a parent that works is kept, and exchanged
+//! only when the own edge is due anyway and another neighbour would more than halve the cost.
+//! Unlike the reference, the current parent and the candidates are measured alike, and a parent
+//! whose links are all suspect gives way to any other neighbour under the same root.
 
 use rand_chacha::ChaCha20Rng;
 
 use super::{Tree, root_announce, supersedes};
 use crate::{
     identity::{Identity, NodeKey},
-    limits::{REPARENT_GAP, ROOT_DELAY},
+    limits::{COORDS_MAX, REPARENT_GAP, ROOT_DELAY},
     outbox::Outbox,
     time::Now,
     wire::{Announce, EdgeDraft},
@@ -25,7 +26,8 @@ struct Choice {
 }
 
 impl Tree {
-    /// Keeps, exchanges or drops the parent, and asks everybody for new signatures when the own edge changed. Returns whether it did.
+    /// Keeps, exchanges or drops the parent, and asks everybody for new signatures when the own
+    /// edge changed. Returns whether it did.
     pub(super) fn choose_parent(
         &mut self,
         identity: &Identity,
@@ -41,7 +43,8 @@ impl Tree {
             return false;
         }
         let announce = if best.parent == self.own {
-            // A root that merely refreshes has nothing to wait for, nor has a node that still has time to.
+            // A root that merely refreshes has nothing to wait for, nor has a node that still has
+            // time to.
             if parent != self.own && patient {
                 self.orphaned_at.get_or_insert(now.mono);
                 return false;
@@ -66,8 +69,8 @@ impl Tree {
         true
     }
 
-    /// The best way to the lowest root, the own one included. A parent that owes a signature for a refresh counts while there is
-    /// patience.
+    /// The best way to the lowest root, the own one included. A parent that owes a signature for a
+    /// refresh counts while there is patience.
     fn best_choice(&self, parent: NodeKey, patient: bool) -> Choice {
         let mut best = Choice { root: self.own, parent: self.own, cost: None };
         if let Some(neighbour) = self.neighbours.get(&parent)
@@ -99,12 +102,14 @@ impl Tree {
         best
     }
 
-    /// The way to the root through a neighbour; `None` when nothing is known of it or the way leads back here.
+    /// The way to the root through a neighbour; `None` when nothing is known of it or the way leads
+    /// back here.
     fn choice_through(&self, key: NodeKey) -> Option<Choice> {
         let chain = self.ancestry(&key);
         let root = *chain.first()?;
-        // A chain that ends at a key whose parent is unknown leads nowhere.
-        if chain.contains(&self.own) || !self.infos.get(&root)?.announce.is_root() {
+        // A chain that ends at a key whose parent is unknown leads nowhere, and one this long is a trick.
+        let leads_nowhere = !self.infos.get(&root)?.announce.is_root();
+        if chain.contains(&self.own) || leads_nowhere || chain.len() > COORDS_MAX {
             return None;
         }
         let hops = chain.len() as u64;
@@ -112,7 +117,8 @@ impl Tree {
         Some(Choice { root, parent: key, cost })
     }
 
-    /// The own edge below a neighbour that signed it; `None` if it did not, or signed an outdated one.
+    /// The own edge below a neighbour that signed it; `None` if it did not, or signed an outdated
+    /// one.
     fn adopted(&self, parent: &NodeKey, identity: &Identity) -> Option<Announce> {
         let response = self.neighbours.get(parent)?.response.as_ref()?;
         let edge = EdgeDraft {

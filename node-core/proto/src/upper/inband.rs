@@ -1,6 +1,7 @@
 //! Questions between nodes inside a session: node info and the debug services (chapter 9).
 //!
-//! There is no request id: an answer belongs to the one question of its kind that waits for that key.
+//! There is no request id: an answer belongs to the one question of its kind that waits for that
+//! key.
 
 use std::collections::BTreeMap;
 
@@ -132,7 +133,8 @@ pub(crate) struct Inband {
 }
 
 impl Inband {
-    /// Notes that an answer is awaited until the time-out. Returns `false` when too many are already.
+    /// Notes that an answer is awaited until the time-out. Returns `false` when too many are
+    /// already.
     pub(crate) fn ask(&mut self, key: NodeKey, kind: InbandKind, now: Instant) -> bool {
         if self.asked.len() >= REQUESTS_MAX && !self.asked.contains_key(&(key, kind)) {
             return false;

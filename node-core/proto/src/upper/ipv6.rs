@@ -1,4 +1,5 @@
-//! IPv6 packets at the edge of the network: what may pass, and the few ICMPv6 messages that a node writes itself.
+//! IPv6 packets at the edge of the network: what may pass, and the few ICMPv6 messages that a node
+//! writes itself.
 //!
 //! All functions are pure and look at no more than the fixed header, except where they say so.
 //!
@@ -112,7 +113,8 @@ pub fn check_outbound(packet: &[u8], own: &Territory) -> Result<Target, PacketEr
     Target::of(Ipv6Addr::from(dest)).ok_or(PacketError::ForeignDestination)
 }
 
-/// Checks a packet that came out of a session with the node that owns `sender` (chapter 8.3, rules 1, 3 and 5).
+/// Checks a packet that came out of a session with the node that owns `sender` (chapter 8.3, rules
+/// 1, 3 and 5).
 ///
 /// # Errors
 /// The packet is to be dropped.
@@ -131,7 +133,8 @@ pub fn check_inbound(
     Ok(())
 }
 
-/// The answer to a packet that is larger than the interface (chapter 8.5); `None` unless the packet was for the own address.
+/// The answer to a packet that is larger than the interface (chapter 8.5); `None` unless the packet
+/// was for the own address.
 #[must_use]
 pub fn packet_too_big(packet: &[u8], own: &Address, mtu: u32) -> Option<Vec<u8>> {
     let (source, dest) = endpoints(packet).ok()?;
@@ -157,7 +160,8 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// Looks whether a packet is an echo message without extension headers and with a good checksum.
+    /// Looks whether a packet is an echo message without extension headers and with a good
+    /// checksum.
     #[must_use]
     pub fn parse(packet: &[u8]) -> Option<Self> {
         let (source, dest) = endpoints(packet).ok()?;
@@ -219,7 +223,8 @@ fn icmp(source: &[u8; 16], dest: &[u8; 16], kind: u8, hop_limit: u8, body: &[u8]
     packet
 }
 
-/// Internet checksum of an ICMPv6 message with its pseudo-header; zero over a message that carries a good one.
+/// Internet checksum of an ICMPv6 message with its pseudo-header; zero over a message that carries
+/// a good one.
 fn checksum(source: &[u8; 16], dest: &[u8; 16], message: &[u8]) -> u16 {
     let words = |bytes: &[u8]| -> u64 {
         bytes

@@ -18,7 +18,8 @@ pub(crate) struct KeyTable {
 }
 
 impl KeyTable {
-    /// Enters a key, or keeps it for longer. It takes over address and subnet from any key that has the same.
+    /// Enters a key, or keeps it for longer. It takes over address and subnet from any key that has
+    /// the same.
     pub(crate) fn learn(&mut self, key: NodeKey, now: Instant) {
         let expires = now + KEY_TIMEOUT;
         if self.expiries.insert(key, expires).is_some() {

@@ -4,7 +4,8 @@ use core::fmt;
 
 use super::number::{number_len, put_number};
 
-/// Ports from the root down, none of them zero. Empty means "at the root" as well as "unknown" (chapter 4.10).
+/// Ports from the root down, none of them zero. Empty means "at the root" as well as "unknown"
+/// (chapter 4.10).
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Coords(Vec<u64>);
 
@@ -41,7 +42,8 @@ impl Coords {
     }
 }
 
-/// Hops between two places of the tree: up from one to the deepest shared ancestor, then down to the other.
+/// Hops between two places of the tree: up from one to the deepest shared ancestor, then down to
+/// the other.
 #[inline]
 pub(crate) fn distance(a: &[u64], b: &[u64]) -> u64 {
     let shared = a.iter().zip(b).take_while(|(x, y)| x == y).count();

@@ -1,7 +1,8 @@
 //! Frames and messages as they travel on a link.
 //!
-//! Each message has `parse`, from the body of a frame, and `emit`, to a whole frame with its length. Numbers are decoded with a
-//! bound and re-encoded in minimal form, so what a signature covers never depends on how a peer wrote a number.
+//! Each message has `parse`, from the body of a frame, and `emit`, to a whole frame with its
+//! length. Numbers are decoded with a bound and re-encoded in minimal form, so what a signature
+//! covers never depends on how a peer wrote a number.
 //!
 //! Source: protocol chapter 3 and the message tables of chapters 4 to 6.
 
@@ -181,7 +182,8 @@ pub enum FrameError {
     Oversized,
 }
 
-/// The first frame of `stream`: offset of its type byte and offset behind its end, or `None` while it is incomplete.
+/// The first frame of `stream`: offset of its type byte and offset behind its end, or `None` while
+/// it is incomplete.
 ///
 /// # Errors
 /// A length that is zero, too large or no number.

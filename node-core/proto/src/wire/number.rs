@@ -15,7 +15,8 @@ pub fn put_number(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Writes `value` in minimal form so that it ends at the end of `room`, and returns where it begins.
+/// Writes `value` in minimal form so that it ends at the end of `room`, and returns where it
+/// begins.
 ///
 /// The caller offers at least [`number_len`] bytes.
 pub(crate) fn put_number_before(room: &mut [u8], value: u64) -> usize {

@@ -1,7 +1,8 @@
 //! Traffic packets (chapter 6.1), read in place and re-headed in place.
 //!
-//! A node that passes a packet on changes only the watermark, which never grows and stands right before the payload. So the header
-//! moves right by a few bytes at most, and the payload stays where it is.
+//! A node that passes a packet on changes only the watermark, which never grows and stands right
+//! before the payload. So the header moves right by a few bytes at most, and the payload stays
+//! where it is.
 
 use super::{
     Coords, DecodeError, FrameKind, Reader,
@@ -25,8 +26,8 @@ pub struct TrafficHeader<'a> {
     pub watermark: u64,
 }
 
-/// Where the fields of a received packet are, as offsets into the body of its frame. Made by [`TrafficView::parse`] only, so the
-/// offsets hold for the body they were read from.
+/// Where the fields of a received packet are, as offsets into the body of its frame. Made by
+/// [`TrafficView::parse`] only, so the offsets hold for the body they were read from.
 #[derive(Clone, Copy, Debug)]
 pub struct TrafficView {
     from: u32,
@@ -47,7 +48,8 @@ impl TrafficHeader<'_> {
         self.path.encoded_len() + self.from.encoded_len() + 2 * KEY_LEN + number_len(self.watermark)
     }
 
-    /// Appends frame length, type and header for a payload of `payload_len` bytes that the caller appends next.
+    /// Appends frame length, type and header for a payload of `payload_len` bytes that the caller
+    /// appends next.
     pub fn emit(&self, payload_len: usize, out: &mut Vec<u8>) {
         put_number(out, (self.body_len() + payload_len + 1) as u64);
         out.push(FrameKind::Traffic as u8);
@@ -58,7 +60,8 @@ impl TrafficHeader<'_> {
         put_number(out, self.watermark);
     }
 
-    /// Writes the same bytes so that they end at the end of `room`, and returns where they begin; `None` when `room` is too short.
+    /// Writes the same bytes so that they end at the end of `room`, and returns where they begin;
+    /// `None` when `room` is too short.
     pub fn emit_before(&self, payload_len: usize, room: &mut [u8]) -> Option<usize> {
         let start = room.len().checked_sub(self.encoded_len(payload_len))?;
         let mut end = put_number_before(room, self.watermark);
@@ -78,7 +81,8 @@ impl TrafficHeader<'_> {
     }
 }
 
-/// Puts type and frame length before a header that begins at `header`; returns where the frame begins.
+/// Puts type and frame length before a header that begins at `header`; returns where the frame
+/// begins.
 fn put_kind_and_len(room: &mut [u8], header: usize, payload_len: usize) -> usize {
     let body = room.len() - header + payload_len;
     room[header - 1] = FrameKind::Traffic as u8;
@@ -163,8 +167,8 @@ impl TrafficView {
         self.payload as usize
     }
 
-    /// Lowers the watermark of the packet whose body begins at `body_start` of `stream` and whose frame ends at `frame_end`.
-    /// Returns where the frame now begins; the payload does not move.
+    /// Lowers the watermark of the packet whose body begins at `body_start` of `stream` and whose
+    /// frame ends at `frame_end`. Returns where the frame now begins; the payload does not move.
     ///
     /// `watermark` must not be larger than the one in the packet.
     pub fn lower_watermark(

@@ -39,7 +39,8 @@ pub struct EdgeDraft {
     pub port: u64,
 }
 
-/// One edge of the tree, as its child announces it. The signatures are as received; see [`Announce::is_valid`].
+/// One edge of the tree, as its child announces it. The signatures are as received; see
+/// [`Announce::is_valid`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announce {
     /// What is signed.
@@ -137,7 +138,8 @@ impl Announce {
         Ok(announce)
     }
 
-    /// Whether port and both signatures are as chapter 4.2 wants them. Costs up to two verifications.
+    /// Whether port and both signatures are as chapter 4.2 wants them. Costs up to two
+    /// verifications.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let edge = &self.edge;

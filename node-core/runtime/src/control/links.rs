@@ -78,7 +78,8 @@ impl Links {
             .min()
     }
 
-    /// Sends keep-alives that are due and tells the node whom to avoid. Returns the links that are dead.
+    /// Sends keep-alives that are due and tells the node whom to avoid. Returns the links that are
+    /// dead.
     pub(super) fn look_after(
         &mut self,
         node: &mut Node<Sessions>,

@@ -1,4 +1,5 @@
-//! Proof that the network is really there: now and then a question to a neighbour that only a working overlay answers.
+//! Proof that the network is really there: now and then a question to a neighbour that only a
+//! working overlay answers.
 //!
 //! Whatever else comes back through the overlay counts as well, so a node in use asks nothing.
 

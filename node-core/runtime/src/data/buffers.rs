@@ -1,14 +1,16 @@
 //! Packet buffers that are used again instead of being allocated per packet.
 //!
-//! Two sizes: a small one for the many little packets that wait, and one that holds any packet. Each has room before the packet for
-//! everything that sealing and routing put there, so a packet is read once and never moved.
+//! Two sizes: a small one for the many little packets that wait, and one that holds any packet.
+//! Each has room before the packet for everything that sealing and routing put there, so a packet
+//! is read once and never moved.
 
 use std::sync::LazyLock;
 
 use parking_lot::Mutex;
 use planetary_proto::{limits::MTU_MAX, session::SEAL_OVERHEAD_MAX, wire::Coords};
 
-/// Room for the routing header with coordinates of ordinary length; longer ones take a detour over the heap.
+/// Room for the routing header with coordinates of ordinary length; longer ones take a detour over
+/// the heap.
 const HEADER_ROOM: usize = 4 + 2 * COORDS_ROOM + 64 + 10;
 const COORDS_ROOM: usize = 128;
 /// Bytes before the packet in a buffer, the payload type byte included.

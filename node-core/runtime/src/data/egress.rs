@@ -1,10 +1,13 @@
-//! The way out over one link: three queues, one writer, and a thread that waits when the socket is full.
+//! The way out over one link: three queues, one writer, and a thread that waits when the socket is
+//! full.
 //!
-//! Whoever has a frame writes it itself if nothing waits and nobody else is writing (*write through*); else it is queued, and the
-//! thread that holds the writer takes it along. Order of service: control frames, then packets in transit, then packets of this
-//! machine, which are sealed only now.
+//! Whoever has a frame writes it itself if nothing waits and nobody else is writing (*write
+//! through*); else it is queued, and the thread that holds the writer takes it along. Order of
+//! service: control frames, then packets in transit, then packets of this machine, which are sealed
+//! only now.
 //!
-//! No wake-up is lost: who queues tries for the writer afterwards, and who lets go of the writer looks at the queues again.
+//! No wake-up is lost: who queues tries for the writer afterwards, and who lets go of the writer
+//! looks at the queues again.
 
 use std::{
     collections::VecDeque,
@@ -36,9 +39,11 @@ use super::{
 };
 use crate::links::socket;
 
-/// Control frames that may wait. A neighbour that does not take so many is closed: it would miss part of the tree.
+/// Control frames that may wait. A neighbour that does not take so many is closed: it would miss
+/// part of the tree.
 const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Frames that a thread writes for others before it returns to its own work; the waiting thread does the rest.
+/// Frames that a thread writes for others before it returns to its own work; the waiting thread
+/// does the rest.
 const SERVE_MAX: usize = 16;
 /// The waiting thread looks up this often, in case the link was closed.
 const WAIT_MAX: Duration = Duration::from_secs(1);
@@ -160,7 +165,8 @@ impl Egress {
         self.drain(data);
     }
 
-    /// Seals and sends a packet of this machine. The packet's buffer is given back if it was written at once.
+    /// Seals and sends a packet of this machine. The packet's buffer is given back if it was
+    /// written at once.
     pub(crate) fn send_source(
         &self,
         data: &DataPlane,
@@ -195,7 +201,8 @@ impl Egress {
         self.closed.load(SeqCst)
     }
 
-    /// The waiting thread: sleeps until the socket is full, then until it is not, then takes its turn.
+    /// The waiting thread: sleeps until the socket is full, then until it is not, then takes its
+    /// turn.
     pub(crate) fn wait_and_drain(&self, data: &DataPlane) {
         loop {
             let mut blocked = self.blocked.lock();
@@ -228,7 +235,8 @@ impl Egress {
         }
     }
 
-    /// Serves the queues until they are empty, the socket is full or `budget` frames are written, and lets go of the writer.
+    /// Serves the queues until they are empty, the socket is full or `budget` frames are written,
+    /// and lets go of the writer.
     fn release<'a>(&'a self, mut writer: MutexGuard<'a, Writer>, data: &DataPlane, budget: usize) {
         loop {
             let served_all = self.serve(&mut writer, data, budget);

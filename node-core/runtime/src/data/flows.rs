@@ -1,8 +1,9 @@
 //! The queue at the source: packets of this machine that wait for a link, unsealed, flow by flow.
 //!
-//! Each inner flow has a queue of its own, served in turn by bytes; a flow that was idle goes first, so a ping passes a bulk transfer.
-//! In each flow CoDel keeps the waiting time near 5 ms by marking (ECN) or dropping at the head. Packets are sealed when they
-//! leave, so nothing that is dropped here costs a nonce or a cipher.
+//! Each inner flow has a queue of its own, served in turn by bytes; a flow that was idle goes
+//! first, so a ping passes a bulk transfer. In each flow CoDel keeps the waiting time near 5 ms by
+//! marking (ECN) or dropping at the head. Packets are sealed when they leave, so nothing that is
+//! dropped here costs a nonce or a cipher.
 //!
 //! Source: RFC 8289 and RFC 8290, with packets of up to 64 KiB in mind.
 

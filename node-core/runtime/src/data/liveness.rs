@@ -1,4 +1,5 @@
-//! The two timers of a link ([`planetary_proto::link::Liveness`]) in atomics, so that any thread may send and receive.
+//! The two timers of a link ([`planetary_proto::link::Liveness`]) in atomics, so that any thread
+//! may send and receive.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -6,12 +6,13 @@
 //!   link reader ── transit ─┘        link reader ─────┘
 //! ```
 //!
-//! Threads of this half share [`DataPlane`] and never wait for the control thread: routes are a snapshot behind an atomic pointer,
-//! sessions are found in sharded tables, and what this half cannot settle is handed over through a bounded channel that drops when it
-//! is full. A packet is not copied on its way unless it has to wait.
+//! Threads of this half share [`DataPlane`] and never wait for the control thread: routes are a
+//! snapshot behind an atomic pointer, sessions are found in sharded tables, and what this half
+//! cannot settle is handed over through a bounded channel that drops when it is full. A packet is
+//! not copied on its way unless it has to wait.
 //!
-//! Locks, in the order in which they may be taken together: an egress's writer, a session's opener, a session's sealer; an
-//! egress's queues are taken last and only for a moment.
+//! Locks, in the order in which they may be taken together: an egress's writer, a session's opener,
+//! a session's sealer; an egress's queues are taken last and only for a moment.
 
 pub(crate) mod buffers;
 pub(crate) mod egress;

@@ -1,7 +1,8 @@
-//! The thread that reads one link: cuts the stream into frames, passes packets on, delivers those for this node.
+//! The thread that reads one link: cuts the stream into frames, passes packets on, delivers those
+//! for this node.
 //!
-//! Bytes are read into one chunk and frames are handled where they lie. The chunk is filled from its beginning whenever it is empty,
-//! so a quiet link touches only a page or two of it.
+//! Bytes are read into one chunk and frames are handled where they lie. The chunk is filled from
+//! its beginning whenever it is empty, so a quiet link touches only a page or two of it.
 
 use std::{
     io,
@@ -21,7 +22,8 @@ use crate::{control::Input, links::LinkEnd};
 const CHUNK_LEN: usize = 256 * 1024;
 /// A whole frame, and its length in the longest form.
 const FRAME_ROOM: usize = FRAME_LEN_MAX + 10;
-/// After so many small reads in a row, a chunk that once was full is exchanged for an untouched one.
+/// After so many small reads in a row, a chunk that once was full is exchanged for an untouched
+/// one.
 const QUIET_READS: u32 = 256;
 const SMALL_READ: usize = 16 * 1024;
 /// Ports that are decoded without touching the heap.

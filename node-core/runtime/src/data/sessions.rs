@@ -1,7 +1,8 @@
 //! The sessions of the data half, found by key, address or subnet.
 //!
-//! Tables are sharded, so no lock is shared by all packets. The control half opens and closes sessions and moves their paths
-//! ([`SessionTable`]); the data half notes when something last arrived, and control reads it at expiry.
+//! Tables are sharded, so no lock is shared by all packets. The control half opens and closes
+//! sessions and moves their paths ([`SessionTable`]); the data half notes when something last
+//! arrived, and control reads it at expiry.
 
 use std::{
     collections::HashMap,

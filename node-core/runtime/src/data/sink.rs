@@ -87,7 +87,8 @@ fn take_packet(data: &DataPlane, sender: &ipv6::Territory, packet: &[u8]) {
     data.counters.tun_out.fetch_add(1, Relaxed);
 }
 
-/// Echo messages with the node's own identifiers, and without a TUN all others too, are the node's business.
+/// Echo messages with the node's own identifiers, and without a TUN all others too, are the node's
+/// business.
 fn answer_echo(data: &DataPlane, packet: &[u8]) -> bool {
     if packet[6] != NEXT_ICMP {
         return false;

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::control::Input;
 
-/// The thread that drains the TUN. It never waits for a link: the system would drop at the tail what we can drop better.
+/// The thread that drains the TUN. It never waits for a link: the system would drop at the tail
+/// what we can drop better.
 pub(crate) struct Source;
 
 impl Source {
@@ -74,7 +75,8 @@ fn send_in(
     match decision {
         Decision::Forward { link, watermark } => {
             let Some(egress) = routes.links.get(&link) else { return Some(packet) };
-            // A small packet must not keep a large buffer while it waits; whether it will is not known yet, and a copy is cheap.
+            // A small packet must not keep a large buffer while it waits; whether it will is not
+            // known yet, and a copy is cheap.
             let (packet, spare) = if packet.len <= SMALL_PACKET_MAX {
                 (Packet::copy_of(packet.bytes()), Some(packet))
             } else {

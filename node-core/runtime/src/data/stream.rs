@@ -1,4 +1,5 @@
-//! The byte stream of a link as the data half sees it: blocking reads by one thread, writes by any thread that never wait.
+//! The byte stream of a link as the data half sees it: blocking reads by one thread, writes by any
+//! thread that never wait.
 
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
@@ -22,7 +23,8 @@ pub(crate) fn split(stream: LinkStream) -> (ReadHalf, WriteHalf) {
         }
         LinkStream::Tls { socket, mut connection } => {
             let socket = Arc::new(socket);
-            // Bounded by the link's own queues instead: a frame is encrypted only when the socket took the one before.
+            // Bounded by the link's own queues instead: a frame is encrypted only when the socket
+            // took the one before.
             connection.set_buffer_limit(None);
             let connection = Arc::new(Mutex::new(*connection));
             let tls = TlsReader {
@@ -49,7 +51,8 @@ struct TlsReader {
 }
 
 impl ReadHalf {
-    /// Waits for bytes and appends them to `into`, which must have room; 0 is the end of the stream.
+    /// Waits for bytes and appends them to `into`, which must have room; 0 is the end of the
+    /// stream.
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => socket::recv(&self.socket, into),
@@ -83,7 +86,8 @@ impl TlsReader {
                     return Ok(0);
                 }
                 if taken == 0 {
-                    // No room is left for more than what `into` takes; callers offer more than was read.
+                    // No room is left for more than what `into` takes; callers offer more than was
+                    // read.
                     return Err(io::Error::new(ErrorKind::InvalidData, "TLS buffer is full"));
                 }
             }
@@ -121,7 +125,8 @@ pub(crate) struct WriteHalf {
 pub(crate) enum Written {
     /// All of it.
     All,
-    /// The socket is full after this many bytes. With TLS the rest is in the connection and counts as taken.
+    /// The socket is full after this many bytes. With TLS the rest is in the connection and counts
+    /// as taken.
     Blocked(usize),
 }
 
@@ -130,7 +135,8 @@ impl WriteHalf {
         &self.socket
     }
 
-    /// Writes without waiting. Until [`Self::flush`] says [`Written::All`], nothing more may be written after a blocked write.
+    /// Writes without waiting. Until [`Self::flush`] says [`Written::All`], nothing more may be
+    /// written after a blocked write.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<Written> {
         match &self.tls {
             None => write_plain(&self.socket, bytes),

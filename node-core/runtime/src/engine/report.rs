@@ -16,7 +16,8 @@ use crate::{
 /// The node's state at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Coordinates, root side first; empty at the root. `None` while the own ancestry is not complete.
+    /// Coordinates, root side first; empty at the root. `None` while the own ancestry is not
+    /// complete.
     pub coords: Option<Vec<u64>>,
     /// Root of the tree that the node belongs to.
     pub root: NodeKey,
@@ -163,7 +164,8 @@ pub struct PathReport {
     pub coords: Option<Vec<u64>>,
     /// Hops over the tree from here.
     pub distance: Option<u64>,
-    /// The neighbour that packets go to, the key itself for a direct peer; `None` while nobody is closer.
+    /// The neighbour that packets go to, the key itself for a direct peer; `None` while nobody is
+    /// closer.
     pub next_hop: Option<NodeKey>,
     /// Whether a session is open.
     pub session: bool,
