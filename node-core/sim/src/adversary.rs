@@ -22,6 +22,8 @@ const RECORDS_MAX: usize = 64;
 pub enum Mischief {
     /// Announces ever new nodes, properly signed, that nobody ever saw: this many a second.
     FloodAnnounces(u32),
+    /// Hangs itself below a chain of this many nodes of its own, whose root has a low key.
+    DeepChain(DeepChain),
     /// Claims in every filter that all keys are behind it.
     FullFilters,
     /// Takes links and never says a word.
@@ -32,10 +34,24 @@ pub enum Mischief {
     ReplayHandshakes(Vec<Vec<u8>>),
 }
 
+/// A chain of nodes that exist on paper only.
+#[derive(Clone, Debug)]
+pub struct DeepChain {
+    length: usize,
+    /// The announcements, once they are made.
+    frames: Vec<Vec<u8>>,
+}
+
 impl Mischief {
+    /// [`Self::DeepChain`] of this many nodes.
+    #[must_use]
+    pub const fn deep_chain(length: usize) -> Self {
+        Self::DeepChain(DeepChain { length, frames: Vec::new() })
+    }
+
     /// Whether honest hosts keep their links to the rogue.
     pub(crate) const fn keeps_links(&self) -> bool {
-        matches!(self, Self::FullFilters | Self::ReplayHandshakes(_))
+        matches!(self, Self::FullFilters | Self::DeepChain(_) | Self::ReplayHandshakes(_))
     }
 
     /// How often the rogue has an idea of its own.
@@ -43,6 +59,7 @@ impl Mischief {
         match self {
             Self::FloodAnnounces(per_s) => Duration::from_secs(1) / (*per_s).max(1),
             Self::FullFilters | Self::Mute => Duration::from_secs(60),
+            Self::DeepChain(_) => Duration::from_secs(1),
             Self::Noise => Duration::from_millis(700),
             Self::ReplayHandshakes(_) => Duration::from_secs(2),
         }
@@ -56,6 +73,9 @@ impl Mischief {
                 vec![full_filter()]
             }
             Self::FullFilters => vec![frame],
+            // Only the chain is announced.
+            Self::DeepChain(_) if kind_of(&frame) == Some(FrameKind::Announce) => Vec::new(),
+            Self::DeepChain(_) => vec![frame],
             Self::Mute => Vec::new(),
             Self::ReplayHandshakes(records) if is_handshake(&frame) => {
                 if records.len() < RECORDS_MAX {
@@ -68,8 +88,14 @@ impl Mischief {
     }
 
     /// What the rogue sends unasked over each of its links.
-    fn invent(&self, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
+    fn invent(&mut self, own: &Identity, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
         match self {
+            Self::DeepChain(chain) => {
+                if chain.frames.is_empty() {
+                    chain.frames = announces_of_a_chain(chain.length, own, rng);
+                }
+                chain.frames.clone()
+            }
             Self::FloodAnnounces(_) => vec![announce_of_nobody(rng)],
             Self::FullFilters | Self::Mute => Vec::new(),
             Self::Noise => {
@@ -85,8 +111,9 @@ impl Mischief {
 impl Host {
     /// The rogue has an idea.
     pub(crate) fn invent(&mut self, at: Instant) {
-        let Some(mischief) = &self.mischief else { return };
-        let (every, inventions) = (mischief.every(), mischief.invent(&mut self.rng));
+        let Some(mischief) = &mut self.mischief else { return };
+        let (every, inventions) =
+            (mischief.every(), mischief.invent(&self.identity, &mut self.rng));
         let links: Vec<_> = self.ends().keys().copied().collect();
         for link in links {
             for bytes in &inventions {
@@ -111,13 +138,35 @@ fn full_filter() -> Vec<u8> {
 }
 
 fn announce_of_nobody(rng: &mut ChaCha20Rng) -> Vec<u8> {
+    let nobody = draw_identity(rng);
+    announce(&nobody, &nobody, rng)
+}
+
+/// A root with a low key, `length - 1` more nodes each below the one before, and `last` at the end.
+fn announces_of_a_chain(length: usize, last: &Identity, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
+    let low = |identity: &Identity| identity.key().as_bytes()[0] == 0;
+    let root = core::iter::repeat_with(|| draw_identity(rng)).find(low);
+    let mut chain: Vec<Identity> = root.into_iter().collect();
+    chain.resize_with(length, || draw_identity(rng));
+    chain.push(last.clone());
+    let mut frames = vec![announce(&chain[0], &chain[0], rng)];
+    frames.extend(chain.windows(2).map(|pair| announce(&pair[1], &pair[0], rng)));
+    frames
+}
+
+fn draw_identity(rng: &mut ChaCha20Rng) -> Identity {
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
-    let identity = Identity::from_seed(&seed);
-    let (node, request) = (identity.key(), SigReq { seq: 1, nonce: rng.next_u64() });
-    let edge = EdgeDraft { node, parent: node, request, port: 0 };
-    let sig = edge.sign(&identity);
-    Announce { edge, psig: sig, sig }.emit()
+    Identity::from_seed(&seed)
+}
+
+/// An announcement that nothing the node said before can beat.
+fn announce(node: &Identity, parent: &Identity, rng: &mut ChaCha20Rng) -> Vec<u8> {
+    let request = SigReq { seq: u64::MAX / 2, nonce: rng.next_u64() };
+    let (node_key, parent_key) = (node.key(), parent.key());
+    let port = u64::from(node_key != parent_key);
+    let edge = EdgeDraft { node: node_key, parent: parent_key, request, port };
+    Announce { edge, psig: edge.sign(parent), sig: edge.sign(node) }.emit()
 }
 
 fn is_handshake(frame: &[u8]) -> bool {

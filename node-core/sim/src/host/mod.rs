@@ -89,7 +89,7 @@ pub enum News {
 pub(crate) struct Host {
     id: HostId,
     pub(crate) rng: ChaCha20Rng,
-    identity: Identity,
+    pub(crate) identity: Identity,
     territory: Territory,
     /// `None` while the host is switched off.
     running: Option<Running>,
