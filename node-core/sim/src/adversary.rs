@@ -1,8 +1,8 @@
 //! Hosts that do not play by the rules.
 //!
-//! A rogue is a host like any other, with a node that behaves; what leaves it is distorted here, and now and then it sends
-//! something of its own making. The checkers do not hold it to anything, but honest hosts must stay within their bounds and keep
-//! working next to it.
+//! A rogue is a host like any other, with a node that behaves; what leaves it is distorted here,
+//! and now and then it sends something of its own making. The checkers do not hold it to anything,
+//! but honest hosts must stay within their bounds and keep working next to it.
 
 use planetary_proto::{
     Identity, Instant,

@@ -1,8 +1,9 @@
 //! A host's clocks, made from virtual time.
 //!
-//! The simulator counts virtual time from zero. No host sees it: each has a monotonic clock that began at some other moment, as the
-//! clock of a computer began when it was switched on, and a wall clock that is a little off and may be set. So a node that
-//! compares its times with anybody else's, or trusts the wall clock, fails here first.
+//! The simulator counts virtual time from zero. No host sees it: each has a monotonic clock that
+//! began at some other moment, as the clock of a computer began when it was switched on, and a wall
+//! clock that is a little off and may be set. So a node that compares its times with anybody
+//! else's, or trusts the wall clock, fails here first.
 
 use planetary_proto::{Instant, Now, time::Duration};
 

@@ -1,8 +1,10 @@
-//! One end of a link: a reliable, ordered stream of frames with latency and, if wanted, a bandwidth.
+//! One end of a link: a reliable, ordered stream of frames with latency and, if wanted, a
+//! bandwidth.
 //!
-//! An end belongs to its host and knows nothing of the other one but its number. Frames leave in the order of chapter 3.4: direct
-//! ones at once, queued ones only while the writer is idle, else through the fair queue. A cut cable holds frames back, as a
-//! transport does that repeats them until somebody gives up; it loses none of them unless an end is closed meanwhile.
+//! An end belongs to its host and knows nothing of the other one but its number. Frames leave in
+//! the order of chapter 3.4: direct ones at once, queued ones only while the writer is idle, else
+//! through the fair queue. A cut cable holds frames back, as a transport does that repeats them
+//! until somebody gives up; it loses none of them unless an end is closed meanwhile.
 
 use planetary_proto::{Instant, NodeKey, link::Liveness, queue::FairQueue, time::Duration};
 
@@ -72,7 +74,8 @@ impl End {
         (now < self.busy_until).then_some(self.busy_until)
     }
 
-    /// Hands `len` bytes to the line. Returns when they arrive: never before what was handed over earlier.
+    /// Hands `len` bytes to the line. Returns when they arrive: never before what was handed over
+    /// earlier.
     pub(crate) fn carry(&mut self, len: usize, now: Instant) -> Instant {
         let start = self.busy_until.max(now);
         let writing = self.line.bytes_per_s.map_or(Duration::ZERO, |rate| {

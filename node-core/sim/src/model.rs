@@ -1,6 +1,8 @@
-//! The reference model: what a world should come to, known from nothing but who is switched on and which cables are whole.
+//! The reference model: what a world should come to, known from nothing but who is switched on and
+//! which cables are whole.
 //!
-//! It has no messages, no time and no state; a node that agrees with it after every change is right, however it got there.
+//! It has no messages, no time and no state; a node that agrees with it after every change is
+//! right, however it got there.
 
 use planetary_proto::NodeKey;
 

@@ -1,7 +1,8 @@
 //! What is to happen when: a priority queue in virtual time.
 //!
-//! Things due at the same moment happen in the order of who caused them, and each cause numbers what it causes. So the order is a
-//! property of the run, not of the order in which entries happened to be put in, and hosts may be worked off by several threads.
+//! Things due at the same moment happen in the order of who caused them, and each cause numbers
+//! what it causes. So the order is a property of the run, not of the order in which entries
+//! happened to be put in, and hosts may be worked off by several threads.
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 

@@ -26,8 +26,8 @@ pub enum Topology {
     Star,
 }
 
-/// Cables of a network of `hosts` hosts. All hosts are connected; `degree` is how many neighbours one has on average, where the shape
-/// leaves a choice.
+/// Cables of a network of `hosts` hosts. All hosts are connected; `degree` is how many neighbours
+/// one has on average, where the shape leaves a choice.
 #[must_use]
 pub fn cables(
     topology: Topology,
@@ -90,7 +90,8 @@ fn grid(hosts: usize) -> Vec<(usize, usize)> {
 fn scale_free(hosts: usize, degree: usize, rng: &mut ChaCha20Rng) -> Vec<(usize, usize)> {
     let each = (degree / 2).max(1);
     let mut cables = Vec::new();
-    // Every host once for each of its cables, so that drawing from here prefers those that have many.
+    // Every host once for each of its cables, so that drawing from here prefers those that have
+    // many.
     let mut drawn_from = vec![0];
     for host in 1..hosts {
         let mut chosen = BTreeSet::new();

@@ -1,9 +1,11 @@
 //! Hosts, the cables between them, and virtual time.
 //!
-//! A test or scenario changes the world (starts hosts, cuts cables, sets clocks, sends pings) and lets time pass, in turns. Time passes
-//! in windows no longer than the shortest latency: within one, nothing that a host does can reach another, so all hosts are worked
-//! off apart, on several threads when many have something to do, and what they sent is handed over at its end. The order of all
-//! that happens follows from the seed alone; [`World::trace`] is a number that changes with any of it.
+//! A test or scenario changes the world (starts hosts, cuts cables, sets clocks, sends pings) and
+//! lets time pass, in turns. Time passes in windows no longer than the shortest latency: within
+//! one, nothing that a host does can reach another, so all hosts are worked off apart, on several
+//! threads when many have something to do, and what they sent is handed over at its end. The order
+//! of all that happens follows from the seed alone; [`World::trace`] is a number that changes with
+//! any of it.
 //!
 //! Everything is counted from zero in [`Instant`]s; hosts have clocks of their own.
 
@@ -172,7 +174,8 @@ impl World {
         self.linked += 1;
         cable.link = Some(link);
         self.links.insert(link, id);
-        // The connection takes the dialler a round trip and the listener half of one more; then a greeting goes each way.
+        // The connection takes the dialler a round trip and the listener half of one more; then a
+        // greeting goes each way.
         for (host, peer, trips) in [(listener, dialler, 3), (dialler, listener, 4)] {
             let key = self.key(peer);
             self.give(host, self.now + line.latency * trips, Task::Up { link, peer, key, line });
@@ -202,7 +205,8 @@ impl World {
         }
     }
 
-    /// Makes a cable whole again. A link that neither end has given up goes on where it was; else it is dialled anew.
+    /// Makes a cable whole again. A link that neither end has given up goes on where it was; else
+    /// it is dialled anew.
     pub fn mend(&mut self, id: CableId) {
         let cable = &mut self.cables[id.0];
         if core::mem::replace(&mut cable.whole, true) {
@@ -336,7 +340,8 @@ impl World {
         self.now = end;
     }
 
-    /// Works off all hosts up to, not including, `until`. Nothing that they do reaches another one before that.
+    /// Works off all hosts up to, not including, `until`. Nothing that they do reaches another one
+    /// before that.
     fn window(&mut self, until: Instant) {
         let active: Vec<usize> =
             (0..self.due.len()).filter(|host| self.due[*host] < until).collect();
@@ -409,7 +414,8 @@ impl World {
         self.run_until(self.now);
     }
 
-    /// Lets time pass until `done` holds, looking every `step`, for at most `limit`. Returns when it first held.
+    /// Lets time pass until `done` holds, looking every `step`, for at most `limit`. Returns when
+    /// it first held.
     pub fn run_until_true(
         &mut self,
         step: Duration,
@@ -465,7 +471,8 @@ impl World {
         self.cables[id.0].whole
     }
 
-    /// The ends of all cables that should carry a link for good: whole, and switched on and well-behaved at both ends.
+    /// The ends of all cables that should carry a link for good: whole, and switched on and
+    /// well-behaved at both ends.
     pub fn whole_cables(&self) -> impl Iterator<Item = (HostId, HostId)> {
         let counts = |host: HostId| self.hosts[host.0].is_up() && self.hosts[host.0].keeps_links();
         self.cables

@@ -42,7 +42,8 @@ fn first_contact_over_four_hops_takes_few_round_trips() {
         let hosts = chain(&mut world, 5, millis(10));
         let ping = world.ping(hosts[0], hosts[4]);
         world.run_for(millis(1_000));
-        // Links are up at 40 ms; then the tree, filters, a lookup, the greetings and the echo, each up and down the chain.
+        // Links are up at 40 ms; then the tree, filters, a lookup, the greetings and the echo, each
+        // up and down the chain.
         let answer = world.answer(ping);
         assert!(answer.is_some_and(|answer| answer <= millis(600)), "seed {seed}: {answer:?}");
         assert_eq!(check::settled(&world), Ok(()), "seed {seed}");
@@ -81,7 +82,8 @@ fn newcomers_reach_the_far_end_before_it_knows_of_them() {
         let hosts = chain(&mut world, 16, millis(1));
         world.run_for(millis(30_000));
         let root = world.node(hosts[0]).map(planetary_proto::Node::root);
-        // So many come in a row that filters are held back: greetings overtake the entries by which they could be answered.
+        // So many come in a row that filters are held back: greetings overtake the entries by which
+        // they could be answered.
         let pings = (0..16).map(|_| {
             let newcomer = world.add_host();
             world.connect(newcomer, hosts[0], Line::new(millis(1)));

@@ -1,8 +1,9 @@
 //! Rules that every run must keep, and what is said when one is broken.
 //!
-//! Cheap rules are looked at after each step, by the host itself: bounds of tables, watermarks that fall, nothing sent to a closed
-//! link, no plaintext on a line, no node that asks to be woken at once for ever. The expensive ones look at a whole world when
-//! somebody asks: [`settled`] and [`follow`].
+//! Cheap rules are looked at after each step, by the host itself: bounds of tables, watermarks that
+//! fall, nothing sent to a closed link, no plaintext on a line, no node that asks to be woken at
+//! once for ever. The expensive ones look at a whole world when somebody asks: [`settled`] and
+//! [`follow`].
 
 mod route;
 mod settled;
@@ -15,7 +16,7 @@ use planetary_proto::{
     node::Sizes,
     time::Duration,
 };
-pub use route::{RouteError, follow};
+pub use route::{RouteError, follow, follow_hosts};
 pub use settled::{Unsettled, quarrels, settled};
 use thiserror::Error;
 

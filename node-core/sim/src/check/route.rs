@@ -25,23 +25,33 @@ pub enum RouteError {
 /// # Errors
 /// It does not arrive.
 pub fn follow(world: &World, from: HostId, to: HostId) -> Result<usize, RouteError> {
+    // The first of the hosts is the sender.
+    follow_hosts(world, from, to).map(|hosts| hosts.len() - 1)
+}
+
+/// The hosts that such a packet passes, both ends included.
+///
+/// # Errors
+/// It does not arrive.
+pub fn follow_hosts(world: &World, from: HostId, to: HostId) -> Result<Vec<HostId>, RouteError> {
     let target = world.host(to).table().ok_or(RouteError::Down(to))?;
     let (dest, path) = (world.key(to), target.coords());
-    let (mut at, mut watermark, mut hops) = (from, WATERMARK_START, 0);
+    let (mut at, mut watermark, mut passed) = (from, WATERMARK_START, vec![from]);
     loop {
         let host = world.host(at);
         let table = host.table().ok_or(RouteError::Down(at))?;
         match table.decide(&dest, path.ports(), watermark) {
-            Decision::Deliver { .. } => return Ok(hops),
+            Decision::Deliver { .. } => return Ok(passed),
             Decision::Stuck => return Err(RouteError::Stuck(at)),
             Decision::Forward { link, watermark: lower } => {
                 if lower >= watermark && table.direct(&dest) != Some(link) {
                     return Err(RouteError::Loop(at));
                 }
-                // A table names links of the host only; one without an end would have been blamed before.
+                // A table names links of the host only; one without an end would have been blamed
+                // before.
                 at = host.ends().get(&link).ok_or(RouteError::Stuck(at))?.peer;
                 watermark = lower;
-                hops += 1;
+                passed.push(at);
             }
         }
     }

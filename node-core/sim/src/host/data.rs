@@ -1,7 +1,8 @@
 //! The data half: packets in transit, and sessions.
 //!
-//! It drives the same types as the data half of the runtime, only without threads: the copy of the forwarding table that was
-//! published last, views over bytes, openers and sealers. What it cannot settle it hands to the node.
+//! It drives the same types as the data half of the runtime, only without threads: the copy of the
+//! forwarding table that was published last, views over bytes, openers and sealers. What it cannot
+//! settle it hands to the node.
 
 use planetary_proto::{
     Instant, LinkId, Misbehaviour, NodeKey,
@@ -40,7 +41,8 @@ impl Host {
         let path = view.path_ports(body, &mut ports, &mut spill);
         let stuck = match table.decide(&dest, path, view.watermark()) {
             Decision::Forward { link: out, watermark } => {
-                // To a direct neighbour a packet may go with the watermark it has: it will go no further.
+                // To a direct neighbour a packet may go with the watermark it has: it will go no
+                // further.
                 if watermark >= view.watermark() && table.direct(&dest) != Some(out) {
                     self.blame(at, Fault::Watermark);
                 }

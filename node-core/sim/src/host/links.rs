@@ -93,7 +93,8 @@ impl Host {
         }
     }
 
-    /// Closes this end of a link; the other one hears of it when it hears of anything. Returns whose link it was.
+    /// Closes this end of a link; the other one hears of it when it hears of anything. Returns
+    /// whose link it was.
     pub(super) fn close(&mut self, link: LinkId, at: Instant) -> Option<NodeKey> {
         let mut end = self.ends.remove(&link)?;
         let slot = self.slot(end.carry(0, at));
@@ -192,7 +193,8 @@ impl Host {
 
     // ---- alive? ----
 
-    /// Schedules the next look at a link's timers. Without a round trip the look comes too early at worst.
+    /// Schedules the next look at a link's timers. Without a round trip the look comes too early at
+    /// worst.
     fn arm(&mut self, link: LinkId, round_trip: Option<Duration>, at: Instant) {
         let mono = self.clock.now(at).mono;
         let Some(end) = self.ends.get_mut(&link) else { return };

@@ -1,10 +1,12 @@
 //! One computer: a [`Node`], the data half beside it, its clocks, and its ends of links.
 //!
-//! A host is worked off alone: [`Host::run`] does all that is due before some moment and leaves what is for other hosts in
-//! [`Host::parcels`]. The world sees to it that nothing can arrive in between (lines have latency), so hosts may be worked off in any
-//! order, or at the same time, with the same result.
+//! A host is worked off alone: [`Host::run`] does all that is due before some moment and leaves
+//! what is for other hosts in [`Host::parcels`]. The world sees to it that nothing can arrive in
+//! between (lines have latency), so hosts may be worked off in any order, or at the same time, with
+//! the same result.
 //!
-//! This is one of the two loops that drive a node (the other is the engine of the runtime): one change, then drain.
+//! This is one of the two loops that drive a node (the other is the engine of the runtime): one
+//! change, then drain.
 
 mod data;
 mod links;
