@@ -15,9 +15,8 @@ use crate::config::TunName;
     arg_required_else_help = true,
     disable_help_subcommand = true
 )]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.\nA running service is controlled with `planetary`."
-)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n\
+        A running service is controlled with `planetary`.")]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

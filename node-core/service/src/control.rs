@@ -179,7 +179,8 @@ fn switch_error(error: SwitchError) -> ApiError {
     use planetary_runtime::StartError::Tun;
     let hint = match &error {
         SwitchError::Engine(Tun(_)) => {
-            "run the service as its installation does, or set tun.name = \"none\" in the configuration"
+            "run the service as its installation does, or set tun.name = \"none\" in the \
+             configuration"
         }
         SwitchError::Storage(_) => "free space on the disk, or check who owns the state folder",
         _ => "the service's log has more",

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Installs, runs and removes the service for real, in a mount and network namespace of its own: what is written to the
-# system's folders lands in overlays that end with the namespace. Runs the program with exactly the account and the
-# one capability that the unit gives it. Called by install.rs as root, with the program as its argument.
+# Installs, runs and removes the service for real, in a mount and network namespace of its own: what
+# is written to the system's folders lands in overlays that end with the namespace. Runs the program
+# with exactly the account and the one capability that the unit gives it. Called by install.rs as
+# root, with the program as its argument.
 set -euo pipefail
 program=$1
 
@@ -13,7 +14,8 @@ mount -t tmpfs none "$layers"
 for folder in etc usr/local var/lib run; do
     layer=$layers/${folder//\//-}
     mkdir -p "$layer/upper" "$layer/work"
-    mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$layer/upper,workdir=$layer/work" "/$folder"
+    options=lowerdir=/$folder,upperdir=$layer/upper,workdir=$layer/work
+    mount -t overlay overlay -o "$options" "/$folder"
 done
 # The device as systems with a device manager have it.
 mknod -m 666 "$layers/tun" c 10 200

@@ -65,7 +65,8 @@ fn adds_a_line_to_a_list_of_lines_and_keeps_comments_in_place() {
         "peers = [\n  \"{A}\", # near\n  # far away\n  \"{C}\", # slow\n  # more to come\n]\n"
     );
     let after = format!(
-        "peers = [\n  \"{A}\", # near\n  # far away\n  \"{C}\", # slow\n  # more to come\n  \"{B}\",\n]\n"
+        "peers = [\n  \"{A}\", # near\n  # far away\n  \"{C}\", # slow\n  # more to come\n  \
+         \"{B}\",\n]\n"
     );
     assert_eq!(added(&before, B), after);
     let before = format!("peers = [\n\t\"{A}\" # near\n]\n");
@@ -109,7 +110,8 @@ fn interface_peers_have_lists_of_their_own() {
     assert_eq!(
         scene.text(),
         format!(
-            "peers = []\n\n[interface_peers]\n# the cable\neth0 = [\"{A}\"]\n\"vlan.7\" = [\"{B}\"]\n"
+            "peers = []\n\n[interface_peers]\n# the cable\neth0 = [\"{A}\"]\n\"vlan.7\" = \
+             [\"{B}\"]\n"
         )
     );
     assert_eq!(config.interface_peers.len(), 2);

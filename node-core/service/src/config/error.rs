@@ -25,7 +25,11 @@ pub enum ConfigError {
     },
     /// The file is not UTF-8 text; it was damaged or written by something that is not a text
     /// editor.
-    #[error("{}:{line}: not UTF-8 text; save the file as UTF-8, or start again from `planetaryd genconf`", path.display())]
+    #[error(
+        "{}:{line}: not UTF-8 text; save the file as UTF-8, or start again from `planetaryd \
+         genconf`",
+        path.display()
+    )]
     NotText {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 # Configuration of the Planetary Network node.
 #
 # A line that starts with \"# \" explains. A line that starts with \"#\" and a key is a default:
-# remove the \"#\" to change it. Defaults that stay commented out follow the program when it is updated.
+# remove the \"#\" to change it. What stays commented out follows the program when it is updated.
 # `planetaryd check-config FILE` checks a file and names every mistake in it.
 # Passwords make this file a secret: keep it readable for its owner only.
 ";

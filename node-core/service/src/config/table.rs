@@ -113,7 +113,8 @@ pub(super) const KEYS: &[Key] = &[
                    Options: ?key=HEX (the peer must have this key), &password=TEXT,\n\
                    &priority=0..255, &maxbackoff=5m (longest pause between two tries),\n\
                    &sni=NAME (tls).",
-        example: "peers = [\"tls://peer.example.org:443\", \"tcp://192.0.2.7:9002?password=secret\"]",
+        example: "peers = [\"tls://peer.example.org:443\", \
+            \"tcp://192.0.2.7:9002?password=secret\"]",
         available: true,
         read: |item, config| {
             config.peers = list(item, PEERS_MAX, uri)?;
@@ -124,7 +125,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "allowed_keys",
         default: "[]",
         accepts: "list of public keys, 64 hexadecimal digits each",
-        explains: "Keys that may link to the addresses in `listen`; an empty list lets everyone in.\n\
+        explains: "Keys that may link to the addresses in `listen`; an empty list lets all in.\n\
                    Links that this node opens itself are not concerned.",
         example: "",
         available: true,
@@ -198,7 +199,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "node_info_privacy",
         default: "true",
         accepts: "true or false",
-        explains: "Leaves the program's name and version and the system out of what the node tells.",
+        explains: "Keeps the names of program and system out of what the node tells.",
         example: "",
         available: true,
         read: |item, config| {
@@ -231,8 +232,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "tun.name",
         default: "\"auto\"",
         accepts: "\"auto\", \"none\", or the name of an interface",
-        explains: "The interface to create. \"none\" needs no privilege: the node routes and answers,\n\
-                   but programs on this machine do not see the network.",
+        explains: "The interface to create. \"none\" needs no privilege: the node routes and\n\
+                   answers, but programs on this machine do not see the network.",
         example: "",
         available: true,
         read: |item, config| {

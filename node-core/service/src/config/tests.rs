@@ -23,7 +23,8 @@ fn fingerprint(config: &Config) -> String {
     let links =
         format!("{listen:?} {peers:?} {interface_peers:?} {allowed_keys:?} {group_password:?}");
     format!(
-        "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} {log_level:?}"
+        "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} \
+         {log_level:?}"
     )
 }
 
@@ -119,14 +120,7 @@ fn reference_page_is_up_to_date() {
     let (head, rest) = page.split_once(begin).unwrap();
     let (_, tail) = rest.split_once(end).unwrap();
     let fresh = format!("{head}{begin}{}{end}{tail}", reference_page());
-    if std::env::var_os("PLANETARY_UPDATE_DOCS").is_some() {
-        fs::write(&path, fresh).unwrap();
-    } else {
-        assert!(
-            page == fresh,
-            "docs/config.md is stale; run the tests with PLANETARY_UPDATE_DOCS=1"
-        );
-    }
+    check_golden("../docs/config.md", &page, &fresh);
 }
 
 #[test]
@@ -159,140 +153,29 @@ fn full_file_is_read() {
     assert_eq!(node_info, r#"{"name":"x","tags":["a",1,2.5,{"deep":true}]}"#);
 }
 
-/// Each wrong text with the message a person gets for it.
-const GOLDEN: &[(&str, &str)] = &[
-    (
-        "peers = [",
-        "config.toml:1: not valid TOML: unclosed array, expected `]`; compare the line with the output of `planetaryd genconf`",
-    ),
-    ("tun.mut = 1", "config.toml:1: tun.mut: unknown key; the nearest known one is tun.mtu"),
-    ("mtu = 1280", "config.toml:1: mtu: unknown key; the nearest known one is tun.mtu"),
-    ("Peers = []", "config.toml:1: Peers: unknown key; the nearest known one is peers"),
-    (
-        "tun.mtu = 100",
-        "config.toml:1: tun.mtu: 100 is out of range; write a number from 1280 to 65535",
-    ),
-    (
-        "tun.mtu = \"1280\"",
-        "config.toml:1: tun.mtu: expected a whole number, found a string; write a number from 1280 to 65535",
-    ),
-    (
-        "tun = 3",
-        "config.toml:1: tun: expected a section, found a value of type integer; write [tun] on a line of its own, and its keys below",
-    ),
-    (
-        "tun.name = \"no spaces please\"",
-        "config.toml:1: tun.name: no network interface can be called \"no spaces please\"; use auto, none, or a name of 1 to 15 letters and digits",
-    ),
-    (
-        "peers = \"tcp://h:1\"",
-        "config.toml:1: peers: expected a list, found a string; write it in brackets, such as [\"one\", \"two\"]",
-    ),
-    (
-        "peers = [\n  \"tcp://h:1\",\n  \"quic://h:2\",\n]",
-        "config.toml:3: peers: \"quic://h:2\": the scheme quic is not built yet, use tcp or tls; a URI looks like tls://host.example:443",
-    ),
-    (
-        "peers = [\"gopher://h:1\"]",
-        "config.toml:1: peers: \"gopher://h:1\": unknown scheme gopher, known are tcp and tls; a URI looks like tls://host.example:443",
-    ),
-    (
-        "peers = [\"tcp://h\"]",
-        "config.toml:1: peers: \"tcp://h\": the URI names no port, write host:port; a URI looks like tls://host.example:443",
-    ),
-    (
-        "peers = [\"tcp://h:1?pasword=hunter2\"]",
-        "config.toml:1: peers: \"tcp://h:1\": unknown option pasword, did you mean password?; a URI looks like tls://host.example:443",
-    ),
-    (
-        "peers = [1]",
-        "config.toml:1: peers: expected a text in the list, found an integer; write each entry in double quotes",
-    ),
-    (
-        "peers = [\"tcp://h:1\", \"tcp://h:1?priority=1\"]",
-        "config.toml:1: peers: tcp://h:1 is listed twice; keep one of the two",
-    ),
-    (
-        "listen = [\"tcp://user:hunter2@:99999?password=hunter2\"]",
-        "config.toml:1: listen: \"tcp://:99999\": the port is not a number from 1 to 65535; a URI looks like tls://host.example:443",
-    ),
-    (
-        "allowed_keys = [\"abc\"]",
-        "config.toml:1: allowed_keys: \"abc\" is not a public key; write its 64 hexadecimal digits",
-    ),
-    (
-        "log.level = \"wran\"",
-        "config.toml:1: log.level: \"wran\" is not one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"; the nearest of them is \"warn\"",
-    ),
-    (
-        "log.level = 3",
-        "config.toml:1: log.level: expected a text, found an integer; write the value in double quotes",
-    ),
-    (
-        "node_info_privacy = \"no\"",
-        "config.toml:1: node_info_privacy: expected true or false, found a string; write true or false, without quotes",
-    ),
-    (
-        "node_info.born = 1979-05-27",
-        "config.toml:1: node_info: JSON has no dates; write the date in double quotes",
-    ),
-    (
-        "node_info.x = nan",
-        "config.toml:1: node_info: JSON has no infinity and no nan; write a finite number",
-    ),
-    (
-        "interface_peers.\"a/b\" = []",
-        "config.toml:1: interface_peers: no network interface can be called \"a/b\"; write the name that `ip link` shows",
-    ),
-    (
-        "version = 2",
-        "config.toml:1: version: the file is of version 2, this program reads version 1; update the program, or go back to the file of the older one",
-    ),
-    (
-        "lan.enabled = true",
-        "config.toml:1: lan.enabled: this feature is not available in this version; leave the key out, or write false",
-    ),
-    (
-        "transit = \"leaf\"",
-        "config.toml:1: transit: this feature is not available in this version; leave the key out, or write \"relay\"",
-    ),
-    (
-        "admin.listen = \"tcp://localhost:9001\"",
-        "config.toml:1: admin.listen: this feature is not available in this version; leave the key out, or write \"none\"",
-    ),
-    (
-        "[[group]]\npassword = \"x\"\nkeys = []",
-        "config.toml:1: group: this feature is not available in this version; leave the key out, or write []",
-    ),
-    (
-        "sessions = \"circles\"\n[filter]\ninbound = \"everyone\"",
-        "config.toml:1: sessions: this feature is not available in this version; leave the key out, or write \"everyone\"\nconfig.toml:1: filter.echo: \"everyone\" has no effect while sessions = \"circles\" keeps strangers out; write \"circles\" here, or sessions = \"everyone\"\nconfig.toml:3: filter.inbound: \"everyone\" has no effect while sessions = \"circles\" keeps strangers out; write \"circles\" here, or sessions = \"everyone\"",
-    ),
-    (
-        "a = 1\nb = 2\ntun.mtu = 0",
-        "config.toml:1: a: unknown key; the nearest known one is peers\nconfig.toml:2: b: unknown key; the nearest known one is peers\nconfig.toml:3: tun.mtu: 0 is out of range; write a number from 1280 to 65535",
-    ),
-    (
-        "\"\\u001b[31mred\" = 1",
-        "config.toml:1: \\u{1b}[31mred: unknown key; the nearest known one is listen",
-    ),
-    (
-        "peers = []\npeers = []",
-        "config.toml:2: not valid TOML: duplicate key; compare the line with the output of `planetaryd genconf`",
-    ),
-];
-
 #[test]
 fn messages_name_line_key_mistake_and_remedy() {
-    let mut wrong = String::new();
-    for (text, message) in GOLDEN {
-        let found = parse(text).err().unwrap_or_else(|| "accepted".to_owned());
-        if found != *message {
-            wrong.push_str(&format!("\n{text:?}\n=> {found:?}\n"));
-        }
-        assert!(!found.contains("hunter2"), "{found}");
+    let golden = include_str!("messages.txt");
+    let mut fresh = golden.lines().take(2).map(|line| format!("{line}\n")).collect::<String>();
+    for block in golden.split("\n\n").skip(1) {
+        let lines = block.lines().filter(|line| !line.starts_with("=> "));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let message = parse(&text).err().unwrap_or_else(|| "accepted".to_owned());
+        assert!(!message.contains("hunter2"), "{message}");
+        fresh.push_str(&format!("\n{text}\n"));
+        message.lines().for_each(|line| fresh.push_str(&format!("=> {line}\n")));
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    check_golden("src/config/messages.txt", golden, &fresh);
+}
+
+/// Compares a file with what it should be, or makes it that.
+fn check_golden(name: &str, found: &str, fresh: &str) {
+    if std::env::var_os("PLANETARY_UPDATE_DOCS").is_some() {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), fresh).unwrap();
+    } else {
+        let differs = found.lines().zip(fresh.lines()).find(|(found, fresh)| found != fresh);
+        assert!(found == fresh, "{name}: run the tests with PLANETARY_UPDATE_DOCS=1; {differs:#?}");
+    }
 }
 
 #[test]
@@ -328,7 +211,8 @@ fn whatever_stands_in_place_of_the_file_is_answered() {
     assert_eq!(
         message(),
         format!(
-            "{at}:2: not UTF-8 text; save the file as UTF-8, or start again from `planetaryd genconf`"
+            "{at}:2: not UTF-8 text; save the file as UTF-8, or start again from `planetaryd \
+             genconf`"
         )
     );
     fs::write(&path, [0u8; 4096]).unwrap();
@@ -405,7 +289,8 @@ proptest! {
             Err(ConfigError::Wrong { problems, .. }) => {
                 prop_assert!(!problems.is_empty());
                 for problem in problems {
-                    prop_assert!((1..=text.lines().count() + 1).contains(&problem.line), "{problem}");
+                    let lines = 1..=text.lines().count() + 1;
+                    prop_assert!(lines.contains(&problem.line), "{problem}");
                     prop_assert!(!problem.to_string().contains('\n'), "{problem}");
                     prop_assert!(!problem.to_string().chars().any(char::is_control), "{problem}");
                 }

@@ -81,7 +81,8 @@ fn property_list() -> String {
     .collect();
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN"
+  "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
   <key>Label</key>
@@ -143,8 +144,11 @@ mod tests {
             removal(None, purge).iter().any(home)
         };
         assert!(!removes_home(false) && removes_home(true));
-        let kept = installation(Path::new("/x"), false).into_iter().any(|step| {
-            matches!(step, Step::File { path, existing: Existing::Keep, .. } if path.ends_with("config.toml"))
+        let kept = installation(Path::new("/x"), false).into_iter().any(|step| match step {
+            Step::File { path, existing, .. } => {
+                path.ends_with("config.toml") && existing == Existing::Keep
+            }
+            _ => false,
         });
         assert!(kept);
     }

@@ -103,7 +103,13 @@ mod tests {
     fn service_starts_with_all_three_places() {
         assert_eq!(
             launch_arguments().join(" "),
-            r"run --windows-service --config C:\ProgramData\PlanetaryNetwork\config.toml --state-dir C:\ProgramData\PlanetaryNetwork\state --control \\.\pipe\planetary-control"
+            [
+                "run --windows-service",
+                r"--config C:\ProgramData\PlanetaryNetwork\config.toml",
+                r"--state-dir C:\ProgramData\PlanetaryNetwork\state",
+                r"--control \\.\pipe\planetary-control",
+            ]
+            .join(" ")
         );
     }
 

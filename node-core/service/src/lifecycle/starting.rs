@@ -127,8 +127,8 @@ const INTENT_DAMAGED: (&str, &str) = (
 );
 const SEQUENCE_DAMAGED: (&str, &str) = (
     "sequence_damaged",
-    "The highest sequence number was lost; numbers go on from the clock. If the clock was set back, other nodes \
-     ignore this one until it has caught up.",
+    "The highest sequence number was lost; numbers go on from the clock. If the clock was \
+     set back, other nodes ignore this one until it has caught up.",
 );
 
 fn load_record<T: Record>(
@@ -169,13 +169,15 @@ fn exposed(loaded: &identity::Loaded) -> Option<Condition> {
         Exposure::Closed => (
             Severity::Warning,
             format!(
-                "Other accounts of this computer could read {path} until now; its permissions are closed."
+                "Other accounts of this computer could read {path} until now; its permissions are \
+                 closed."
             ),
         ),
         Exposure::Open => (
             Severity::Error,
             format!(
-                "Other accounts of this computer can read {path}, and the system does not let the service change that."
+                "Other accounts of this computer can read {path}, and the system does not let the \
+                 service change that."
             ),
         ),
     };
@@ -184,7 +186,11 @@ fn exposed(loaded: &identity::Loaded) -> Option<Condition> {
         severity,
         title: "The node's key was readable by others".to_owned(),
         text,
-        action: Some("If somebody you do not trust uses this computer, move the key away and start with a new one.".to_owned()),
+        action: Some(
+            "If somebody you do not trust uses this computer, move the key away and \
+            start with a new one."
+                .to_owned(),
+        ),
         affects_connectivity: false,
         may_pass: false,
     })

@@ -71,7 +71,7 @@ pub enum SwitchError {
     NoRandomness(getrandom::Error),
     /// The state folder cannot be written, so the wish would be forgotten.
     #[error(
-        "the state folder cannot be written: {0}; free space on the disk, or check who owns the folder"
+        "the state folder cannot be written: {0}; free space on the disk, or check who owns it"
     )]
     Storage(#[from] std::io::Error),
 }
@@ -323,7 +323,8 @@ impl Node {
         }
         self.stop_engine().await;
         if let Err(error) = self.start_engine().await {
-            tracing::error!(%error, "the node is down: it does not start with the new configuration");
+            tracing::error!(%error, "the node is down: it does not start with the new \
+                configuration");
             self.raise(Condition {
                 code: "node_not_started",
                 severity: Severity::Error,

@@ -1,4 +1,5 @@
-//! The judgements, from made-up facts: the word for the state, entries, rates, health, the checklist.
+//! The judgements, from made-up facts: the word for the state, entries, rates, health, the
+//! checklist.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -343,7 +344,7 @@ fn every_condition_is_worded_for_people() {
         snapshot: Some(lost),
         failed_listeners: vec![FailedListener {
             uri: "tcp://[::]:1".to_owned(),
-            error: planetary_ipc::PeerError {
+            error: PeerError {
                 code: "cannot_listen".to_owned(),
                 message: "the address is in use".to_owned(),
                 at: UnixTime(0),

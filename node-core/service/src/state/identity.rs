@@ -70,13 +70,21 @@ pub enum IdentityError {
         source: ReadError,
     },
     /// The name is a link to a file that is not there, perhaps on a disk that is not mounted.
-    #[error("{}: the node's key is a link to a file that is not there; mount or restore what it points to", path.display())]
+    #[error(
+        "{}: the node's key is a link to a file that is not there; mount or restore what it \
+         points to",
+        path.display()
+    )]
     DanglingLink {
         /// The link.
         path: PathBuf,
     },
     /// The file is whole, but not an Ed25519 private key.
-    #[error("{}: {reason}; put the node's key there (Ed25519, PKCS#8, PEM), or move the file away for a new key and address", path.display())]
+    #[error(
+        "{}: {reason}; put the node's key there (Ed25519, PKCS#8, PEM), or move the file away \
+         for a new key and address",
+        path.display()
+    )]
     OtherFile {
         /// The file, untouched.
         path: PathBuf,
@@ -84,7 +92,11 @@ pub enum IdentityError {
         reason: String,
     },
     /// The file was damaged and is set aside as of this start.
-    #[error("{}: the node's key is damaged: {reason}; the file was kept as {}. {}", path.display(), kept.display(), ways_out(path))]
+    #[error(
+        "{}: the node's key is damaged: {reason}; the file was kept as {}. \
+         {}",
+        path.display(), kept.display(), ways_out(path)
+    )]
     SetAside {
         /// Where the file was.
         path: PathBuf,
@@ -94,7 +106,11 @@ pub enum IdentityError {
         reason: String,
     },
     /// The file is damaged, and could not be renamed either.
-    #[error("{}: the node's key is damaged: {reason}; it could not be set aside: {source}. {}", path.display(), ways_out(path))]
+    #[error(
+        "{}: the node's key is damaged: {reason}; it could not be set aside: {source}. \
+         {}",
+        path.display(), ways_out(path)
+    )]
     Stuck {
         /// The file, untouched.
         path: PathBuf,
@@ -104,7 +120,11 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// A damaged file was set aside by an earlier start, and nothing has taken its place.
-    #[error("{}: the node's key is missing; an earlier start found it damaged and kept it as {}. {}", path.display(), kept.display(), ways_out(path))]
+    #[error(
+        "{}: the node's key is missing; an earlier start found it damaged and kept it as {}. \
+         {}",
+        path.display(), kept.display(), ways_out(path)
+    )]
     StillAside {
         /// Where the key is expected.
         path: PathBuf,
@@ -115,7 +135,11 @@ pub enum IdentityError {
     #[error("no random numbers for a new key: {0}; start the service again later")]
     NoRandomness(getrandom::Error),
     /// The new key could not be written.
-    #[error("{}: the new key cannot be written: {source}; free space on the disk, or choose another folder with --state-dir", path.display())]
+    #[error(
+        "{}: the new key cannot be written: {source}; free space on the disk, \
+         or choose another folder with --state-dir",
+        path.display()
+    )]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -126,7 +150,8 @@ pub enum IdentityError {
 
 fn ways_out(path: &Path) -> String {
     format!(
-        "to keep the address, put a copy of the key at {}; for a new key and address, move the damaged file to another folder",
+        "to keep the address, put a copy of the key at {}; for a new key and address, \
+         move the damaged file to another folder",
         path.display()
     )
 }

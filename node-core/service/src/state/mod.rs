@@ -39,7 +39,11 @@ pub struct StateDir {
 #[non_exhaustive]
 pub enum StateError {
     /// The system does not let us make or open the folder.
-    #[error("{}: {source}; make the folder, give it to the account that runs the service, or choose another with --state-dir", path.display())]
+    #[error(
+        "{}: {source}; make the folder, give it to the account that runs the service, \
+         or choose another with --state-dir",
+        path.display()
+    )]
     Unusable {
         /// The folder or a file in it.
         path: PathBuf,
@@ -53,13 +57,21 @@ pub enum StateError {
         path: PathBuf,
     },
     /// Other accounts can replace the files in the folder, and with them the identity.
-    #[error("{}: other accounts can write to this folder; run `chmod 700 {}`, or choose another with --state-dir", path.display(), path.display())]
+    #[error(
+        "{path}: other accounts can write to this folder; run `chmod 700 {path}`, \
+         or choose another with --state-dir",
+        path = path.display()
+    )]
     WritableByOthers {
         /// The folder.
         path: PathBuf,
     },
     /// Another service uses the folder.
-    #[error("{}: {} uses this folder; stop it first, or choose another folder with --state-dir", path.display(), holder(*pid))]
+    #[error(
+        "{}: {} uses this folder; stop it first, or choose another folder with --state-dir",
+        path.display(),
+        holder(*pid)
+    )]
     InUse {
         /// The folder.
         path: PathBuf,

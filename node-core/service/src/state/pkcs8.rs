@@ -206,9 +206,8 @@ mod tests {
         );
         let x25519 = NODE_A.replace("K2Vw", "K2Vu");
         assert_eq!(error_of(&x25519), KeyError::OtherKind);
-        let short = hex(
-            "302d020100300506032b65700421041f000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e",
-        );
+        let short = hex("302d020100300506032b65700421041f\
+             000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e");
         assert_eq!(error_of(&pem("PRIVATE KEY", &short)), KeyError::Length(31));
     }
 

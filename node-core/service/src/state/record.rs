@@ -96,7 +96,11 @@ pub struct Damage {
 #[non_exhaustive]
 pub enum RecordError {
     /// A newer program wrote it.
-    #[error("{}: written by a newer version of this program; update the program, or move the file away", path.display())]
+    #[error(
+        "{}: written by a newer version of this program; update the program, or move the file \
+         away",
+        path.display()
+    )]
     Newer {
         /// The file, untouched.
         path: PathBuf,
