@@ -19,5 +19,6 @@ pub(super) async fn down(session: &Session, printer: &Printer) -> Result<(), Fai
 
 fn confirm(printer: &Printer, after: &Status) -> Result<(), Failure> {
     // On standard error, whose colours standard output knows nothing of.
-    Ok(printer.confirm(after, |after| status::headline(after, Style::Plain))?)
+    Ok(printer
+        .confirm(after, |after| status::headline(after, Style::Plain).trim_end().to_owned())?)
 }
