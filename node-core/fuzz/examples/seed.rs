@@ -1,0 +1,267 @@
+//! Writes the seeds of every corpus: `cargo run --example seed`.
+//!
+//! Files that fuzzing added stay as they are. Seeds are the vectors of the protocol, truncations
+//! and extremes of them, and short programs for the targets that take their input as one.
+
+use std::{fs, io, path::Path, sync::LazyLock};
+
+use planetary_proto::{
+    Identity,
+    link::meta::Meta,
+    upper::ipv6::{Echo, packet_too_big},
+};
+use serde_json::Value;
+
+static VECTORS: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../proto/tests/test-vectors.json"))
+        .expect("vectors are JSON")
+});
+
+fn vector(path: &str) -> Vec<u8> {
+    let text = VECTORS.pointer(path).and_then(Value::as_str).expect("there is such a vector");
+    let digit = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("vectors are hexadecimal");
+    (0..text.len()).step_by(2).map(digit).collect()
+}
+
+fn seed(target: &str, name: &str, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), bytes)
+}
+
+/// `bytes` as blocks, each after `choice` and its length.
+fn blocks(choice: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let block = |part: &[u8]| [choice, &[part.len() as u8], part].concat();
+    bytes.chunks(255).flat_map(block).collect()
+}
+
+fn main() -> io::Result<()> {
+    frames()?;
+    meta()?;
+    traffic()?;
+    sessions()?;
+    packets()?;
+    node_info()?;
+    control()?;
+    uris()?;
+    configs()?;
+    keys()
+}
+
+fn frames() -> io::Result<()> {
+    let names = [
+        "sigreq",
+        "announce_B_child_of_A",
+        "announce_A_root",
+        "bloom_A_and_word3_all_ones",
+        "path_lookup",
+        "path_notify",
+        "path_broken",
+        "traffic",
+        "keepalive",
+    ];
+    let mut all = Vec::new();
+    for name in names {
+        let frame = vector(&format!("/frames/{name}"));
+        all.extend(blocks(&[0], &frame));
+        seed("frames", name, blocks(&[0], &frame))?;
+    }
+    seed("frames", "every_vector", &all)?;
+    let lookup = vector("/frames/path_lookup");
+    seed("frames", "cut_short", blocks(&[0], &lookup[..lookup.len() - 1]))?;
+    seed("frames", "oversized", blocks(&[0], &[0xff, 0xff, 0x7f, 9]))?;
+    seed("frames", "empty_frame", blocks(&[0], &[0]))?;
+    seed("frames", "endless_number", blocks(&[0], &[0x80; 12]))?;
+    // Choices of the target: 4 signs A's edge, 6 announces, 9 sends a filter, 3 waits, 10 to 13
+    // look up, answer, complain and send traffic, 14 disturbs links, 15 uses the network.
+    let parent = [4, 1, 3, 50, 9, 2, 3, 4, 10, 3, 0, 0, 3, 30];
+    seed("frames", "parent", parent)?;
+    // Z is the root, B below it, and another node below B.
+    let tree = [6, 3, 3, 0xc1, 1, 0, 6, 1, 3, 0xc1, 1, 2, 6, 4, 1, 0xc1, 1, 5];
+    seed("frames", "tree", tree)?;
+    seed("frames", "loop", [6, 3, 4, 0xc1, 1, 1, 6, 4, 3, 0xc1, 1, 1, 6, 1, 3, 0xc2, 1, 1, 3, 90])?;
+    seed("frames", "newest", [6, 1, 1, 0xff, 0xff, 0, 6, 3, 1, 0xff, 0, 0xff, 3, 40])?;
+    // A is a child of B and seeks Z, which answers.
+    let answer = [11, 3, 0, 0xc5, 2, 1, 2, 1, 1, 0xff];
+    let seek = [15, 3, 0, 0, 0, 3, 20];
+    seed("frames", "found", [&tree[..], &parent, &seek, &answer, &[3, 60]].concat())?;
+    seed("frames", "through", [10, 3, 2, 1, 1, 13, 1, 1, 0, 1, 2, 0xff, 3, 1, 2, 3, 3, 20])?;
+    seed("frames", "flapping", [14, 0, 2, 9, 14, 1, 3, 7, 3, 9, 14, 0, 0, 3, 50, 14, 0, 1, 3, 255])
+}
+
+fn meta() -> io::Result<()> {
+    let plain = vector("/meta/A_no_password_priority_0");
+    let secret = vector("/meta/A_password_secret_priority_1");
+    seed("meta", "plain", [&[0], &plain[..]].concat())?;
+    seed("meta", "secret", [&[1], &secret[..]].concat())?;
+    seed("meta", "wrong_password", [&[1], &plain[..]].concat())?;
+    seed("meta", "cut_short", [&[0], &plain[..100]].concat())?;
+    let long = Meta::emit(&Identity::from_seed(&[7; 32]), 255, &[0x5a; 64]).expect("64 bytes");
+    seed("meta", "longest_password", [&[2], &long[..]].concat())?;
+    seed("meta", "nothing_but_a_signature", [&b"\0meta\0\x40"[..], &[0; 64]].concat())?;
+    let unknown = [&b"\0meta\0\x48\xff\xff\0\x04abcd"[..], &[0; 64]].concat();
+    seed("meta", "unknown_field", unknown)?;
+    seed("meta", "other_protocol", b"\0GET / HTTP/1.1\r\n\r\n")
+}
+
+fn traffic() -> io::Result<()> {
+    let frame = vector("/frames/traffic");
+    let body = &frame[2..];
+    // Two hops, the second without coordinates; own coordinates 1.
+    let table = [2, 0, 2, 1, 2, 10, 0, 1, 20, 1, 1, 1, 1];
+    seed("traffic", "no_table", [&[0, 0, 5], body].concat())?;
+    seed("traffic", "table", [&table[..], body].concat())?;
+    seed("traffic", "cut_short", [&[0, 0, 5], &body[..60]].concat())?;
+    // Numbers in forms longer than they need to be, and the largest watermark.
+    let long = [&[0, 0, 0xff, 0x81, 0x80, 0, 0x80, 0, 0x80, 0][..], &[9; 64], &[0xff; 9], &[1]];
+    seed("traffic", "long_forms", long.concat())?;
+    let deep = [&[0, 0, 1][..], &[3; 100], &[0, 0], &[9; 64], &[200, 1], b"payload"];
+    seed("traffic", "deep", deep.concat())
+}
+
+fn sessions() -> io::Result<()> {
+    // Choices of the target: 0 sends, 3 delivers, 7 waits, 8 loses, 9 repeats, 10 swaps, 11
+    // damages, 12 forges, 13 restarts or asks.
+    let talk = [0, 0, 3, 3, 3, 0, 1, 3, 0, 0, 3];
+    seed("session", "talk", talk.repeat(3))?;
+    seed("session", "crossing", [0, 0, 0, 1, 3, 3, 3, 3, 0, 0, 0, 1, 3, 3])?;
+    seed("session", "lost", [0, 0, 8, 0, 7, 40, 0, 1, 8, 0, 7, 60, 3, 3, 3, 3])?;
+    seed("session", "repeated", [&talk[..], &[0, 0, 9, 0, 9, 0, 3, 3, 3, 3]].concat())?;
+    seed("session", "swapped", [&talk[..], &[0, 0, 0, 0, 0, 0, 10, 0, 2, 3, 3, 3]].concat())?;
+    seed("session", "damaged", [&talk[..], &[0, 0, 11, 0, 0, 9, 3, 3, 3, 3, 3, 3]].concat())?;
+    seed("session", "restarted", [&talk[..], &[13, 0, 0, 0, 3, 3, 0, 1, 3, 3, 3]].concat())?;
+    seed("session", "ratchet", [&talk[..], &[7, 250], &talk, &[7, 250], &talk].concat())?;
+    seed("session", "idle", [&talk[..], &[7, 255, 7, 255], &talk].concat())?;
+    seed("session", "asked", [&talk[..], &[13, 1, 0, 3, 3, 13, 1, 3, 3, 3]].concat())?;
+    let init = blocks(&[12, 1], &vector("/sessions/1_init_A_to_B"));
+    let traffic = blocks(&[12, 1], &vector("/sessions/4_traffic_A_to_B"));
+    seed("session", "forged", [&init[..], &traffic, &[3, 3, 3, 3], &talk].concat())
+}
+
+fn packets() -> io::Result<()> {
+    let key = |name| {
+        let seed = vector(&format!("/identities/{name}/seed"));
+        Identity::from_seed(&seed.try_into().expect("a seed has 32 bytes")).key()
+    };
+    let (own, far) = (key("A").address(), key("B").address());
+    let echo = Echo { request: true, identifier: 7, sequence: 1 };
+    let request = echo.emit(far.as_bytes(), own.as_bytes(), b"payload");
+    seed("packets", "echo_request", &request)?;
+    seed("packets", "echo_reply", Echo::reply_to(&request).expect("a request has a reply"))?;
+    seed("packets", "header_only", &request[..40])?;
+    seed("packets", "cut_short", &request[..39])?;
+    seed("packets", "version_4", [0x45; 60])?;
+    let too_big = packet_too_big(&request, &own, 1280).expect("the packet was for A");
+    seed("packets", "too_big", too_big)?;
+    let large = echo.emit(far.as_bytes(), own.as_bytes(), &[1; 600]);
+    seed("packets", "longer_than_a_quote", large)
+}
+
+fn node_info() -> io::Result<()> {
+    // Whom, a question that comes first, and a message.
+    let peers = [&[0xff, 4][..], &[0x29; 70]].concat();
+    let messages: [(&str, u8, &[u8]); 7] = [
+        ("node_info_answer", 0, b"\x02{\"name\":\"far\"}"),
+        ("self_answer", 1, b"\xff\x02{\"key\":\"03a1\"}"),
+        ("peers_answer", 2, &peers),
+        ("tree_answer", 3, b"\xff\x06"),
+        ("request", 8, &[1]),
+        ("tree_request", 8, &[0xff, 5]),
+        ("unknown", 8, &[0xff, 9, 9]),
+    ];
+    let mut all = Vec::new();
+    for (name, choice, message) in messages {
+        let bytes = blocks(&[1, choice], message);
+        all.extend_from_slice(&bytes);
+        seed("node_info", name, bytes)?;
+    }
+    seed("node_info", "twice", blocks(&[1, 8], &[1]).repeat(12))?;
+    seed("node_info", "unanswered", [2, 0, 0, 1, 4, 255, 0, 3, 2, 0])?;
+    seed("node_info", "all", all)
+}
+
+fn control() -> io::Result<()> {
+    let framed = |body: &str| [&(body.len() as u32).to_be_bytes()[..], body.as_bytes()].concat();
+    let hello = r#"{"hello":{"version":1,"lowest":1,"build":"fuzz"}}"#;
+    let ping = concat!(
+        r#"{"id":7,"request":{"type":"ping","target":"203:a107:bff3::1","#,
+        r#""count":3,"timeout_ms":30000}}"#
+    );
+    let add = r#"{"id":8,"request":{"type":"peer_add","uri":"tls://host:1","interface":null}}"#;
+    seed("control_frames", "client", [hello, ping, add].map(framed).concat())?;
+    seed("control_frames", "hello", hello)?;
+    seed("control_frames", "ping", ping)?;
+    seed("control_frames", "peer_add", add)?;
+    seed("control_frames", "status", r#"{"id":0,"request":{"type":"status"}}"#)?;
+    let error = concat!(r#"{"id":null,"error":{"code":"busy","message":"a","hint":null}}"#);
+    seed("control_frames", "error", error)?;
+    let update = r#"{"seq":18446744073709551615,"event":{"type":"resync"}}"#;
+    seed("control_frames", "update", update)?;
+    seed("control_frames", "done", r#"{"id":7,"ok":{"type":"done"}}"#)?;
+    seed("control_frames", "empty_frame", [0; 4])?;
+    seed("control_frames", "huge_length", [0xff; 8])?;
+    seed("control_frames", "cut_short", &framed(hello)[..20])?;
+    seed("control_frames", "nested", framed(&"[".repeat(200)))
+}
+
+fn uris() -> io::Result<()> {
+    let key = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+    let pinned = format!("tls://peer.example:443?key={key}&sni=other.example&priority=255");
+    seed("uri", "pinned", pinned)?;
+    seed("uri", "password", "tcp://192.0.2.1:12345?password=a%20b%26c&maxbackoff=1h30m")?;
+    seed("uri", "zone", "tls://[fe80::1%25eth0]:1?priority=1")?;
+    seed("uri", "plain_zone", "tcp://[fe80::1%eth0]:65535")?;
+    seed("uri", "zone_25", "tcp://[fe80::1%2525]:1")?;
+    seed("uri", "listener", "tls://[::]:0?password=secret")?;
+    seed("uri", "user", "tcp://user:word@host:1/?")?;
+    seed("uri", "unknown_option", "tcp://host:1?pasword=x")?;
+    seed("uri", "unknown_scheme", "quic://host:1")?;
+    seed("uri", "bad_escape", "tcp://host:1?password=%4")?;
+    seed("uri", "mapped", "tcp://[::ffff:192.0.2.1]:80")?;
+    seed("uri", "no_port", "tls://host")
+}
+
+fn configs() -> io::Result<()> {
+    seed("config", "empty", "")?;
+    let full = concat!(
+        "listen = [\"tls://[::]:0\"]\npeers = [\"tcp://192.0.2.1:1?password=p\"]\n",
+        "allowed_keys = []\nsessions = \"everyone\"\nnode_info = { name = \"n\", at = [1, 2.5] }\n",
+        "[interface_peers]\neth0 = [\"tls://host:1\"]\n[tun]\nname = \"none\"\nmtu = 1280\n",
+    );
+    seed("config", "full", full)?;
+    seed("config", "unknown_key", "peer = []\n[tun]\nmtuu = 1\n")?;
+    seed("config", "wrong_type", "peers = 3\nlisten = \"tcp://[::]:1\"\n[tun]\nmtu = \"x\"\n")?;
+    seed("config", "out_of_range", "[tun]\nmtu = 65536\nname = \"a/b\"\n")?;
+    seed("config", "no_json", "node_info = { a = inf, b = 1979-05-27 }\n")?;
+    seed("config", "bad_uri", "peers = [\"tcp://host:1?password=p&pasword=q\"]\n")?;
+    seed("config", "unclosed", "peers = [\"tcp://host:1\"\n\n\u{7}")?;
+    seed("config", "tables", "[[peers]]\nuri = 1\n[node_info]\n[node_info.a.b]\nc = true\n")
+}
+
+fn keys() -> io::Result<()> {
+    let pem = concat!(
+        "-----BEGIN PRIVATE KEY-----\n",
+        "MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n",
+        "-----END PRIVATE KEY-----\n"
+    );
+    seed("identity_pem", "version_1", pem)?;
+    // The same key in version 2, with its public half.
+    let second = concat!(
+        "-----BEGIN PRIVATE KEY-----\n",
+        "MFECAQEwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n",
+        "gSEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n",
+        "-----END PRIVATE KEY-----\n"
+    );
+    seed("identity_pem", "version_2", second)?;
+    seed("identity_pem", "other_public_half", second.replace("gSEAA6", "gSEAB6"))?;
+    seed(
+        "identity_pem",
+        "wrapped",
+        format!("text\r\n{}\r\nmore", pem.replace("MC4C", "MC4C\r\n")),
+    )?;
+    seed("identity_pem", "empty", "")?;
+    seed("identity_pem", "cut_short", &pem[..70])?;
+    seed("identity_pem", "certificate", pem.replace("PRIVATE KEY", "CERTIFICATE"))?;
+    seed("identity_pem", "not_base64", pem.replace("MC4C", "M*4C"))?;
+    seed("identity_pem", "not_text", [0xff, 0xfe, 0, 1])
+}

@@ -1,0 +1,44 @@
+//! Fuzz targets: one function per door through which foreign bytes come in.
+//!
+//! A target takes any bytes, panics only on a bug, and is deterministic: no clock, no randomness
+//! and, but for [`identity_pem`], no file. What it asserts stands at the top of its module. The same
+//! functions run in three places: `tests/replay.rs` replays the committed corpora and mutates them
+//! with a fixed seed on every `cargo test`; `fuzz_targets/` wraps them for `cargo fuzz`, which finds
+//! new inputs; `examples/seed.rs` writes the corpora anew. README.md says how to use all three.
+//!
+//! Nothing here is a double of the code under test: nodes are real nodes with real keys, only time
+//! and links are made up.
+
+#![forbid(unsafe_code)]
+
+mod host;
+mod input;
+mod targets;
+
+pub use targets::config::config;
+pub use targets::control_frames::control_frames;
+pub use targets::frames::frames;
+pub use targets::identity_pem::identity_pem;
+pub use targets::meta::meta;
+pub use targets::node_info::node_info;
+pub use targets::packets::packets;
+pub use targets::session::session;
+pub use targets::traffic::traffic;
+pub use targets::uri::uri;
+
+/// A target by its name, which is also that of its corpus.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 10] = [
+    ("config", config),
+    ("control_frames", control_frames),
+    ("frames", frames),
+    ("identity_pem", identity_pem),
+    ("meta", meta),
+    ("node_info", node_info),
+    ("packets", packets),
+    ("session", session),
+    ("traffic", traffic),
+    ("uri", uri),
+];

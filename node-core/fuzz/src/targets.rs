@@ -1,0 +1,12 @@
+//! The targets, each in a module of its name that says what it asserts.
+
+pub(crate) mod config;
+pub(crate) mod control_frames;
+pub(crate) mod frames;
+pub(crate) mod identity_pem;
+pub(crate) mod meta;
+pub(crate) mod node_info;
+pub(crate) mod packets;
+pub(crate) mod session;
+pub(crate) mod traffic;
+pub(crate) mod uri;
