@@ -16,7 +16,7 @@ const COMMANDS: [(&str, &str); 5] = [
     ("format, fuzz targets", "fmt --check --manifest-path FUZZ"),
     ("clippy", "clippy --workspace --all-targets --locked -- -D warnings"),
     ("clippy, fuzz targets", "clippy --all-targets --locked --manifest-path FUZZ -- -D warnings"),
-    ("rustdoc", "doc --workspace --no-deps --locked"),
+    ("rustdoc", "doc --workspace --no-deps --document-private-items --locked"),
 ];
 
 /// Runs every check and counts.

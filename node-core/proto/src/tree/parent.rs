@@ -107,7 +107,8 @@ impl Tree {
     fn choice_through(&self, key: NodeKey) -> Option<Choice> {
         let chain = self.ancestry(&key);
         let root = *chain.first()?;
-        // A chain that ends at a key whose parent is unknown leads nowhere, and one this long is a trick.
+        // A chain that ends at a key whose parent is unknown leads nowhere, and one this long is a
+        // trick.
         let leads_nowhere = !self.infos.get(&root)?.announce.is_root();
         if chain.contains(&self.own) || leads_nowhere || chain.len() > COORDS_MAX {
             return None;

@@ -305,7 +305,7 @@ impl Run {
         Ok(())
     }
 
-    fn finish(mut self, wall: std::time::Duration) -> Report {
+    fn finish(mut self, wall: Duration) -> Report {
         let events = self.world.total().tasks;
         self.report.virtual_s = self.world.now().since(Instant::START).as_secs_f64();
         self.report.wall_s = wall.as_secs_f64();
