@@ -3,7 +3,7 @@
 //! Asserted: a file that is there is never replaced by a new identity and never lost: it is loaded,
 //! left alone or set aside, with every byte in place; and its key is read the same each time.
 
-use std::{fs, path::Path, sync::LazyLock};
+use std::{fs, path::Path};
 
 use planetary_service::state::{
     StateDir,
@@ -11,16 +11,16 @@ use planetary_service::state::{
 };
 use tempfile::TempDir;
 
-/// Folders of runs, below one that memory backs where there is such.
-static PLACE: LazyLock<TempDir> = LazyLock::new(|| {
+/// A folder for one run, backed by memory where there is such.
+fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-    made.expect("a folder for the runs")
-});
+    made.expect("a folder for the run")
+}
 
 /// See the module.
 pub fn identity_pem(data: &[u8]) {
-    let folder = TempDir::new_in(PLACE.path()).expect("a folder for this run");
+    let folder = folder();
     let path = folder.path().join("state");
     let dir = StateDir::open(&path).expect("a folder of our own");
     fs::write(path.join(FILE_NAME), data).expect("room for the file");
