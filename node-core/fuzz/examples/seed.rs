@@ -193,7 +193,7 @@ fn control() -> io::Result<()> {
     seed("control_frames", "ping", ping)?;
     seed("control_frames", "peer_add", add)?;
     seed("control_frames", "status", r#"{"id":0,"request":{"type":"status"}}"#)?;
-    let error = concat!(r#"{"id":null,"error":{"code":"busy","message":"a","hint":null}}"#);
+    let error = r#"{"id":null,"error":{"code":"busy","message":"a","hint":null}}"#;
     seed("control_frames", "error", error)?;
     let update = r#"{"seq":18446744073709551615,"event":{"type":"resync"}}"#;
     seed("control_frames", "update", update)?;

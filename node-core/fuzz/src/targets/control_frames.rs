@@ -61,3 +61,28 @@ fn rewritten<T: Serialize>(message: &T) -> Vec<u8> {
     assert_eq!(bytes, (body.len() as u32).to_be_bytes(), "a frame has one length");
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_understood() {
+        let seeds: [&[u8]; 3] = [
+            include_bytes!("../../corpus/control_frames/hello"),
+            include_bytes!("../../corpus/control_frames/ping"),
+            include_bytes!("../../corpus/control_frames/peer_add"),
+        ];
+        for seed in seeds {
+            assert!(ClientMessage::parse(seed).is_ok(), "{:?}", ClientMessage::parse(seed));
+        }
+        let seeds: [&[u8]; 3] = [
+            include_bytes!("../../corpus/control_frames/error"),
+            include_bytes!("../../corpus/control_frames/update"),
+            include_bytes!("../../corpus/control_frames/done"),
+        ];
+        for seed in seeds {
+            assert!(ServerMessage::parse(seed).is_ok(), "{:?}", ServerMessage::parse(seed));
+        }
+    }
+}

@@ -43,6 +43,11 @@ struct World {
 
 /// See the module.
 pub fn frames(data: &[u8]) {
+    let mut world = run(data);
+    world.advance(Duration::from_secs(70));
+}
+
+fn run(data: &[u8]) -> World {
     let mut input = Input::new(data);
     let mut world = World::new();
     for _ in 0..STEPS_MAX {
@@ -52,7 +57,7 @@ pub fn frames(data: &[u8]) {
         world.step(&mut input);
         world.exchange();
     }
-    world.advance(Duration::from_secs(70));
+    world
 }
 
 impl World {
@@ -265,5 +270,20 @@ impl World {
             };
             self.request = SigReq { seq: number(), nonce: number() };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_reach_the_tree_and_the_paths() {
+        let mut world = run(include_bytes!("../../corpus/frames/found"));
+        world.subject.change(|node, _| {
+            assert_eq!((node.parent(), node.root()), (key(HOSTILE), key(3)));
+            assert!(node.paths().any(|(far, _)| *far == key(3)), "Z has answered");
+        });
+        world.honest.change(|node, _| assert_eq!(node.root(), key(3)));
     }
 }

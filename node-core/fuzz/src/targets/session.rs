@@ -38,6 +38,10 @@ struct World {
 
 /// See the module.
 pub fn session(data: &[u8]) {
+    run(data).recover();
+}
+
+fn run(data: &[u8]) -> World {
     let mut input = Input::new(data);
     let mut world = World::new();
     for _ in 0..STEPS_MAX {
@@ -47,7 +51,7 @@ pub fn session(data: &[u8]) {
         world.step(&mut input);
         world.exchange();
     }
-    world.recover();
+    world
 }
 
 impl World {
@@ -244,4 +248,16 @@ fn content(number: u32) -> Vec<u8> {
     data.extend_from_slice(&number.to_be_bytes());
     data.extend((0..number * 37 % 200).map(|at| (at ^ number) as u8));
     data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_deliver_data_both_ways() {
+        let world = run(include_bytes!("../../corpus/session/talk"));
+        let arrived = |host| world.sent.values().filter(|said| **said == (host, true)).count();
+        assert!(arrived(0) > 3 && arrived(1) > 1, "{:?}", world.sent);
+    }
 }
