@@ -114,7 +114,8 @@ impl Handler for Control {
             }
             Request::Doctor => {
                 let status = self.node.publish().await;
-                let facts = self.node.facts().await;
+                let busy = || ApiError::new(ErrorCode::Busy, "the node is too busy to be examined");
+                let facts = self.node.facts().await.ok_or_else(busy)?;
                 Ok(Reply::Doctor(doctor::examine(&facts, &status)))
             }
             Request::IdentityShow => Ok(Reply::Identity(self.identity())),

@@ -88,12 +88,6 @@ impl Health {
         shown.sort_by_key(|held| (std::cmp::Reverse(held.condition.severity), held.since.mono));
         shown.into_iter().map(Held::item).collect()
     }
-
-    /// Returns when the next hidden condition is due to be shown, if there is one.
-    #[must_use]
-    pub fn next_change(&self, now: Moment) -> Option<Instant> {
-        self.held.values().map(Held::shown_at).filter(|at| *at > now.mono).min()
-    }
 }
 
 impl Held {
@@ -147,10 +141,8 @@ mod tests {
         let mut health = Health::default();
         health.raise(condition("no_peers", Severity::Error, true), start);
         assert!(codes(&health, later(start, 4)).is_empty());
-        assert_eq!(health.next_change(start), Some(start.mono + SHOW_DELAY));
         health.clear("no_peers");
         assert!(codes(&health, later(start, 60)).is_empty());
-        assert_eq!(health.next_change(start), None);
 
         health.raise(condition("no_peers", Severity::Error, true), start);
         health.raise(condition("no_peers", Severity::Error, true), later(start, 4));

@@ -1,7 +1,6 @@
 //! A real installation, in namespaces of its own.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::process::Command;
 

@@ -79,10 +79,14 @@ impl Running {
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Stop => break,
-                    Signal::Reload => self.node.reload().await,
+                    Signal::Reload => in_background(&self.node, |node| async move {
+                        node.reload().await;
+                    }),
                 },
                 () = &mut outside => break,
-                _ = retry.tick() => self.node.retry_listeners().await,
+                _ = retry.tick() => in_background(&self.node, |node| async move {
+                    node.retry_listeners().await;
+                }),
                 _ = look.tick() => {}
                 () = self.node.changed() => {}
                 () = next_change(&mut changes) => {
@@ -94,6 +98,15 @@ impl Running {
         }
         Stopping::begin(self)
     }
+}
+
+/// Does what may take a while, such as resolving a name, beside the loop, so that a signal is heard
+/// meanwhile. The node makes one change at a time.
+fn in_background<F>(node: &Arc<Node>, work: impl FnOnce(Arc<Node>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(work(Arc::clone(node)));
 }
 
 /// Follows the engine that runs now; one that is followed already stays, with what was seen of it.

@@ -14,6 +14,7 @@ mod settings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use planetary_ipc::{Severity, Status};
@@ -21,8 +22,9 @@ use planetary_proto::identity::{Identity, NodeKey};
 use planetary_proto::session::GroupSecret;
 use planetary_runtime::links::LocalEnd;
 use planetary_runtime::links::tls::TlsSetupError;
-use planetary_runtime::{Engine, EngineConfig, Snapshot};
+use planetary_runtime::{AskError, Engine, EngineConfig, Snapshot};
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 pub use self::peering::FailedListener;
@@ -160,8 +162,8 @@ impl Node {
         let _intent = self.changing.lock().await;
         match Config::load(self.config_file.path()) {
             Ok(config) => {
-                self.health.lock().clear(CONFIG_NOT_READ);
                 self.adopt(config).await;
+                self.health.lock().clear(CONFIG_NOT_READ);
                 tracing::info!("configuration read again");
             }
             Err(error) => {
@@ -212,24 +214,38 @@ impl Node {
     /// Looks at everything, tells the clients, and returns what they are told.
     pub async fn publish(&self) -> Arc<Status> {
         let mut observer = self.observer.lock().await;
-        let status = Arc::new(observer.observe(self.facts().await));
+        let Some(facts) = self.facts().await else {
+            // Half a status helps nobody; the next look is a second away.
+            return Arc::clone(&self.status.borrow());
+        };
+        let status = Arc::new(observer.observe(facts));
         self.status.send_replace(Arc::clone(&status));
         status
     }
 
-    /// Everything there is to know at this moment.
-    pub async fn facts(&self) -> Facts {
+    /// Everything there is to know at this moment; `None` while the engine is too busy to answer.
+    pub async fn facts(&self) -> Option<Facts> {
         let engine = self.engine();
         let snapshot = match &engine {
-            Some(engine) => engine.snapshot().await.ok(),
             None => None,
+            Some(engine) => match timeout(SNAPSHOT_PATIENCE, engine.snapshot()).await {
+                Ok(Ok(snapshot)) => {
+                    self.health.lock().clear(NODE_BROKEN);
+                    self.cover(&snapshot);
+                    Some(snapshot)
+                }
+                // Taken down between two lines, or broken.
+                Ok(Err(AskError::Stopped)) if self.engine().is_none() => return None,
+                Ok(Err(AskError::Stopped)) => {
+                    self.raise(broken());
+                    None
+                }
+                Ok(Err(_)) | Err(_) => return None,
+            },
         };
-        if let Some(snapshot) = &snapshot {
-            self.cover(snapshot);
-        }
         let now = Moment::now();
         let wanted = self.settings.read().peers();
-        Facts {
+        Some(Facts {
             now,
             uptime: now.mono.saturating_duration_since(self.started.mono),
             up: engine.is_some(),
@@ -244,7 +260,7 @@ impl Node {
             wanted,
             snapshot,
             health: self.health.lock().visible(now),
-        }
+        })
     }
 
     fn raise(&self, condition: Condition) {
@@ -264,6 +280,7 @@ impl Node {
         let config = self.engine_config()?;
         let engine = Engine::start(config, tokio::runtime::Handle::current())?;
         *self.engine.write() = Some(engine.clone());
+        self.health.lock().clear(NODE_NOT_STARTED);
         tracing::info!(tun = engine.tun().map_or("none", |(name, _)| name), "the node is up");
         self.reconcile(&engine).await;
         Ok(())
@@ -298,6 +315,7 @@ impl Node {
     /// lock.
     async fn stop_engine(&self) {
         let Some(engine) = self.engine.write().take() else { return };
+        self.health.lock().clear(NODE_BROKEN);
         let last = engine.shutdown().await;
         self.failed_listeners.lock().clear();
         if let Some(last) = last
@@ -326,7 +344,7 @@ impl Node {
             tracing::error!(%error, "the node is down: it does not start with the new \
                 configuration");
             self.raise(Condition {
-                code: "node_not_started",
+                code: NODE_NOT_STARTED,
                 severity: Severity::Error,
                 title: "The node does not start".to_owned(),
                 text: format!("With the new configuration: {error}."),
@@ -365,6 +383,25 @@ impl std::fmt::Debug for Node {
     }
 }
 
+/// The engine's own thread is gone, which only a mistake in the program can do.
+fn broken() -> Condition {
+    Condition {
+        code: NODE_BROKEN,
+        severity: Severity::Error,
+        title: "The node broke off".to_owned(),
+        text: "A part of the node ended by itself; the log says where.".to_owned(),
+        action: Some("Run `planetary down` and `planetary up`, and report it.".to_owned()),
+        affects_connectivity: true,
+        may_pass: false,
+    }
+}
+
+/// How long the engine may take to describe itself. Past it a status is left out, so that an engine
+/// that hangs does not take the service with it.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
+
+const NODE_BROKEN: &str = "node_broken";
+const NODE_NOT_STARTED: &str = "node_not_started";
 const CONFIG_NOT_READ: &str = "config_not_read";
 const STATE_NOT_STORED: &str = "state_not_stored";
 

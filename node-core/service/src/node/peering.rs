@@ -2,15 +2,21 @@
 //! say.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use planetary_ipc::{PeerEntry, PeerError, PeerSource, UnixTime};
 use planetary_runtime::Engine;
-use planetary_runtime::links::peers::{PeerId, PeersError};
+use planetary_runtime::links::peers::PeerId;
 use planetary_runtime::links::uri::PeerUri;
+use tokio::time::{Instant, timeout_at};
 
 use super::Node;
 use crate::config::{Config, EditError};
 use crate::health::Moment;
+
+/// How long all listeners together may take to open. Addresses take no time; a name that does not
+/// resolve must not hold up the node, and is tried again.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A listener that could not be opened. It is tried again now and then.
 #[derive(Clone, Debug)]
@@ -123,11 +129,15 @@ impl Node {
                 let _ = engine.peers().stop_listening(&uri).await;
             }
         }
+        let deadline = Instant::now() + LISTEN_PATIENCE;
         let mut failed = Vec::new();
         for (name, uri) in wanted.into_iter().filter(|(name, _)| !open.contains(name)) {
-            if let Err(error) = engine.peers().listen(uri).await {
-                failed.push(FailedListener { error: listen_error(&error), uri: name });
-            }
+            let why = match timeout_at(deadline, engine.peers().listen(uri)).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) => super::chain(&error),
+                Err(_) => "its name does not resolve in time".to_owned(),
+            };
+            failed.push(FailedListener { error: listen_error(why), uri: name });
         }
         let mut before = self.failed_listeners.lock();
         for listener in &failed {
@@ -144,10 +154,6 @@ fn entry(id: &PeerId, persistent: bool) -> PeerEntry {
     PeerEntry { uri: id.uri.clone(), interface: id.interface.clone(), persistent }
 }
 
-fn listen_error(error: &PeersError) -> PeerError {
-    PeerError {
-        code: "cannot_listen".to_owned(),
-        message: super::chain(error),
-        at: UnixTime(Moment::now().unix_s),
-    }
+fn listen_error(message: String) -> PeerError {
+    PeerError { code: "cannot_listen".to_owned(), message, at: UnixTime(Moment::now().unix_s) }
 }

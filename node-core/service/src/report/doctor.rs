@@ -16,7 +16,7 @@ const QUESTIONS: &[(Question, &[&str])] = &[
     (identity, &["identity_exposed"]),
     (settings, &["config_not_read"]),
     (records, &["intent_damaged", "sequence_damaged", "state_not_stored"]),
-    (switch, &["node_not_started"]),
+    (switch, &["node_not_started", "node_broken"]),
     (interface, &["tun_lost"]),
     (listeners, &["listener_failed"]),
     (peers, &["no_peers_configured", "no_peer_connected", "peer_refused"]),

@@ -41,7 +41,7 @@ pub struct Facts {
     pub uptime: Duration,
     /// Whether the person wants the node on the network, and it is running.
     pub up: bool,
-    /// The engine's word; `None` while the node is down.
+    /// The engine's word; `None` while the node is down, or when the engine broke off.
     pub snapshot: Option<Snapshot>,
     /// What the settings ask for.
     pub wanted: BTreeMap<PeerId, WantedPeer>,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! switched off                                              down
+//! the engine is gone                                        offline
 //! an answer through the network within the last 60 s        connected, or degraded when an item
 //!                                                           of health says that traffic suffers
 //! a link is up, but nothing has come back through it        connecting
@@ -48,6 +49,9 @@ pub(super) fn judge(facts: &Facts, health: &[HealthItem]) -> (State, Option<Stri
             Some(item) => (State::Degraded, Some(item.title.clone())),
             None => (State::Connected, None),
         };
+    }
+    if facts.snapshot.is_none() {
+        return (State::Offline, Some("the node broke off".to_owned()));
     }
     let up = facts.links_up();
     if up > 0 {

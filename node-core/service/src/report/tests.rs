@@ -67,7 +67,8 @@ fn peer(uri: &str, phase: PeerPhase, code: Option<&'static str>) -> Peer {
 }
 
 fn facts(now: Moment) -> Facts {
-    Facts { up: true, ..Facts::of_silence(&Health::default(), now) }
+    let snapshot = Some(snapshot(vec![], None));
+    Facts { up: true, snapshot, ..Facts::of_silence(&Health::default(), now) }
 }
 
 fn wanting(mut facts: Facts, uris: &[&str]) -> Facts {
@@ -97,6 +98,7 @@ fn state_is_one_word_for_every_situation() {
     let listener =
         Listener { uri: "tcp://[::]:0".to_owned(), address: SocketAddr::from(([0; 4], 9)) };
     let cases = [
+        ("broken", State::Offline, Facts { snapshot: None, ..facts(now) }),
         ("down", State::Down, Facts { up: false, ..facts(now) }),
         ("alone", State::Offline, facts(now)),
         ("only listening", State::Connecting, Facts { listeners: vec![listener], ..facts(now) }),
@@ -165,7 +167,7 @@ fn item_that_affects_traffic_degrades_a_connected_node_only() {
 fn status_shows_what_is_known_and_nothing_else() {
     let now = Moment::now();
     let mut observer = Observer::new(key(1), now);
-    let status = observer.observe(Facts { up: false, ..facts(now) });
+    let status = observer.observe(Facts { up: false, snapshot: None, ..facts(now) });
     assert_eq!((status.root, status.parent, status.coordinates), (None, None, None));
     assert_eq!(status.address, key(1).address().to_ipv6());
     assert!(status.subnet.to_string().ends_with("/64"));
@@ -330,7 +332,7 @@ fn doctor_gives_an_answer_or_a_problem_to_each_question() {
     let status = Observer::new(key(1), now).observe(alone.clone());
     let report = doctor::examine(&alone, &status);
     let codes: Vec<_> = report.items.iter().map(|item| item.code.as_ref()).collect();
-    assert_eq!(codes, ["identity", "config", "state", "up", "tun", "no_peers_configured"]);
+    assert_eq!(codes, ["identity", "config", "state", "up", "tun", "no_peers_configured", "tree"]);
     assert_eq!(report.worst(), Severity::Error);
 }
 
