@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use planetary_proto::identity::NodeKey;
+use planetary_proto::{identity::NodeKey, link::meta::PASSWORD_MAX};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -30,9 +30,6 @@ pub const URI_LEN_MAX: usize = 4096;
 
 /// Most keys that one peer may be pinned to. More are refused; a handful is the usual number.
 pub const PINNED_KEYS_MAX: usize = 32;
-
-/// Longest link password in bytes, the key length of the hash it goes into (chapter 2.7).
-pub const PASSWORD_LEN_MAX: usize = 64;
 
 /// Smallest accepted ceiling of the reconnect delay.
 pub const BACKOFF_CEILING_MIN: Duration = Duration::from_secs(5);
@@ -169,7 +166,7 @@ pub enum UriError {
     #[error("bad priority, it is a number from 0 to 255")]
     BadPriority,
     /// A password of more than 64 bytes.
-    #[error("bad password, it has at most {PASSWORD_LEN_MAX} bytes")]
+    #[error("bad password, it has at most {PASSWORD_MAX} bytes")]
     BadPassword,
     /// A `maxbackoff` that is no duration or less than 5 s.
     #[error("bad maxbackoff, it is a duration of at least 5s, such as 30s or 1h30m")]
@@ -255,10 +252,10 @@ impl fmt::Display for Host {
 }
 
 impl Password {
-    /// Takes a password, unless it is longer than [`PASSWORD_LEN_MAX`].
+    /// Takes a password, unless it is longer than [`PASSWORD_MAX`] bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() <= PASSWORD_LEN_MAX).then(|| Self(Zeroizing::new(bytes.to_vec())))
+        (bytes.len() <= PASSWORD_MAX).then(|| Self(Zeroizing::new(bytes.to_vec())))
     }
 
     /// The password's bytes; empty if there is none.
@@ -932,7 +929,7 @@ mod tests {
                 any::<u64>().prop_map(|low| format!("[fe80::{:x}%25eth0]", low & 0xffff)),
             ],
             port in 1_u16..,
-            password in proptest::collection::vec(any::<u8>(), 0..=PASSWORD_LEN_MAX),
+            password in proptest::collection::vec(any::<u8>(), 0..=PASSWORD_MAX),
         ) {
             let encoded: String = password.iter().map(|byte| format!("%{byte:02X}")).collect();
             let uri = peer(&format!("tls://{host}:{port}?password={encoded}")).unwrap();

@@ -20,6 +20,7 @@ mod windows;
 use std::{
     io::{self, IoSlice},
     net::Ipv6Addr,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use thiserror::Error;
@@ -54,6 +55,8 @@ pub struct Tun {
     device: system::Device,
     name: String,
     mtu: u16,
+    /// Lets a reader stop that never has to wait.
+    closed: AtomicBool,
 }
 
 /// Why no TUN device could be opened.
@@ -111,7 +114,7 @@ impl Tun {
             return Err(TunError::BadPrefix(settings.prefix_len));
         }
         let (device, name) = system::Device::open(settings)?;
-        Ok(Self { device, name, mtu: settings.mtu })
+        Ok(Self { device, name, mtu: settings.mtu, closed: AtomicBool::new(false) })
     }
 
     /// Waits for a packet that the system wants to send and copies it into `packet`; 0 once the
@@ -122,6 +125,9 @@ impl Tun {
     /// # Errors
     /// What the system answers, for example when the interface was taken away.
     pub fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
         self.device.recv(packet)
     }
 
@@ -157,6 +163,7 @@ impl Tun {
     /// Ends the waiting and all later [`Tun::recv`] calls. The interface goes away when the device
     /// is dropped.
     pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         self.device.close();
     }
 }

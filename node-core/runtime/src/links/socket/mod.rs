@@ -29,7 +29,7 @@ pub use windows::{adopt, limit_unsent, recv, try_send, try_send_vectored, wait_w
 ///
 /// A frame that waits in the kernel can no longer be overtaken by a more urgent one, so as much as
 /// possible waits in our own queues; 128 KiB is one frame of the largest size, which keeps a fast
-/// link busy between two wake-ups.
+/// link busy between two wake-ups. Linux wakes [`wait_writable`] when half of it is sent.
 pub const UNSENT_MAX: u32 = 128 * 1024;
 
 /// Sets the options that every link socket has, dialled or accepted.

@@ -132,6 +132,21 @@ fn packets_of_all_sizes_go_both_ways() {
 }
 
 #[test]
+fn packets_are_taken_in_from_the_first_moment() {
+    in_namespace(|| {
+        for _ in 0..30 {
+            let tun = Tun::open(&settings("auto")).unwrap();
+            let socket = socket();
+            socket.send_to(b"question", (ELSEWHERE, 7)).unwrap();
+            let mut packet = recv_udp(&tun);
+            turn_around(&mut packet);
+            tun.send(&packet).unwrap();
+            assert_eq!(socket.recv(&mut [0; 64]).unwrap(), 8);
+        }
+    });
+}
+
+#[test]
 fn one_thread_receives_while_others_send() {
     const CLIENTS: usize = 3;
     const ROUNDS: usize = 200;
@@ -189,6 +204,16 @@ fn closing_ends_a_waiting_recv_and_all_later_ones() {
         tun.close();
         tun.close();
         assert!(waiting.join().unwrap().duration_since(closed) < Duration::from_secs(1));
+        assert_eq!(tun.recv(&mut [0; 1280]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn packets_that_wait_do_not_keep_a_closed_device_going() {
+    in_namespace(|| {
+        let tun = Tun::open(&settings("auto")).unwrap();
+        socket().send_to(b"too late", (ELSEWHERE, 7)).unwrap();
+        tun.close();
         assert_eq!(tun.recv(&mut [0; 1280]).unwrap(), 0);
     });
 }
