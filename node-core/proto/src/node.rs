@@ -694,7 +694,9 @@ impl<S: SessionTable> Node<S> {
         let fresh = self.fresh_secret();
         let spare = self.fresh_secret();
         self.sessions.with(&source, |opener, sealer| {
-            sealer.install(opener.update(said, fresh));
+            if known.is_none() || !opener.is_repetition(said) {
+                sealer.install(opener.update(said, fresh));
+            }
             refill(opener, spare);
         });
         self.contacts.updated(&source, said.seq, now.mono);

@@ -63,6 +63,8 @@ struct Cable {
     whole: bool,
     /// The link over it, as far as the dialler knows.
     link: Option<LinkId>,
+    /// Links that were under way when the cable was cut. An end may still hold one open.
+    severed: Vec<LinkId>,
     /// It will be dialled again.
     redialling: bool,
 }
@@ -154,6 +156,7 @@ impl World {
             line,
             whole: true,
             link: None,
+            severed: Vec::new(),
             redialling: false,
         });
         self.dial(id);
@@ -189,44 +192,38 @@ impl World {
         let cable = &mut self.cables[id.0];
         cable.whole = false;
         let Some(link) = cable.link else { return };
-        for host in [cable.dialler, cable.listener] {
-            if cut == Cut::Told {
-                self.give(host, self.now, Task::Arrive { link, cargo: Cargo::Close });
-            } else {
-                self.hosts[host.0].sever(link);
-            }
-        }
+        cable.severed.push(link);
+        let ends = [cable.dialler, cable.listener];
         if cut == Cut::Told {
-            self.settle_present();
-            // What is still under way, a link that was about to open included, goes nowhere.
-            for host in [self.cables[id.0].dialler, self.cables[id.0].listener] {
-                self.hosts[host.0].sever(link);
+            for host in ends {
+                self.give(host, self.now, Task::Arrive { link, cargo: Cargo::Close });
             }
+            self.run_until(self.now);
+        }
+        // What is still under way goes nowhere, a link that was about to open included.
+        for host in ends {
+            self.hosts[host.0].sever(link);
         }
     }
 
-    /// Makes a cable whole again. A link that neither end has given up goes on where it was; else
-    /// it is dialled anew.
+    /// Makes a cable whole again. A link that neither end has given up goes on where it was; else it is dialled anew.
     pub fn mend(&mut self, id: CableId) {
         let cable = &mut self.cables[id.0];
         if core::mem::replace(&mut cable.whole, true) {
             return;
         }
-        let Cable { dialler, listener, line, link, .. } = *cable;
-        if let Some(link) = link {
-            let open =
-                [dialler, listener].map(|host| self.hosts[host.0].ends().contains_key(&link));
-            for host in [dialler, listener] {
+        let (ends, latency) = ([cable.dialler, cable.listener], cable.line.latency);
+        for link in core::mem::take(&mut cable.severed) {
+            let open = ends.map(|host| self.hosts[host.0].ends().contains_key(&link));
+            for host in ends {
                 for cargo in self.hosts[host.0].mend(link) {
                     self.give(host, self.now, Task::Arrive { link, cargo });
                 }
                 if open != [true, true] {
+                    // The other end does not know the link, and its system says so.
                     let cargo = Cargo::Close;
-                    self.give(host, self.now + line.latency, Task::Arrive { link, cargo });
+                    self.give(host, self.now + latency, Task::Arrive { link, cargo });
                 }
-            }
-            if !open[0] {
-                self.cables[id.0].link = None;
             }
         }
         self.dial(id);
@@ -407,11 +404,6 @@ impl World {
     const fn slot(&mut self, at: Instant) -> Slot {
         self.numbered += 1;
         Slot { at, cause: None, number: self.numbered }
-    }
-
-    /// Everything that is due now happens now.
-    fn settle_present(&mut self) {
-        self.run_until(self.now);
     }
 
     /// Lets time pass until `done` holds, looking every `step`, for at most `limit`. Returns when

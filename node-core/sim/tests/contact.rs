@@ -52,6 +52,26 @@ fn first_contact_over_four_hops_takes_few_round_trips() {
 }
 
 #[test]
+fn a_greeting_that_is_repeated_before_its_answer_is_no_new_one() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        // An Init is repeated after little more than a second, and there and back takes 1.6.
+        let hosts = chain(&mut world, 5, millis(200));
+        world.run_for(millis(30_000));
+        let pings: Vec<_> = (0..3).map(|_| world.ping(hosts[0], hosts[4])).collect();
+        world.run_for(millis(8_000));
+        for ping in pings {
+            let answer = world.answer(ping);
+            assert!(
+                answer.is_some_and(|answer| answer <= millis(6_500)),
+                "seed {seed}: {answer:?}"
+            );
+        }
+        assert_clean(&world);
+    }
+}
+
+#[test]
 fn greetings_that_cross_make_one_session() {
     for seed in 0..10 {
         for (apart, clock_s) in [(0, 0), (0, -3_600), (7, 0), (7, -3_600), (25, -3_600)] {

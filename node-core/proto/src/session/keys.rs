@@ -131,6 +131,15 @@ impl Opener {
         (opener, sealer)
     }
 
+    /// Whether an Init or Ack says nothing but what the last one said.
+    ///
+    /// A greeting is repeated when its answer is late. To advance for each copy would leave the far
+    /// end behind, because it ignores all but the first answer of a second.
+    pub(crate) fn is_repetition(&self, remote: &Handshake) -> bool {
+        (self.theirs, self.theirs_next, self.remote_seq)
+            == (remote.current, remote.next, remote.key_seq)
+    }
+
     /// Applies an Init or Ack. `fresh` becomes the own next pair.
     pub(crate) fn update(&mut self, remote: &Handshake, fresh: ExchangeSecret) -> SealerKeys {
         self.theirs = remote.current;

@@ -216,6 +216,8 @@ impl Host {
         end.timer_at = None;
         let liveness = end.liveness;
         if liveness.keep_alive_due(mono) {
+            // Done with, also if a rogue swallows the frame.
+            end.liveness.keep_alive_at = None;
             self.put(link, KEEP_ALIVE.to_vec(), at);
         }
         let round_trip = liveness.waiting_since.and_then(|_| self.round_trip(link));
