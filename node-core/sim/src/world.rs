@@ -206,7 +206,8 @@ impl World {
         }
     }
 
-    /// Makes a cable whole again. A link that neither end has given up goes on where it was; else it is dialled anew.
+    /// Makes a cable whole again. A link that neither end has given up goes on where it was; else
+    /// it is dialled anew.
     pub fn mend(&mut self, id: CableId) {
         let cable = &mut self.cables[id.0];
         if core::mem::replace(&mut cable.whole, true) {

@@ -39,8 +39,10 @@ const FORGET_MAX: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
 /// Nothing moves for this long: the network is at rest.
 const REST: Duration = Duration::from_secs(5);
+/// Sessions, paths and keys are forgotten by then.
+const EXPIRY: Duration = Duration::from_secs(130);
 /// A node at rest may be woken this often, per second.
-const WAKES_MAX: f64 = 0.5;
+const WAKES_MAX: f64 = 0.3;
 /// Pairs that ping each other at a time.
 const PAIRS: usize = 40;
 /// Pairs whose paths are measured.
@@ -283,6 +285,7 @@ impl Run {
     fn rest(&mut self) -> Result<(), Failure> {
         self.settle(NOTICE_MAX)?;
         self.await_rest()?;
+        self.world.run_for(EXPIRY);
         let before = self.world.total();
         let began = self.world.now();
         for _ in 0..self.plan.minutes {

@@ -1,0 +1,167 @@
+//! Links that are slow, doubled, silent for a while, or idle.
+
+use planetary_proto::{
+    time::Duration,
+    upper::{InbandAnswer, InbandKind},
+    wire::FrameKind,
+};
+use planetary_sim::{Cut, HostId, Line, News, Tally, World, check};
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn assert_clean(world: &World) {
+    let violations: Vec<String> = world.violations().map(ToString::to_string).collect();
+    assert!(violations.is_empty(), "seed {}: {violations:#?}", world.seed());
+}
+
+/// How many links a host's node has.
+fn links(world: &World, host: HostId) -> usize {
+    world.node(host).map_or(0, |node| node.sizes().links)
+}
+
+#[test]
+fn a_flood_over_a_slow_line_pushes_out_itself_and_nobody_else() {
+    let mut world = World::new(1);
+    let [flooder, quiet, middle, far] = [(); 4].map(|()| world.add_host());
+    let fast = Line::new(millis(2));
+    world.connect(flooder, middle, fast);
+    world.connect(quiet, middle, fast);
+    let slow = Line { latency: millis(2), bytes_per_s: Some(50_000) };
+    world.connect(middle, far, slow);
+    world.run_for(millis(1_000));
+    for host in [flooder, quiet] {
+        // Sessions are there before the line is busy.
+        world.ping(host, far);
+    }
+    world.run_for(millis(1_000));
+    let flood: Vec<_> = (0..2_000).map(|_| world.ping(flooder, far)).collect();
+    world.run_for(millis(100));
+    let through = world.ping(quiet, far);
+    world.run_for(millis(20_000));
+    let answered = flood.iter().filter(|ping| world.answer(**ping).is_some()).count();
+    assert!(world.total().dropped > 500, "the line was not too slow");
+    assert!(answered > 300, "only {answered} of the flood arrived");
+    assert!(world.answer(through).is_some(), "the quiet one was pushed out");
+    assert_eq!(links(&world, far), 1);
+    assert_clean(&world);
+}
+
+#[test]
+fn a_second_link_carries_on_when_the_first_is_lost() {
+    for cut in [Cut::Told, Cut::Silent] {
+        let mut world = World::new(2);
+        let [a, b] = [(); 2].map(|()| world.add_host());
+        let first = world.connect(a, b, Line::new(millis(1)));
+        world.connect(a, b, Line::new(millis(8)));
+        world.run_for(millis(1_000));
+        assert_eq!(links(&world, a), 2);
+        let before = world.ping(a, b);
+        world.run_for(millis(500));
+        assert!(
+            world.answer(before).is_some_and(|time| time < millis(16)),
+            "the faster one is used"
+        );
+        let coords = |world: &World| world.node(b).unwrap().coords_of(&world.key(b));
+        let place = coords(&world);
+        world.cut(first, cut);
+        let after = world.ping_every(a, b, millis(100));
+        world.run_for(millis(5_000));
+        let limit = if cut == Cut::Told { millis(20) } else { millis(1_800) };
+        assert!(world.answer(after).is_some_and(|time| time <= limit), "{:?}", world.answer(after));
+        assert_eq!(coords(&world), place, "the tree has no reason to change");
+        assert_eq!(links(&world, a), 1);
+        assert_clean(&world);
+    }
+}
+
+#[test]
+fn a_line_that_is_silent_for_two_seconds_is_suspected_and_kept() {
+    let mut world = World::new(3);
+    let [a, b] = [(); 2].map(|()| world.add_host());
+    let cable = world.connect(a, b, Line::new(millis(1)));
+    world.run_for(millis(2_000));
+    world.cut(cable, Cut::Silent);
+    let ping = world.ping(a, b);
+    let suspects = |world: &World, host: HostId| {
+        let peers = world.node(host).unwrap().neighbours();
+        peers.flat_map(|peer| peer.links).filter(|link| link.suspect).count()
+    };
+    world.run_for(millis(1_400));
+    assert_eq!(suspects(&world, a), 0);
+    world.run_for(millis(600));
+    assert_eq!(suspects(&world, a), 1);
+    world.mend(cable);
+    world.run_for(millis(1_000));
+    assert_eq!(suspects(&world, a), 0);
+    assert_eq!((links(&world, a), links(&world, b)), (1, 1));
+    assert!(world.answer(ping).is_some(), "what was under way arrives after all");
+    assert_clean(&world);
+}
+
+#[test]
+fn a_line_that_stays_silent_is_closed_by_the_end_that_waits() {
+    let mut world = World::new(4);
+    let [a, b] = [(); 2].map(|()| world.add_host());
+    let cable = world.connect(a, b, Line::new(millis(1)));
+    world.run_for(millis(5_000));
+    world.cut(cable, Cut::Silent);
+    world.ping(a, b);
+    world.run_for(millis(2_900));
+    assert_eq!(links(&world, a), 1);
+    world.run_for(millis(200));
+    // The other end sent nothing and waits for nothing.
+    assert_eq!((links(&world, a), links(&world, b)), (0, 1));
+    world.mend(cable);
+    world.run_for(millis(2_000));
+    assert_eq!((links(&world, a), links(&world, b)), (1, 1));
+    assert_eq!(check::settled(&world), Ok(()));
+    assert_clean(&world);
+}
+
+#[test]
+fn idle_links_are_silent_and_idle_nodes_sleep() {
+    let mut world = World::new(5);
+    let hosts: Vec<HostId> = (0..10).map(|_| world.add_host()).collect();
+    for pair in hosts.windows(2) {
+        world.connect(pair[0], pair[1], Line::new(millis(5)));
+    }
+    world.run_for(millis(60_000));
+    let before = world.total();
+    // Edges are announced anew four minutes after the start at the earliest.
+    world.run_for(millis(150_000));
+    let idle = world.total() - before;
+    assert_eq!(idle.sent, Tally::default().sent, "frames on idle links");
+    assert!(idle.wakes < 100, "{} wake-ups of ten nodes in 150 s", idle.wakes);
+    let before = world.total();
+    world.run_for(millis(240_000));
+    let refresh = world.total() - before;
+    let announces = refresh.sent[FrameKind::Announce as usize].frames;
+    // Everybody announces its edge once, which goes to all below it and their neighbours.
+    assert!((18..=200).contains(&announces), "{announces} announcements");
+    assert_clean(&world);
+}
+
+#[test]
+fn questions_are_answered_over_a_session() {
+    let mut world = World::new(6);
+    let hosts: Vec<HostId> = (0..4).map(|_| world.add_host()).collect();
+    for pair in hosts.windows(2) {
+        world.connect(pair[0], pair[1], Line::new(millis(5)));
+    }
+    let nobody = world.add_host();
+    world.run_for(millis(1_000));
+    world.ask(hosts[0], hosts[3], InbandKind::NodeInfo);
+    world.ask(hosts[0], hosts[3], InbandKind::GetPeers);
+    world.ask(hosts[0], nobody, InbandKind::GetSelf);
+    world.run_for(millis(7_000));
+    let news: Vec<&News> = world.news(hosts[0]).iter().map(|(_, news)| news).collect();
+    let far = world.key(hosts[3]);
+    let peers = InbandAnswer::GetPeers(vec![world.key(hosts[2])]);
+    assert!(news.contains(&&News::Answer(far, InbandAnswer::NodeInfo(b"{}".to_vec()))));
+    assert!(news.contains(&&News::Answer(far, peers)));
+    assert!(news.contains(&&News::NoAnswer(world.key(nobody), InbandKind::GetSelf)));
+    assert_eq!(news.len(), 3);
+    assert_clean(&world);
+}
