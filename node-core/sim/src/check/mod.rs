@@ -2,7 +2,7 @@
 //!
 //! Cheap rules are looked at after each step, by the host itself: bounds of tables, watermarks that
 //! fall, nothing sent to a closed link, no plaintext on a line, no node that asks to be woken at
-//! once for ever. The expensive ones look at a whole world when somebody asks: [`settled`] and
+//! once for ever. The expensive ones look at a whole world when somebody asks: [`settled()`] and
 //! [`follow`].
 
 mod route;
