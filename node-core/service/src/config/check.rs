@@ -25,7 +25,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
     if let Some(fault) = listed_twice(config) {
         found.push(fault);
     }
-    let peers = config.peers.len() + config.interface_peers.values().map(Vec::len).sum::<usize>();
+    let peers = config.peer_count();
     if peers > PEERS_MAX {
         let what = format!("{peers} peers, with those of [interface_peers]");
         found.push(("peers", Fault::new(what, format!("list at most {PEERS_MAX} in all"))));

@@ -74,12 +74,18 @@ impl ConfigFile {
     /// [`EditError`]; the file is then as it was.
     pub fn add_peer(&self, uri: &str, interface: Option<&str>) -> Result<Config, EditError> {
         let place: PeerUri = uri.parse()?;
-        self.edit(|document| {
-            let list = list_to_extend(document, interface)?;
+        if let Some(name) = interface
+            && InterfaceName::new(name).is_none()
+        {
+            return Err(EditError::Interface(super::printable(name)));
+        }
+        self.edit(|config, document| {
+            let list = list_to_extend(document, interface)
+                .ok_or_else(|| EditError::Wrong(not_editable(&self.path)))?;
             if position(list, &place).is_some() {
                 return Err(EditError::Exists(place.to_string()));
             }
-            if list.len() >= PEERS_MAX {
+            if config.peer_count() >= PEERS_MAX {
                 return Err(EditError::Full);
             }
             push(list, uri);
@@ -93,7 +99,7 @@ impl ConfigFile {
     /// [`EditError`]; the file is then as it was.
     pub fn remove_peer(&self, uri: &str, interface: Option<&str>) -> Result<Config, EditError> {
         let place: PeerUri = uri.parse()?;
-        self.edit(|document| {
+        self.edit(|_, document| {
             let missing = || EditError::NotFound(place.to_string());
             let list = list_to_shorten(document, interface).ok_or_else(missing)?;
             let index = position(list, &place).ok_or_else(missing)?;
@@ -104,7 +110,7 @@ impl ConfigFile {
 
     fn edit(
         &self,
-        change: impl FnOnce(&mut DocumentMut) -> Result<(), EditError>,
+        change: impl FnOnce(&Config, &mut DocumentMut) -> Result<(), EditError>,
     ) -> Result<Config, EditError> {
         let text = match read_text(&self.path) {
             Ok(text) => text,
@@ -112,9 +118,9 @@ impl ConfigFile {
             Err(error) => return Err(error.into()),
         };
         // Checked first, so that a mistake is reported as the person made it.
-        Config::parse(&text, &self.path)?;
+        let config = Config::parse(&text, &self.path)?;
         let mut document: DocumentMut = text.parse().map_err(|_| not_editable(&self.path))?;
-        change(&mut document)?;
+        change(&config, &mut document)?;
         let text = document.to_string();
         let config = Config::parse(&text, &self.path)?;
         self.write(&text)
@@ -170,26 +176,22 @@ fn keep_owner(path: &Path, before: Option<&fs::Metadata>) {
 #[cfg(not(unix))]
 fn keep_owner(_: &Path, _: Option<&fs::Metadata>) {}
 
-/// The list to which a peer is added, made where it is missing.
+/// The list to which a peer is added, made where it is missing. `None` only for a file that did not
+/// pass the check.
 fn list_to_extend<'a>(
     document: &'a mut DocumentMut,
     interface: Option<&str>,
-) -> Result<&'a mut Array, EditError> {
+) -> Option<&'a mut Array> {
     let empty = || Item::Value(Value::Array(Array::new()));
     let item = match interface {
         None => document.entry("peers").or_insert_with(empty),
-        Some(name) if InterfaceName::new(name).is_none() => {
-            return Err(EditError::Interface(super::printable(name)));
-        }
         Some(name) => {
             let section =
                 document.entry("interface_peers").or_insert_with(|| Item::Table(Table::new()));
-            let table = section.as_table_like_mut().ok_or(EditError::Full)?;
-            table.entry(name).or_insert_with(empty)
+            section.as_table_like_mut()?.entry(name).or_insert_with(empty)
         }
     };
-    // Both conversions hold for every file that passed the check.
-    item.as_array_mut().ok_or(EditError::Full)
+    item.as_array_mut()
 }
 
 fn list_to_shorten<'a>(

@@ -131,6 +131,13 @@ fn same_link_with_other_options_is_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn full_list_is_told_as_such() {
+    let peers: Vec<_> = (0..PEERS_MAX).map(|port| format!("\"tcp://h:{}\"", port + 1)).collect();
+    let scene = Scene::new(&format!("[interface_peers]\neth0 = [{}]\n", peers.join(", ")));
+    assert!(matches!(scene.file.add_peer(A, None), Err(EditError::Full)));
+}
+
+#[test]
 fn wrong_file_is_not_touched() {
     let text = "peers = [\n";
     let scene = Scene::new(text);

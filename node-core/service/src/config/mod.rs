@@ -154,6 +154,12 @@ impl Config {
         parse::parse(text)
             .map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })
     }
+
+    /// Number of peers, with those of single interfaces.
+    #[must_use]
+    pub fn peer_count(&self) -> usize {
+        self.peers.len() + self.interface_peers.values().map(Vec::len).sum::<usize>()
+    }
 }
 
 impl Default for Config {
