@@ -16,11 +16,14 @@ use std::{
 };
 
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
+    event::{EventfdFlags, eventfd},
     io::{Errno, ioctl_fionbio, read, write, writev},
 };
 
-use super::{TunError, TunSettings};
+use super::{
+    TunError, TunSettings,
+    unix::{Wake, wait},
+};
 
 /// What `"auto"` becomes, with the first free number in place of the 0.
 const AUTO_NAME: &str = "planetary";
@@ -68,15 +71,7 @@ impl Device {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             }
-            let mut waiting = [
-                PollFd::new(&self.packets, PollFlags::IN),
-                PollFd::new(&self.closed, PollFlags::IN),
-            ];
-            match poll(&mut waiting, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            if !waiting[1].revents().is_empty() {
+            if wait(&self.packets, &self.closed)? == Wake::Closed {
                 return Ok(0);
             }
         }

@@ -2,24 +2,28 @@
 //!
 //! The system puts a four-byte address family before every packet; it is split off and put on by
 //! vectored calls, so packets are copied no more than elsewhere. The descriptor is non-blocking,
-//! and [`Device::close`] wakes the reader through a pipe.
+//! and [`Device::close`] wakes the reader through a pair of sockets.
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
     mem,
-    net::Ipv6Addr,
-    os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    net::{Ipv6Addr, Shutdown},
+    os::{
+        fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
+        unix::net::UnixStream,
+    },
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
-    io::{Errno, ioctl_fionbio, readv, write, writev},
+    io::{Errno, ioctl_fionbio, readv, writev},
     net::{AddressFamily, SocketType, socket},
-    pipe::pipe,
 };
 use tun::AbstractDevice;
 
-use super::{TunError, TunSettings};
+use super::{
+    TunError, TunSettings,
+    unix::{Wake, wait},
+};
 
 /// What a family before a packet says, in network byte order.
 const FAMILY_IPV6: [u8; 4] = (libc::AF_INET6 as u32).to_be_bytes();
@@ -32,9 +36,9 @@ const PARTS_MAX: usize = 7;
 #[derive(Debug)]
 pub(super) struct Device {
     packets: OwnedFd,
-    /// Readable once the device is closed.
-    closed: OwnedFd,
-    close: OwnedFd,
+    /// Readable once the other end is shut down.
+    closed: UnixStream,
+    close: UnixStream,
 }
 
 impl Device {
@@ -55,7 +59,8 @@ impl Device {
         let packets = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
         let system = |step| move |error: Errno| failure(step, error.into());
         ioctl_fionbio(&packets, true).map_err(system("making the TUN device non-blocking"))?;
-        let (closed, close) = pipe().map_err(system("making a pipe"))?;
+        let (closed, close) =
+            UnixStream::pair().map_err(|error| failure("making a socket pair", error))?;
         Ok((Self { packets, closed, close }, name))
     }
 
@@ -70,15 +75,7 @@ impl Device {
                 Err(Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),
             }
-            let mut waiting = [
-                PollFd::new(&self.packets, PollFlags::IN),
-                PollFd::new(&self.closed, PollFlags::IN),
-            ];
-            match poll(&mut waiting, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            if !waiting[1].revents().is_empty() {
+            if wait(&self.packets, &self.closed)? == Wake::Closed {
                 return Ok(0);
             }
         }
@@ -103,8 +100,8 @@ impl Device {
     }
 
     pub(super) fn close(&self) {
-        // A pipe takes one byte, and more of them change nothing: it is never read.
-        let _ = write(&self.close, &[1]);
+        // Fails only when it is shut down already.
+        let _ = self.close.shutdown(Shutdown::Both);
     }
 }
 
