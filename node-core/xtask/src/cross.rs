@@ -117,6 +117,8 @@ fn macos(folder: &Path, crates: &[String]) -> Result<Tally> {
         .args(["zigbuild", "--lib", "--bins", "--tests", "--target", "aarch64-apple-darwin"])
         .args(crates)
         .env("CARGO_TARGET_DIR", folder.join("macos"))
+        // Without debug information cargo would strip, for which Debian lacks the tool.
+        .env("CARGO_PROFILE_DEV_STRIP", "none")
         .env("MACOSX_DEPLOYMENT_TARGET", "11.0");
     let linked = step::quietly("macos: link programs and tests", &mut command);
     Ok(Tally::one(linked.is_ok()))
