@@ -110,7 +110,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// The host of [`identity`] `index`, without links.
+    /// The host of [`identity`] `index`, without links. What it draws depends on `first_seq`, which
+    /// no two runs of it share.
     pub(crate) fn new(index: usize, first_seq: u64, now: Now) -> Self {
         let config = NodeConfig {
             identity: identity(index),
@@ -119,7 +120,9 @@ impl Host {
             first_seq,
         };
         let sessions = Sessions::default();
-        let seed = [index as u8 ^ now.mono.as_micros() as u8; 32];
+        // Every run of a node draws other keys, even one that begins at the same moment.
+        let mut seed = [index as u8; 32];
+        seed[..8].copy_from_slice(&first_seq.to_le_bytes());
         let node = Node::new(config, sessions.clone(), seed, now);
         let mut host = Self {
             node,
