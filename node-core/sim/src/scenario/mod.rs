@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::{
     HostId, World,
-    check::settled,
+    check::{follow_hosts, settled},
     measure::{Spread, Stretch, resident_bytes, sample_pairs, stretch},
     model::Model,
     topology::{Topology, build},
@@ -200,12 +200,32 @@ impl Run {
         self.check_rules()?;
         for (ping, (from, to)) in pings.iter().zip(&pairs) {
             if self.world.answer(*ping).is_none() {
+                let way = self.describe_way(*from, *to);
+                let back = self.describe_way(*to, *from);
                 let (from, to) = (from.0, to.0);
-                let reason = format!("host {from} had no answer from host {to} for {limit:?}");
+                let reason = format!(
+                    "host {from} had no answer from host {to} for {limit:?}; {way}; {back}"
+                );
                 return Err(self.fail(reason));
             }
         }
         Ok(Spread::of_times(pings.iter().filter_map(|ping| self.world.answer(*ping))))
+    }
+
+    /// What one host knows of the way to another, and what the way is.
+    fn describe_way(&self, from: HostId, to: HostId) -> String {
+        let key = self.world.key(to);
+        let way = follow_hosts(&self.world, from, to);
+        let node = self.world.node(from);
+        let path = node.and_then(|node| node.paths().find(|(it, _)| **it == key));
+        let path = path.map(|(_, path)| (&path.coords, path.seq, path.broken));
+        let is = self.world.node(to).and_then(|node| node.coords_of(&key));
+        let session = node.is_some_and(|node| node.sessions().any(|(it, _)| it == key));
+        let stats = node.map(planetary_proto::Node::stats);
+        format!(
+            "host {} believes {path:?}, it is {is:?}, hops {way:?}, session {session}, {stats:?}",
+            from.0
+        )
     }
 
     /// Pairs of hosts that are connected.
