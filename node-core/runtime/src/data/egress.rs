@@ -293,7 +293,7 @@ impl Egress {
         routes: &Routes,
         waiting: &mut Waiting,
     ) {
-        let session: &Session = &waiting.session;
+        let session: &Session = &waiting.way.session;
         let path = session.path.load();
         let none = Default::default();
         let path = path.as_deref().unwrap_or(&none);
@@ -312,7 +312,7 @@ impl Egress {
             from,
             source: &data.own,
             dest: &session.key,
-            watermark: waiting.watermark,
+            watermark: waiting.way.watermark,
         };
         let payload_len = buffer.len() - start;
         if header_fits(path, from)
@@ -416,5 +416,245 @@ impl Queues {
             return Some(Next::Transit(frame));
         }
         self.source.pop(now, dropped).map(Next::Source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Read,
+        net::TcpListener,
+        sync::mpsc::Receiver,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use arc_swap::ArcSwap;
+    use planetary_proto::{upper::ipv6::Territory, wire::cut_frame};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        control::{Input, Mailbox},
+        data::{Counters, Sessions, stream},
+        links::LinkStream,
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A way out, its waiting thread, and the socket at its far end.
+    struct Line {
+        egress: Arc<Egress>,
+        data: Arc<DataPlane>,
+        far: Option<TcpStream>,
+        waiter: Option<thread::JoinHandle<()>>,
+        _inbox: Receiver<Input>,
+    }
+
+    impl Line {
+        fn new() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (far, _) = listener.accept().unwrap();
+            far.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket::adopt(&near).unwrap();
+            socket::tune((&near).into()).unwrap();
+            let (mailbox, inbox) = Mailbox::new();
+            let own = NodeKey::from_bytes([1; 32]);
+            let data = Arc::new(DataPlane {
+                own,
+                territory: Territory::of(&own),
+                clock: Clock::start(),
+                routes: ArcSwap::from_pointee(Routes::empty(own)),
+                sessions: Sessions::new(),
+                tun: None,
+                mailbox,
+                counters: Counters::default(),
+            });
+            let (_, write) = stream::split(LinkStream::Plain(near));
+            let egress = Arc::new(Egress::new(LinkId(1), write));
+            let waiter = {
+                let (egress, data) = (Arc::clone(&egress), Arc::clone(&data));
+                Some(thread::spawn(move || egress.wait_and_drain(&data)))
+            };
+            Self { egress, data, far: Some(far), waiter, _inbox: inbox }
+        }
+
+        fn transit(&self, sender: u8, number: u32, len: usize) {
+            let [source, dest] = [sender, 0xff].map(|byte| NodeKey::from_bytes([byte; 32]));
+            let frame = frame(FrameKind::Traffic, sender, number, len);
+            self.egress.send_transit(&self.data, source, dest, &frame);
+        }
+
+        fn control(&self, number: u32) {
+            self.egress.send_control(&self.data, frame(FrameKind::Announce, 0, number, 100));
+        }
+
+        /// Sends to a far end that does not read, until something waits.
+        fn fill(&self) -> u32 {
+            for number in 0.. {
+                self.transit(1, number, 60_000);
+                if self.egress.busy.load(SeqCst) {
+                    return number + 1;
+                }
+            }
+            unreachable!("no socket is that large")
+        }
+
+        /// Reads frames until `enough` says so: kind, sender, number.
+        fn read(
+            &mut self,
+            mut enough: impl FnMut(&[(FrameKind, u8, u32)]) -> bool,
+        ) -> Vec<(FrameKind, u8, u32)> {
+            let (mut bytes, mut frames) = (Vec::new(), Vec::new());
+            let mut chunk = vec![0; 100_000];
+            while !enough(&frames) {
+                let far = self.far.as_mut().expect("the far end is there");
+                let len = far.read(&mut chunk).expect("the frame arrives");
+                assert!(len > 0, "the link was closed after {frames:?}");
+                bytes.extend_from_slice(&chunk[..len]);
+                let mut start = 0;
+                while let Some((kind, end)) = cut_frame(&bytes[start..]).unwrap() {
+                    frames.push(parse(&bytes[start + kind..start + end]));
+                    start += end;
+                }
+                bytes.drain(..start);
+            }
+            assert_eq!(bytes, [], "nothing but whole frames");
+            frames
+        }
+    }
+
+    impl Drop for Line {
+        fn drop(&mut self) {
+            self.egress.close();
+            self.waiter.take().map(thread::JoinHandle::join);
+        }
+    }
+
+    /// A frame of `len` bytes that says who sent it as which, and can be told from a damaged one.
+    fn frame(kind: FrameKind, sender: u8, number: u32, len: usize) -> Vec<u8> {
+        let mut frame = vec![len as u8 | 0x80, (len >> 7) as u8 | 0x80, (len >> 14) as u8];
+        frame.push(kind as u8);
+        frame.push(sender);
+        frame.extend_from_slice(&number.to_be_bytes());
+        frame.resize(3 + len, sender ^ number as u8);
+        frame
+    }
+
+    fn parse(frame: &[u8]) -> (FrameKind, u8, u32) {
+        let number = u32::from_be_bytes(frame[2..6].try_into().unwrap());
+        let filling = frame[1] ^ number as u8;
+        assert!(frame[6..].iter().all(|byte| *byte == filling), "a frame is damaged");
+        (FrameKind::from_byte(frame[0]).unwrap(), frame[1], number)
+    }
+
+    fn until(what: &str, condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_frame_is_written_by_the_thread_that_has_it() {
+        let mut line = Line::new();
+        line.transit(1, 7, 50);
+        assert!(!line.egress.busy.load(SeqCst), "nothing waits");
+        assert_eq!(line.egress.tx_bytes.load(Relaxed), 53);
+        line.control(8);
+        let frames = line.read(|frames| frames.len() == 2);
+        assert_eq!(frames, [(FrameKind::Traffic, 1, 7), (FrameKind::Announce, 0, 8)]);
+    }
+
+    #[test]
+    fn what_waits_is_sent_when_there_is_room_and_control_goes_first() {
+        let mut line = Line::new();
+        let written = line.fill();
+        // The queue of packets in transit holds two of this size.
+        line.transit(1, written, 60_000);
+        line.transit(1, written + 1, 60_000);
+        line.control(0);
+        line.control(1);
+        let frames =
+            line.read(|frames| frames.last() == Some(&(FrameKind::Traffic, 1, written + 1)));
+        let control = frames.iter().position(|frame| frame.0 == FrameKind::Announce).unwrap();
+        assert_eq!(frames[control + 1], (FrameKind::Announce, 0, 1));
+        assert_eq!(frames[control + 2..].len(), 2, "before all packets that waited");
+        let traffic: Vec<u32> =
+            frames.iter().filter(|frame| frame.0 == FrameKind::Traffic).map(|it| it.2).collect();
+        assert!(traffic.is_sorted(), "{traffic:?}");
+        until("the end of the queue", || !line.egress.busy.load(SeqCst));
+        line.transit(1, 1_000_000, 50);
+        assert_eq!(line.read(|frames| !frames.is_empty()), [(FrameKind::Traffic, 1, 1_000_000)]);
+    }
+
+    #[test]
+    fn packets_in_transit_are_dropped_rather_than_kept_without_bound() {
+        let mut line = Line::new();
+        let written = line.fill();
+        for number in written..written + 100 {
+            line.transit(1, number, 60_000);
+        }
+        let dropped = line.data.counters.drop_queue.load(Relaxed);
+        assert!((97..=99).contains(&dropped), "{dropped}");
+        let last = (FrameKind::Traffic, 1, written + 99);
+        let frames = line.read(|frames| frames.last() == Some(&last));
+        assert_eq!(frames.len() as u64 + dropped, u64::from(written) + 100);
+    }
+
+    #[test]
+    fn a_neighbour_that_takes_no_control_frames_is_closed() {
+        let line = Line::new();
+        line.fill();
+        let needed = CONTROL_BYTES_MAX / 103 + 1;
+        for number in 0..needed as u32 {
+            assert!(!line.egress.is_closed());
+            line.control(number);
+        }
+        assert!(line.egress.is_closed());
+    }
+
+    #[test]
+    fn frames_of_many_threads_stay_whole_and_in_order() {
+        const THREADS: u8 = 4;
+        const FRAMES: u32 = 5_000;
+        let mut line = Line::new();
+        let last = FRAMES - 1;
+        let (egress, data) = (&Arc::clone(&line.egress), &Arc::clone(&line.data));
+        thread::scope(|scope| {
+            for sender in 1..=THREADS {
+                scope.spawn(move || {
+                    let [source, dest] = [sender, 0xff].map(|byte| NodeKey::from_bytes([byte; 32]));
+                    for number in 0..FRAMES {
+                        let frame = frame(FrameKind::Traffic, sender, number, 1_300);
+                        egress.send_transit(data, source, dest, &frame);
+                    }
+                });
+            }
+            let mut expected: [Option<u32>; THREADS as usize] = [None; THREADS as usize];
+            let frames = line.read(|frames| {
+                let sent = u64::from(THREADS) * u64::from(FRAMES);
+                frames.len() as u64 + data.counters.drop_queue.load(Relaxed) >= sent
+            });
+            for (_, sender, number) in frames {
+                let last = expected[usize::from(sender) - 1].replace(number);
+                assert!(last < Some(number), "{number} after {last:?}");
+            }
+            // The newest are never those that are dropped.
+            assert!(expected.contains(&Some(last)), "{expected:?}");
+        });
+        until("the end of the queue", || !egress.busy.load(SeqCst));
+    }
+
+    #[test]
+    fn a_far_end_that_went_away_ends_the_waiting_thread() {
+        let mut line = Line::new();
+        line.fill();
+        line.far = None;
+        until("the end of the link", || line.egress.is_closed());
+        let waiter = line.waiter.take().unwrap();
+        until("the end of the thread", || waiter.is_finished());
     }
 }

@@ -30,17 +30,21 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 const PACKETS_MAX: usize = 4_096;
 
 /// A packet that waits, with all that is needed to seal and route it.
-pub(crate) struct Waiting {
+pub(crate) struct Waiting<W = Way> {
     pub(crate) packet: Packet,
-    pub(crate) session: Arc<Session>,
-    pub(crate) watermark: u64,
+    pub(crate) way: W,
     pub(crate) since: Instant,
 }
 
+/// Where a packet of this machine goes.
+pub(crate) struct Way {
+    pub(crate) session: Arc<Session>,
+    pub(crate) watermark: u64,
+}
+
 /// See the module.
-#[derive(Default)]
-pub(crate) struct SourceQueue {
-    flows: HashMap<u64, Flow>,
+pub(crate) struct SourceQueue<W = Way> {
+    flows: HashMap<u64, Flow<W>>,
     /// Flows that were idle, in the order they came.
     fresh: VecDeque<u64>,
     /// Flows that have used up a turn.
@@ -49,22 +53,33 @@ pub(crate) struct SourceQueue {
     packets: usize,
 }
 
-#[derive(Default)]
-struct Flow {
-    packets: VecDeque<Waiting>,
+struct Flow<W> {
+    packets: VecDeque<Waiting<W>>,
     bytes: usize,
     deficit: i64,
     codel: Codel,
 }
 
-impl SourceQueue {
+impl<W> Default for SourceQueue<W> {
+    fn default() -> Self {
+        Self {
+            flows: HashMap::new(),
+            fresh: VecDeque::new(),
+            served: VecDeque::new(),
+            bytes: 0,
+            packets: 0,
+        }
+    }
+}
+
+impl<W> SourceQueue<W> {
     /// Puts a packet at the end of its flow. Returns how many packets were dropped for it.
-    pub(crate) fn push(&mut self, waiting: Waiting) -> u64 {
+    pub(crate) fn push(&mut self, waiting: Waiting<W>) -> u64 {
         let id = flow_id(waiting.packet.bytes());
         let len = waiting.packet.len;
         let flow = self.flows.entry(id).or_insert_with(|| {
             self.fresh.push_back(id);
-            Flow { deficit: QUANTUM, ..Flow::default() }
+            Flow { packets: VecDeque::new(), bytes: 0, deficit: QUANTUM, codel: Codel::default() }
         });
         flow.packets.push_back(waiting);
         flow.bytes += len;
@@ -87,7 +102,7 @@ impl SourceQueue {
     }
 
     /// Takes the packet whose turn it is; counts what CoDel drops on the way into `dropped`.
-    pub(crate) fn pop(&mut self, now: Instant, dropped: &mut u64) -> Option<Waiting> {
+    pub(crate) fn pop(&mut self, now: Instant, dropped: &mut u64) -> Option<Waiting<W>> {
         loop {
             let was_fresh = !self.fresh.is_empty();
             let list = if was_fresh { &mut self.fresh } else { &mut self.served };
@@ -120,15 +135,15 @@ impl SourceQueue {
     }
 }
 
-impl Flow {
-    fn pop(&mut self) -> Option<Waiting> {
+impl<W> Flow<W> {
+    fn pop(&mut self) -> Option<Waiting<W>> {
         let waiting = self.packets.pop_front()?;
         self.bytes -= waiting.packet.len;
         Some(waiting)
     }
 
     /// The next packet that CoDel lets through.
-    fn next(&mut self, now: Instant, dropped: &mut u64) -> Option<Waiting> {
+    fn next(&mut self, now: Instant, dropped: &mut u64) -> Option<Waiting<W>> {
         loop {
             let mut waiting = self.pop()?;
             let waited = now.since(waiting.since);
@@ -207,4 +222,198 @@ fn flow_id(packet: &[u8]) -> u64 {
         mix(packet.get(1..4).unwrap_or_default());
     }
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TCP: u8 = 6;
+    const ICMP: u8 = 58;
+    const ECN_CAPABLE: u8 = 0x20;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1000)
+    }
+
+    /// A packet of flow `port`, at least 48 bytes long.
+    fn packet(next: u8, port: u16, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        bytes[0] = 0x60;
+        bytes[6] = next;
+        bytes[8] = 0x02;
+        bytes[24] = 0x02;
+        bytes[40..42].copy_from_slice(&port.to_be_bytes());
+        bytes
+    }
+
+    /// A queue of packets that carry a number.
+    #[derive(Default)]
+    struct Queue {
+        queue: SourceQueue<u32>,
+        pushed: u32,
+        dropped: u64,
+    }
+
+    impl Queue {
+        fn push(&mut self, bytes: &[u8], since: Instant) -> u64 {
+            let way = self.pushed;
+            self.pushed += 1;
+            self.queue.push(Waiting { packet: Packet::copy_of(bytes), way, since })
+        }
+
+        fn pop(&mut self, now: Instant) -> Option<Waiting<u32>> {
+            self.queue.pop(now, &mut self.dropped)
+        }
+
+        /// Numbers in the order in which they leave at once.
+        fn drain(&mut self, now: Instant) -> Vec<u32> {
+            std::iter::from_fn(|| self.pop(now)).map(|waiting| waiting.way).collect()
+        }
+    }
+
+    #[test]
+    fn a_flow_keeps_its_order() {
+        let mut queue = Queue::default();
+        for _ in 0..100 {
+            queue.push(&packet(TCP, 1, 1280), at(0));
+        }
+        assert_eq!(queue.drain(at(0)), (0..100).collect::<Vec<_>>());
+        assert!(queue.queue.is_empty());
+        assert_eq!((queue.queue.bytes, queue.queue.flows.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_ping_passes_a_bulk_transfer() {
+        let mut queue = Queue::default();
+        for _ in 0..20 {
+            queue.push(&packet(TCP, 1, 60_000), at(0));
+        }
+        for _ in 0..3 {
+            queue.pop(at(0));
+        }
+        queue.push(&packet(ICMP, 0, 104), at(0));
+        assert_eq!(queue.pop(at(0)).unwrap().way, 20);
+    }
+
+    #[test]
+    fn flows_share_by_bytes_not_by_packets() {
+        let mut queue = Queue::default();
+        for _ in 0..40 {
+            queue.push(&packet(TCP, 1, 60_000), at(0));
+        }
+        for _ in 0..1500 {
+            queue.push(&packet(TCP, 2, 1280), at(0));
+        }
+        let mut bytes = [0, 0];
+        for _ in 0..500 {
+            let waiting = queue.pop(at(0)).unwrap();
+            let flow = usize::from(waiting.packet.bytes()[41]) - 1;
+            bytes[flow] += waiting.packet.len;
+        }
+        assert!(bytes[0].abs_diff(bytes[1]) <= 2 * 65_536, "{bytes:?}");
+    }
+
+    #[test]
+    fn when_full_the_longest_flow_loses_its_oldest() {
+        let mut queue = Queue::default();
+        let big = packet(TCP, 1, 65_000);
+        let room = BYTES_MAX / big.len();
+        for _ in 0..room {
+            assert_eq!(queue.push(&big, at(0)), 0);
+        }
+        assert_eq!(queue.push(&packet(TCP, 2, 48), at(0)), 0, "a small one still fits");
+        assert_eq!(queue.push(&big, at(0)), 1);
+        let left = queue.drain(at(0));
+        assert!(!left.contains(&0), "the oldest of the longest is gone");
+        assert!(left.contains(&(room as u32)), "the small one is there");
+        assert_eq!(left.len(), room + 1);
+    }
+
+    #[test]
+    fn small_packets_are_bounded_too() {
+        let mut queue = Queue::default();
+        let small = packet(TCP, 1, 48);
+        let dropped: u64 = (0..PACKETS_MAX + 10).map(|_| queue.push(&small, at(0))).sum();
+        assert_eq!(dropped, 10);
+        assert_eq!(queue.drain(at(0)).len(), PACKETS_MAX);
+    }
+
+    /// What a link that takes a packet each millisecond makes of a sender that is as fast, behind
+    /// a backlog of `backlog` packets, for a second: dropped, marked.
+    fn standing_queue(backlog: usize, ecn: u8) -> (u64, usize) {
+        let mut queue = Queue::default();
+        let mut bytes = packet(TCP, 1, 1280);
+        bytes[1] |= ecn;
+        for _ in 0..backlog {
+            queue.push(&bytes, at(0));
+        }
+        let mut marked = 0;
+        for millis in 0..1000 {
+            queue.push(&bytes, at(millis));
+            let left = queue.pop(at(millis)).unwrap();
+            marked += usize::from(left.packet.bytes()[1] & 0x30 == 0x30);
+        }
+        (queue.dropped, marked)
+    }
+
+    #[test]
+    fn a_standing_queue_is_worked_off_by_drops() {
+        let (dropped, marked) = standing_queue(30, 0);
+        assert!((5..=40).contains(&dropped), "{dropped}");
+        assert_eq!(marked, 0);
+    }
+
+    #[test]
+    fn flows_that_understand_marks_lose_nothing() {
+        let (dropped, marked) = standing_queue(30, ECN_CAPABLE);
+        assert_eq!(dropped, 0);
+        assert!((5..=60).contains(&marked), "{marked}");
+    }
+
+    #[test]
+    fn short_queues_and_short_waits_are_left_alone() {
+        assert_eq!(standing_queue(PACKETS_MIN - 1, 0), (0, 0), "too few to act on");
+        // A burst that is gone before the interval is over.
+        let mut queue = Queue::default();
+        for _ in 0..90 {
+            queue.push(&packet(TCP, 1, 1280), at(0));
+        }
+        for millis in 0..90 {
+            assert!(queue.pop(at(millis)).is_some());
+        }
+        assert_eq!(queue.dropped, 0);
+    }
+
+    #[test]
+    fn an_idle_time_ends_the_drops() {
+        let mut codel = Codel::default();
+        let acts: Vec<_> = (0..1000).map(|millis| codel.acts(false, at(millis))).collect();
+        let times: Vec<_> = (0..1000).filter(|millis| acts[*millis]).collect();
+        assert_eq!(times.first(), Some(&100), "after one interval");
+        let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.is_sorted_by(|earlier, later| earlier >= later), "ever faster: {gaps:?}");
+        assert!(!codel.acts(true, at(1000)));
+        assert!(!codel.acts(false, at(1001)), "a new interval begins");
+    }
+
+    #[test]
+    fn flows_are_told_apart() {
+        let id = |bytes: &[u8]| flow_id(bytes);
+        let one = packet(TCP, 1, 100);
+        let mut longer = packet(TCP, 1, 1280);
+        longer[1] = ECN_CAPABLE;
+        assert_eq!(id(&one), id(&longer), "neither length nor marks belong to a flow");
+        let mut other_host = one.clone();
+        other_host[39] = 1;
+        let all = [one, packet(TCP, 2, 100), packet(17, 1, 100), packet(ICMP, 1, 100), other_host];
+        for (at, flow) in all.iter().enumerate() {
+            for other in &all[at + 1..] {
+                assert_ne!(id(flow), id(other));
+            }
+        }
+        for len in 0..48 {
+            id(&all[0][..len]);
+        }
+    }
 }

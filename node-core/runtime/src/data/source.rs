@@ -11,7 +11,7 @@ use super::{
     DataPlane,
     buffers::{Packet, SMALL_PACKET_MAX},
     count,
-    flows::Waiting,
+    flows::{Waiting, Way},
     sessions::Session,
 };
 use crate::control::Input;
@@ -82,7 +82,8 @@ fn send_in(
             } else {
                 (packet, None)
             };
-            let waiting = Waiting { packet, session, watermark, since: data.clock.mono() };
+            let way = Way { session, watermark };
+            let waiting = Waiting { packet, way, since: data.clock.mono() };
             let sent = egress.send_source(data, &routes, waiting).map(|waiting| waiting.packet);
             spare.or(sent)
         }
