@@ -4,6 +4,7 @@
 //! The engine knows nothing of files, settings or the control socket; the service starts it, asks
 //! it and stops it.
 
+mod network;
 mod report;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     io,
     net::Ipv6Addr,
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
@@ -113,13 +114,13 @@ struct Inner {
     acceptor: Arc<Acceptor>,
     changes: watch::Receiver<u64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    redial: OnceLock<AbortHandle>,
+    watch: OnceLock<AbortHandle>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(redial) = self.redial.get() {
-            redial.abort();
+        if let Some(watch) = self.watch.get() {
+            watch.abort();
         }
     }
 }
@@ -193,10 +194,10 @@ impl Engine {
         });
         let peers = Peers::new(config.local, Arc::clone(&acceptor), runtime.clone());
         let threads = Mutex::new(threads);
-        let redial = OnceLock::new();
-        let inner = Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads, redial });
-        let task = runtime.spawn(redial_after_sleep(Arc::downgrade(&inner), woke));
-        inner.redial.get_or_init(|| task.abort_handle());
+        let watch = OnceLock::new();
+        let inner = Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads, watch });
+        let task = runtime.spawn(network::watch(Arc::downgrade(&inner), woke));
+        inner.watch.get_or_init(|| task.abort_handle());
         Ok(Self(inner))
     }
 
@@ -391,15 +392,6 @@ impl Engine {
             return Err(AskError::Busy);
         }
         answer.await.map_err(|_| AskError::Stopped)
-    }
-}
-
-/// Peers that are down need not wait out their pause when the machine wakes up.
-async fn redial_after_sleep(inner: Weak<Inner>, woke: Arc<Notify>) {
-    loop {
-        woke.notified().await;
-        let Some(inner) = inner.upgrade() else { return };
-        inner.peers.kick_all();
     }
 }
 

@@ -1,12 +1,14 @@
-//! Network interfaces of this machine, as far as dialling and listening need them: number,
-//! addresses, and which of these to speak from.
+//! Network interfaces of this machine, as far as links need them: number, addresses, which of these
+//! to speak from, and whether they have changed.
 //!
 //! Source: protocol chapter 2.2, "Source interface".
 
-use std::{io, net::IpAddr};
+use std::{collections::BTreeSet, io, net::IpAddr};
 
 use if_addrs::{IfOperStatus, Interface as Entry, get_if_addrs};
 use thiserror::Error;
+
+use super::dial::is_overlay;
 
 /// An interface that exists and is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +47,7 @@ impl Interface {
         let entries: Vec<Entry> = entries.into_iter().filter(named).collect();
         let missing = || InterfaceError::Missing(name.to_owned());
         let first = entries.first().ok_or_else(missing)?;
-        // Tunnels and the loopback report "unknown"; they carry traffic all the same.
-        if !matches!(first.oper_status, IfOperStatus::Up | IfOperStatus::Unknown) {
+        if !is_up(first) {
             return Err(InterfaceError::Down(name.to_owned()));
         }
         let index = first.index.ok_or_else(missing)?;
@@ -60,6 +61,23 @@ impl Interface {
             address.is_ipv4() == destination.is_ipv4() && scope(*address) == Some(wanted)
         })
     }
+}
+
+/// Addresses under which this machine speaks to others, with their interfaces. Those of the overlay
+/// do not count: they live upon the others.
+///
+/// # Errors
+/// What the system answers.
+pub(crate) fn outside_addresses() -> io::Result<BTreeSet<(String, IpAddr)>> {
+    let entries = get_if_addrs()?.into_iter();
+    let outside =
+        entries.filter(|entry| is_up(entry) && !entry.is_loopback() && !is_overlay(entry.ip()));
+    Ok(outside.map(|entry| (entry.name.clone(), entry.ip())).collect())
+}
+
+/// Tunnels report "unknown"; they carry traffic all the same.
+fn is_up(entry: &Entry) -> bool {
+    matches!(entry.oper_status, IfOperStatus::Up | IfOperStatus::Unknown)
 }
 
 /// How far an address reaches. Loopback, multicast and unspecified addresses are of no class.
@@ -132,6 +150,11 @@ mod tests {
         let found = Interface::find(&names[0].name).unwrap();
         assert!(found.addresses.iter().any(IpAddr::is_loopback));
         assert!(found.index > 0);
+    }
+
+    #[test]
+    fn loopback_is_not_outside() {
+        assert!(outside_addresses().unwrap().iter().all(|(_, address)| !address.is_loopback()));
     }
 
     #[test]

@@ -32,6 +32,7 @@ use std::{
 };
 
 pub use interface::InterfaceError;
+pub(crate) use interface::outside_addresses;
 use planetary_proto::identity::{Identity, NodeKey};
 use thiserror::Error;
 
