@@ -39,6 +39,6 @@ pub use forward::ForwardingTable;
 pub use identity::{Address, Identity, NodeKey, Subnet};
 pub use link::LinkId;
 pub use misbehave::Misbehaviour;
-pub use node::{Node, NodeConfig};
+pub use node::{LinkReport, NeighbourReport, Node, NodeConfig, Sizes};
 pub use outbox::{Class, Event, Transmit};
 pub use time::{Instant, Now};

@@ -1,0 +1,147 @@
+//! Greetings of sessions: Init and Ack, theirs and ours (chapter 7.5).
+
+use super::Node;
+use crate::{
+    crypto::ExchangeSecret,
+    identity::NodeKey,
+    limits::SESSIONS_MAX,
+    session::{Greeting, Handshake, HandshakeKind, Opener, SessionTable, compose, open_handshake},
+    time::Now,
+};
+
+impl<S: SessionTable> Node<S> {
+    /// An Init or Ack from `source` arrived.
+    pub fn handle_handshake(&mut self, source: NodeKey, message: &[u8], now: Now) {
+        if !self.handshakes.allow(now.mono) {
+            self.stats.rate_limited += 1;
+            return;
+        }
+        let opened = open_handshake(message, &self.identity, self.group.as_ref(), &source);
+        let taken =
+            opened.is_some_and(|(kind, said)| self.take_handshake(source, kind, &said, now));
+        if !taken {
+            self.stats.handshakes_ignored += 1;
+        }
+        self.settle(now);
+    }
+
+    /// Applies a verified handshake. Returns whether it was news.
+    fn take_handshake(
+        &mut self,
+        source: NodeKey,
+        kind: HandshakeKind,
+        said: &Handshake,
+        now: Now,
+    ) -> bool {
+        if source == self.tree.own() || said.seq == 0 {
+            return false;
+        }
+        self.paths.touch(&source, now.mono);
+        let known = self.contacts.get(&source).and_then(|contact| contact.session_seq);
+        if known.is_none() {
+            if self.contacts.session_count() >= SESSIONS_MAX {
+                self.stats.sessions_refused += 1;
+                return false;
+            }
+            self.open_session(source, said, now);
+        } else if known >= Some(said.seq) {
+            return false;
+        }
+        let fresh = self.fresh_secret();
+        let spare = self.fresh_secret();
+        self.sessions.with(&source, |opener, sealer| {
+            if known.is_none() || !opener.is_repetition(said) {
+                sealer.install(opener.update(said, fresh));
+            }
+            refill(opener, spare);
+        });
+        self.contacts.updated(&source, said.seq, now.mono);
+        if kind == HandshakeKind::Init || known.is_none() {
+            self.contacts.owe(source, Greeting::Ack, now.mono);
+            if !self.is_reachable(&source) {
+                self.look_up(source, now);
+            }
+            self.greet(&source, now);
+        }
+        self.keys.learn(source, now.mono);
+        if self.undelivered.contains(&source) {
+            self.pursue(source, now);
+        }
+        true
+    }
+
+    fn open_session(&mut self, source: NodeKey, said: &Handshake, now: Now) {
+        let pending = self.contacts.opened(source, said.seq - 1, now.mono);
+        let recv = self.fresh_secret();
+        let (send, next) = match pending {
+            Some(pending) => (pending.current, pending.next),
+            None => (self.fresh_secret(), self.fresh_secret()),
+        };
+        let (opener, sealer) = Opener::new(said, recv, send, next);
+        self.sessions.open(source, opener, sealer);
+        let path = self.paths.get(&source).map(|path| &path.coords);
+        self.sessions.set_path(&source, path);
+        self.wake_by(now.mono + crate::limits::SESSION_TIMEOUT);
+    }
+
+    /// A packet of `source` could not be opened: there is no session, or it uses other keys. The
+    /// source is greeted, within bounds.
+    pub fn handle_undecryptable(&mut self, source: NodeKey, now: Now) {
+        if source == self.tree.own() {
+            return;
+        }
+        if !self.stranger_inits.allow(now.mono) {
+            self.stats.rate_limited += 1;
+            return;
+        }
+        self.contacts.owe(source, Greeting::Init, now.mono);
+        if !self.is_reachable(&source) {
+            self.look_up(source, now);
+        }
+        self.greet(&source, now);
+        self.settle(now);
+    }
+
+    /// The data half followed a step of the ratchet: the next pair is made ahead of its need.
+    pub fn handle_rekeyed(&mut self, key: &NodeKey) {
+        let spare = self.fresh_secret();
+        self.sessions.with(key, |opener, _| refill(opener, spare));
+    }
+
+    /// Says to `key` what is owed to it, if there is a way.
+    pub(super) fn greet(&mut self, key: &NodeKey, now: Now) {
+        if !self.is_reachable(key) {
+            return;
+        }
+        self.wake_by(now.mono + crate::limits::INIT_GAP);
+        let Some(greeting) = self.contacts.take_owed(key, now.mono) else { return };
+        let (kind, repeated) = match greeting {
+            Greeting::Ack => (HandshakeKind::Ack, self.contacts.take_crossed(key)),
+            Greeting::FirstInit | Greeting::Init => (HandshakeKind::Init, None),
+        };
+        let seq = repeated.unwrap_or_else(|| self.version(now));
+        let pending = self.contacts.get(key).and_then(|contact| contact.pending.as_ref());
+        let offer = if let Some(pending) = pending {
+            let (current, next) = (pending.current.public(), pending.next.public());
+            self.contacts.init_sent(key, seq, now.mono);
+            Handshake { current, next, key_seq: 0, seq }
+        } else if let Some(offer) = self.sessions.with(key, |opener, _| opener.offer(seq)) {
+            offer
+        } else {
+            // An answer makes a session all the same; it brings keys of its own.
+            let (current, next) = (self.fresh_secret().public(), self.fresh_secret().public());
+            Handshake { current, next, key_seq: 0, seq }
+        };
+        let ephemeral = self.fresh_secret();
+        let group = self.group.as_ref();
+        if let Some(message) = compose(kind, &offer, &self.identity, group, key, &ephemeral) {
+            self.send_payload(key, &message, now);
+        }
+    }
+}
+
+fn refill(opener: &mut Opener, spare: ExchangeSecret) {
+    if opener.needs_refill() {
+        opener.refill(spare);
+    }
+}
