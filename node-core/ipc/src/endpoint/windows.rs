@@ -111,7 +111,8 @@ mod tests {
     async fn pipe_is_not_shared_with_another_service() {
         let path = PathBuf::from(format!(r"\\.\pipe\planetary-test-{}", std::process::id()));
         let mut listener = Listener::bind(&path).unwrap();
-        assert!(matches!(Listener::bind(&path), Err(BindError::InUse { .. })));
+        let second = Listener::bind(&path);
+        assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
         let (accepted, connected) = tokio::join!(listener.accept(), connect(&path));
         let peer = credentials(&accepted.unwrap()).await.unwrap();
         assert!(peer.may(Right::Change));

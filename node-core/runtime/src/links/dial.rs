@@ -339,6 +339,7 @@ pub(super) mod tests {
     use super::*;
 
     /// The address that wins a race without TLS.
+    #[cfg(target_os = "linux")]
     pub(in super::super) async fn race_plain(addresses: Vec<SocketAddr>) -> SocketAddr {
         let route = Route { tls: None, interface: None };
         race(addresses, &route).await.ok().and_then(|won| won.remote().ok()).unwrap()

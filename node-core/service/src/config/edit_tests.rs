@@ -9,6 +9,7 @@ const B: &str = "tls://b.example:2?password=secret&priority=3";
 const C: &str = "tcp://[2001:db8::3]:3";
 
 struct Scene {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "kept for as long as the file in it"))]
     dir: tempfile::TempDir,
     file: ConfigFile,
 }

@@ -45,6 +45,7 @@ enum Step {
     /// Copies this program.
     Program { path: PathBuf },
     /// Removes a file, if it is there.
+    #[cfg_attr(not(any(unix, test)), expect(dead_code, reason = "Windows has folders only"))]
     RemoveFile { path: PathBuf },
     /// Removes a folder with everything in it, if it is there.
     RemoveTree { path: PathBuf },
@@ -65,12 +66,14 @@ enum Owner {
     /// Whoever runs the installation: root.
     Installer,
     /// The service's own account.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "others run it as the system"))]
     Service,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Existing {
     Keep,
+    #[cfg_attr(not(any(unix, test)), expect(dead_code, reason = "for unit files of Unix systems"))]
     Replace,
 }
 

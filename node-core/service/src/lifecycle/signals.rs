@@ -8,6 +8,7 @@ pub(super) enum Signal {
     /// SIGINT or SIGTERM; Ctrl-C, a closed console or a shutdown on Windows.
     Stop,
     /// SIGHUP. Windows has none.
+    #[cfg_attr(windows, expect(dead_code, reason = "see above"))]
     Reload,
 }
 
