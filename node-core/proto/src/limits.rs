@@ -53,6 +53,15 @@ pub const INFO_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// A node that lost its parent and has no other waits this long for an answer that is under way
 /// before it becomes a root. A second covers a round trip anywhere on Earth several times.
 pub const ROOT_DELAY: Duration = Duration::from_secs(1);
+/// So long it waits when no answer is under way: a link that was merely reset is dialled again in
+/// this time, and everything below this node is spared a change of place, and another one back.
+pub const REDIAL_DELAY: Duration = Duration::from_millis(250);
+/// A node with sessions asks its parent for a sign of life this often. Whoever sends notices within
+/// [`PEER_TIMEOUT`] that a line is cut; a node that only receives would not, and would stay below a
+/// parent that has long given it up.
+pub const PARENT_CHECK: Duration = Duration::from_secs(2);
+/// A node without sessions asks this often: somebody may be about to call it.
+pub const PARENT_CHECK_IDLE: Duration = Duration::from_secs(20);
 /// Changes of one burst are worked off together: maintenance runs at most once in this time.
 pub const MAINTENANCE_GAP: Duration = Duration::from_millis(10);
 /// Own announcements: a burst follows a merge of trees, then one a second, so that a flapping

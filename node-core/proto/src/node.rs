@@ -32,7 +32,8 @@ use crate::{
     forward::{ForwardingTable, Hop},
     identity::{Identity, NodeKey},
     limits::{
-        BROKEN_RATE, HANDSHAKE_RATE, LINKS_MAX, LOOKUP_RATE, MAINTENANCE_GAP, STRANGER_INIT_RATE,
+        BROKEN_RATE, HANDSHAKE_RATE, LINKS_MAX, LOOKUP_RATE, MAINTENANCE_GAP, PARENT_CHECK,
+        PARENT_CHECK_IDLE, STRANGER_INIT_RATE,
     },
     link::LinkId,
     lookup::{BloomFilter, Filters, Paths},
@@ -335,9 +336,12 @@ impl<S: SessionTable> Node<S> {
         for key in self.contacts.due(mono) {
             self.greet(&key, now);
         }
+        let gap = self.parent_check_gap();
+        self.tree.check_parent(gap, mono, &mut self.outbox);
         self.wake = None;
         let timers = [
             self.tree.next_timeout(),
+            self.tree.next_parent_check(gap),
             self.filters.next_timeout(),
             self.paths.next_timeout(),
             self.contacts.next_timeout(),
@@ -349,6 +353,10 @@ impl<S: SessionTable> Node<S> {
         if let Some(at) = timers.into_iter().flatten().min() {
             self.wake_by(at);
         }
+    }
+
+    fn parent_check_gap(&self) -> Duration {
+        if self.contacts.session_count() > 0 { PARENT_CHECK } else { PARENT_CHECK_IDLE }
     }
 
     /// Makes sure that timers run at `at` or before.
@@ -369,7 +377,9 @@ impl<S: SessionTable> Node<S> {
         }
         self.maintain_filters(now);
         self.rebuild_table();
-        for at in [self.tree.next_timeout(), self.filters.next_timeout()].into_iter().flatten() {
+        let check = self.tree.next_parent_check(self.parent_check_gap());
+        let timers = [self.tree.next_timeout(), self.filters.next_timeout(), check];
+        for at in timers.into_iter().flatten() {
             self.wake_by(at);
         }
     }

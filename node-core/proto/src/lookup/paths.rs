@@ -110,11 +110,18 @@ impl Paths {
         due
     }
 
-    /// Targets without an answer that may be found now that more is reachable.
-    pub(crate) fn open(&self, now: Instant) -> Vec<NodeKey> {
-        let free = |lookup: &Lookup| lookup.sent_at.is_none_or(|at| now >= at + LOOKUP_GAP);
-        let open = self.lookups.values().filter(|lookup| !lookup.answered && free(lookup));
-        open.map(|lookup| lookup.target).collect()
+    /// Targets without an answer that may be found now that more is reachable. Those whose last
+    /// lookup is too recent are due as soon as they may.
+    pub(crate) fn open(&mut self, now: Instant) -> Vec<NodeKey> {
+        let mut open = Vec::new();
+        for lookup in self.lookups.values_mut().filter(|lookup| !lookup.answered) {
+            if lookup.sent_at.is_none_or(|at| now >= at + LOOKUP_GAP) {
+                open.push(lookup.target);
+            } else {
+                lookup.repeats = 0;
+            }
+        }
+        open
     }
 
     /// Takes an answer that arrived here (chapter 5.6). Costs a verification only for answers that
@@ -275,6 +282,21 @@ mod tests {
         // Broken paths are searched for anew.
         assert!(paths.handle_broken(&far.key(), at(3)));
         assert_eq!(paths.open(at(3)), [far.key()]);
+    }
+
+    #[test]
+    fn news_of_the_network_make_a_patient_lookup_due_again() {
+        let target = NodeKey::from_bytes([9; 32]);
+        let mut paths = Paths::default();
+        paths.want(target, at(0));
+        for now in [0, 1, 3] {
+            paths.sent(&target, at(now));
+            assert_eq!(paths.due(at(2 * now + 1)), [target]);
+        }
+        paths.sent(&target, at(7));
+        assert!(paths.due(at(8)).is_empty(), "the gap has grown");
+        assert!(paths.open(at(7)).is_empty(), "too soon");
+        assert_eq!(paths.due(at(8)), [target]);
     }
 
     #[test]

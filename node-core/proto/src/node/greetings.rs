@@ -4,7 +4,7 @@ use super::Node;
 use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
-    limits::SESSIONS_MAX,
+    limits::{PARENT_CHECK, SESSION_TIMEOUT, SESSIONS_MAX},
     session::{Greeting, Handshake, HandshakeKind, Opener, SessionTable, compose, open_handshake},
     time::Now,
 };
@@ -81,7 +81,11 @@ impl<S: SessionTable> Node<S> {
         self.sessions.open(source, opener, sealer);
         let path = self.paths.get(&source).map(|path| &path.coords);
         self.sessions.set_path(&source, path);
-        self.wake_by(now.mono + crate::limits::SESSION_TIMEOUT);
+        self.wake_by(now.mono + SESSION_TIMEOUT);
+        // With a session the parent is looked after more often.
+        if let Some(at) = self.tree.next_parent_check(PARENT_CHECK) {
+            self.wake_by(at);
+        }
     }
 
     /// A packet of `source` could not be opened: there is no session, or it uses other keys. The

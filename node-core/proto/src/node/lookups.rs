@@ -18,6 +18,9 @@ impl<S: SessionTable> Node<S> {
         for target in self.paths.open(now.mono) {
             self.send_lookup(target, now);
         }
+        if let Some(at) = self.paths.next_timeout() {
+            self.wake_by(at);
+        }
     }
 
     /// Searches for a key, full or partial, at most once a second.

@@ -23,14 +23,14 @@ use crate::{
     identity::{Identity, NodeKey},
     limits::{
         ANNOUNCE_RATE, COORDS_MAX, INFO_REFRESH, INFO_TIMEOUT, INFOS_MAX, REPARENT_RATE,
-        ROOT_DELAY, SIG_REQ_RATE,
+        SIG_REQ_RATE,
     },
     link::LinkId,
     misbehave::Misbehaviour,
     outbox::Outbox,
     rate::RateLimiter,
     stats::Stats,
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{Announce, Coords, EdgeDraft, SigReq, SigRes},
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Tree {
     own_changes: RateLimiter,
     /// A change of the own edge was put off until then.
     retry_at: Option<Instant>,
+    /// When the parent was last asked for a sign of life.
+    parent_checked_at: Instant,
 }
 
 impl Tree {
@@ -86,6 +88,7 @@ impl Tree {
             dirty: false,
             own_changes: RateLimiter::new(REPARENT_RATE, now),
             retry_at: None,
+            parent_checked_at: now,
         };
         tree.store(root_announce(identity, first_seq, rng), now);
         tree
@@ -427,7 +430,7 @@ impl Tree {
     /// When something is due without any input.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let expiry = self.expiries.first().map(|(at, _)| *at);
-        let root = self.orphaned_at.map(|since| since + ROOT_DELAY);
+        let root = self.orphaned_at.map(|since| self.root_at(since));
         expiry.into_iter().chain(root).chain(self.retry_at).min()
     }
 
@@ -444,7 +447,7 @@ impl Tree {
                 self.forget(&node);
             }
         }
-        let root_at = self.orphaned_at.map(|since| since + ROOT_DELAY);
+        let root_at = self.orphaned_at.map(|since| self.root_at(since));
         if root_at.into_iter().chain(self.retry_at).any(|at| at <= now) {
             self.dirty = true;
         }
@@ -491,25 +494,37 @@ impl Tree {
     /// round trip is known.
     pub(crate) fn probe(&mut self, now: Instant, outbox: &mut Outbox) {
         for neighbour in self.neighbours.values_mut() {
-            let frame = neighbour.request.emit();
-            for (link, at) in &mut neighbour.links {
-                at.asked_at = Some(now);
-                outbox.direct(*link, frame.clone());
-            }
+            neighbour.repeat_request(now, outbox);
+        }
+    }
+
+    /// When the parent is to be asked for a sign of life, if that is done every `gap`; `None` for a
+    /// root.
+    pub(crate) fn next_parent_check(&self, gap: Duration) -> Option<Instant> {
+        (self.parent() != self.own).then(|| self.parent_checked_at + gap)
+    }
+
+    /// Asks the parent for a sign of life if it is time: repeats the outstanding request on each of
+    /// its links. An answer also measures the link; none makes it suspect.
+    pub(crate) fn check_parent(&mut self, gap: Duration, now: Instant, outbox: &mut Outbox) {
+        if self.next_parent_check(gap).is_none_or(|at| now < at) {
+            return;
+        }
+        self.parent_checked_at = now;
+        let parent = self.parent();
+        if let Some(neighbour) = self.neighbours.get_mut(&parent) {
+            neighbour.repeat_request(now, outbox);
         }
     }
 
     /// Asks every neighbour to sign the next own edge (chapter 4.4).
     fn ask_everybody(&mut self, rng: &mut ChaCha20Rng, now: Instant, outbox: &mut Outbox) {
+        self.parent_checked_at = now;
         let seq = self.seq().saturating_add(1);
         for neighbour in self.neighbours.values_mut() {
             neighbour.request = SigReq { seq, nonce: rng.next_u64() };
             neighbour.response = None;
-            let frame = neighbour.request.emit();
-            for (link, at) in &mut neighbour.links {
-                at.asked_at = Some(now);
-                outbox.direct(*link, frame.clone());
-            }
+            neighbour.repeat_request(now, outbox);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     identity::NodeKey,
     link::LinkId,
+    outbox::Outbox,
     rate::RateLimiter,
     time::{Duration, Instant},
     wire::{SigReq, SigRes},
@@ -56,6 +57,15 @@ impl Neighbour {
             .filter(|(_, link)| !link.suspect)
             .min_by_key(|(_, link)| (link.priority, link.cost(), link.order))
             .map(|(id, link)| (*id, link))
+    }
+
+    /// Sends the outstanding request on every link, again or for the first time.
+    pub(super) fn repeat_request(&mut self, now: Instant, outbox: &mut Outbox) {
+        let frame = self.request.emit();
+        for (link, at) in &mut self.links {
+            at.asked_at = Some(now);
+            outbox.direct(*link, frame.clone());
+        }
     }
 
     /// The smallest cost of its usable links.

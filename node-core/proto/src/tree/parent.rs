@@ -10,9 +10,9 @@ use rand_chacha::ChaCha20Rng;
 use super::{Tree, root_announce, supersedes};
 use crate::{
     identity::{Identity, NodeKey},
-    limits::{COORDS_MAX, REPARENT_GAP, ROOT_DELAY},
+    limits::{COORDS_MAX, REDIAL_DELAY, REPARENT_GAP, ROOT_DELAY},
     outbox::Outbox,
-    time::Now,
+    time::{Instant, Now},
     wire::{Announce, EdgeDraft},
 };
 
@@ -45,7 +45,7 @@ impl Tree {
         let announce = if best.parent == self.own {
             // A root that merely refreshes has nothing to wait for, nor has a node that still has
             // time to.
-            if parent != self.own && patient {
+            if parent != self.own && now.mono < self.root_at(now.mono) {
                 self.orphaned_at.get_or_insert(now.mono);
                 return false;
             }
@@ -100,6 +100,22 @@ impl Tree {
             }
         }
         best
+    }
+
+    /// When a node that has no parent since `orphaned_at`, or else `now`, becomes a root.
+    pub(super) fn root_at(&self, now: Instant) -> Instant {
+        let delay = if self.is_answer_due() { ROOT_DELAY } else { REDIAL_DELAY };
+        self.orphaned_at.unwrap_or(now) + delay
+    }
+
+    /// Whether a neighbour may still become the parent by what it is about to say: its signature,
+    /// or where it is itself.
+    fn is_answer_due(&self) -> bool {
+        self.neighbours.iter().any(|(key, neighbour)| {
+            let told = self.known_coords(key).is_some();
+            let choice = self.choice_through(*key);
+            !told || neighbour.response.is_none() && choice.is_some_and(|it| it.root < self.own)
+        })
     }
 
     /// The way to the root through a neighbour; `None` when nothing is known of it or the way leads
