@@ -14,8 +14,8 @@ use anyhow::{Result, ensure};
 use planetary_lab::Kind::{Ours, Reference};
 use planetary_lab::{Deadline, run};
 
-/// After this long without a network, the next attempt to dial is at least 13 seconds away: the
-/// pauses are 2, 4, 8, 16 and 32 seconds, each shortened by a quarter at most.
+/// After this long without a network, the next attempt to dial is at least 14 seconds away: the
+/// pauses double from a quarter of a second, and each is shortened by a quarter at most.
 const LONG_CUT: Duration = Duration::from_secs(33);
 /// Longer than what a node takes for sleep, and than what a link survives.
 const NAP: Duration = Duration::from_secs(12);

@@ -61,7 +61,11 @@ pub const LISTENERS_MAX: usize = 32;
 /// enough that a roaming laptop counts as steady between two networks.
 pub const STEADY_AFTER: Duration = Duration::from_secs(30);
 
-/// Largest exponent of the wait, which is beyond any sensible ceiling.
+/// The wait after the first failure; it doubles with every further one. So short because the usual
+/// reason is a peer that is started at the same moment, or a network that is just coming up.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// More failures do not count: by then the wait is beyond any sensible ceiling.
 const FAILURES_MAX: u32 = 32;
 
 /// What names a configured link: two URIs that differ only in options are the same link.
@@ -515,7 +519,7 @@ impl Backoff {
 
     fn after_failure(&mut self) -> Duration {
         self.failures = FAILURES_MAX.min(self.failures + 1);
-        Duration::from_secs(1 << self.failures).min(self.ceiling)
+        FIRST_WAIT.saturating_mul(1 << (self.failures - 1)).min(self.ceiling)
     }
 
     /// A completed handshake forgives failed attempts; only a steady link forgives short ones.
