@@ -183,6 +183,8 @@ impl Wine {
             .env("WINEDEBUG", "-all")
             .env("WINEARCH", "win64")
             .env("DISPLAY", "")
+            // Tests leave out what Wine is known to lack.
+            .env("PLANETARY_WINE", "8")
     }
 }
 

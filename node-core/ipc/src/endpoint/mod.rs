@@ -6,8 +6,8 @@
 //! * `Listener::bind(path)`, which never takes the place of a living service and never removes
 //!   anything that is not a dead socket; `accept`, and `credentials` of what it gives;
 //! * `connect(path)`, which tells a missing service from a missing permission, and refuses to talk
-//!   to a server that is neither root, nor oneself, nor the node's account, nor the owner of the
-//!   socket.
+//!   to a server that is neither root (on Windows the system or its administrators), nor oneself,
+//!   nor the node's account, nor the owner of the socket.
 //!
 //! Nothing here reads or writes a message.
 
@@ -113,12 +113,12 @@ pub enum ReachError {
         path: PathBuf,
     },
     /// The one who listens is nobody to trust with a command.
-    #[error("the program listening on {} runs as another user ({uid})", path.display())]
+    #[error("the program listening on {} belongs to another user ({owner})", path.display())]
     Untrusted {
         /// The socket.
         path: PathBuf,
-        /// User id of the listener.
-        uid: u32,
+        /// Whose it is, in the system's notation.
+        owner: String,
     },
     /// Anything else.
     #[error("cannot connect to {}", path.display())]

@@ -111,13 +111,20 @@ pub async fn credentials(stream: &ServerStream) -> io::Result<PeerCredentials> {
 pub async fn connect(path: &Path) -> Result<ClientStream, ReachError> {
     let stream = UnixStream::connect(path).await.map_err(|e| ReachError::from_io(path, e))?;
     let uid = stream.peer_cred().map_err(|e| ReachError::from_io(path, e))?.uid();
-    let owner = fs::metadata(path).map(|file| file.uid());
+    if is_trusted(uid, path) {
+        return Ok(stream);
+    }
+    Err(ReachError::Untrusted { path: path.to_owned(), owner: format!("uid {uid}") })
+}
+
+/// Whether commands may be given to a server that runs as `uid` and listens on `path`: root,
+/// oneself, the owner of the socket, or the service's own account.
+fn is_trusted(uid: u32, path: &Path) -> bool {
     let account = || User::from_name(GROUP).ok().flatten().map(|account| account.uid.as_raw());
-    let trusted = uid == 0
+    uid == 0
         || uid == geteuid().as_raw()
-        || owner.is_ok_and(|owner| owner == uid)
-        || account() == Some(uid);
-    if trusted { Ok(stream) } else { Err(ReachError::Untrusted { path: path.to_owned(), uid }) }
+        || fs::metadata(path).is_ok_and(|file| file.uid() == uid)
+        || account() == Some(uid)
 }
 
 /// What a user may do: root and the service's own account all, members of the group change things,
@@ -258,6 +265,15 @@ mod tests {
 
     /// No system has a user or a group with this number.
     const NOBODY: u32 = u32::MAX - 7;
+
+    #[test]
+    fn a_service_of_somebody_else_is_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        fs::write(&path, "").unwrap();
+        assert!(is_trusted(0, &path) && is_trusted(geteuid().as_raw(), &path));
+        assert!(!is_trusted(NOBODY, &path) && !is_trusted(NOBODY, &folder.path().join("none")));
+    }
 
     #[test]
     fn stranger_may_not_even_look() {

@@ -1,0 +1,193 @@
+//! The control socket on Windows: a named pipe for local clients.
+//!
+//! Who may open it is decided by the pipe's access list, which the kernel enforces at every open
+//! ([`access_list`]). Remote clients are rejected, a pipe whose name is already taken is not
+//! joined, and clients may not make instances of their own. A client looks at the owner of the pipe
+//! before it says a word.
+
+mod security;
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, ServerOptions};
+use tokio::time;
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_OVERLAPPED, FILE_GENERIC_READ, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA,
+    SECURITY_IDENTIFICATION,
+};
+
+use super::{BindError, PeerCredentials, ReachError};
+use crate::message::Right;
+
+/// Where the system's service listens.
+pub const SYSTEM_PATH: &str = r"\\.\pipe\planetary-control";
+
+/// The server's end of a connection.
+pub type ServerStream = NamedPipeServer;
+
+/// The client's end of a connection.
+pub type ClientStream = NamedPipeClient;
+
+/// `ERROR_ACCESS_DENIED`, the answer to making the first instance of a pipe that exists.
+const ACCESS_DENIED: i32 = 5;
+
+/// `ERROR_PIPE_BUSY`: all instances are taken for the moment.
+const PIPE_BUSY: i32 = 231;
+
+/// How often a busy pipe is tried again, each time after [`BUSY_PAUSE`]: half a second in all.
+const BUSY_TRIES: u32 = 10;
+
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a client opens a pipe for. The usual right to write would include the right to make
+/// instances of the pipe, which clients do not have.
+const CLIENT_ACCESS: u32 = FILE_GENERIC_READ | FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES;
+
+/// Nobody over the network; the system, administrators and the account that made the pipe all.
+const PRIVATE: &str = "D:P(D;;GA;;;NU)(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;OW)";
+
+/// Whoever sits at the computer may use the system's service: [`CLIENT_ACCESS`] and the right to
+/// read the owner.
+const AT_THE_COMPUTER: &str = "(A;;0x12018b;;;IU)";
+
+/// A listening control pipe.
+#[derive(Debug)]
+pub struct Listener {
+    /// The instance that waits for the next client.
+    waiting: NamedPipeServer,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Listens on `path`, which must begin with `\\.\pipe\`. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind(path: &Path) -> Result<Self, BindError> {
+        let made = create(path, ServerOptions::new().first_pipe_instance(true));
+        let waiting = made.map_err(|source| match source.raw_os_error() {
+            Some(ACCESS_DENIED) => BindError::InUse { path: path.to_owned() },
+            _ => BindError::io(path, source),
+        })?;
+        Ok(Self { waiting, path: path.to_owned() })
+    }
+
+    /// Waits for the next client. Safe to cancel.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn accept(&mut self) -> io::Result<ServerStream> {
+        self.waiting.connect().await?;
+        let next = create(&self.path, &ServerOptions::new())?;
+        Ok(std::mem::replace(&mut self.waiting, next))
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Finds out what the one at the other end may do: whoever could open the pipe for writing is on
+/// its access list.
+///
+/// # Errors
+/// None; other platforms have some.
+#[expect(clippy::unused_async, reason = "other platforms have to wait for the list of users")]
+pub async fn credentials(_: &ServerStream) -> io::Result<PeerCredentials> {
+    Ok(PeerCredentials { uid: None, pid: None, right: Some(Right::Change) })
+}
+
+/// Connects to the service that listens on `path`.
+///
+/// # Errors
+/// See [`ReachError`].
+pub async fn connect(path: &Path) -> Result<ClientStream, ReachError> {
+    let failed = |error| ReachError::from_io(path, error);
+    for _ in 0..BUSY_TRIES {
+        let pipe = match open(path) {
+            Err(error) if error.raw_os_error() == Some(PIPE_BUSY) => {
+                time::sleep(BUSY_PAUSE).await;
+                continue;
+            }
+            opened => opened.map_err(failed)?,
+        };
+        return match security::foreign_owner(&pipe).map_err(failed)? {
+            None => Ok(pipe),
+            Some(owner) => Err(ReachError::Untrusted { path: path.to_owned(), owner }),
+        };
+    }
+    Err(failed(io::Error::from_raw_os_error(PIPE_BUSY)))
+}
+
+fn create(path: &Path, options: &ServerOptions) -> io::Result<NamedPipeServer> {
+    security::create(path, options, &access_list(path))
+}
+
+/// Who may open the pipe.
+fn access_list(path: &Path) -> String {
+    let of_the_system = path == Path::new(SYSTEM_PATH);
+    format!("{PRIVATE}{}", if of_the_system { AT_THE_COMPUTER } else { "" })
+}
+
+/// The service may learn who we are, but not act in our name.
+fn open(path: &Path) -> io::Result<NamedPipeClient> {
+    let mut options = OpenOptions::new();
+    options.access_mode(CLIENT_ACCESS).share_mode(0);
+    options.custom_flags(FILE_FLAG_OVERLAPPED).security_qos_flags(SECURITY_IDENTIFICATION);
+    security::client(options.open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pipe_is_not_shared_with_another_service() {
+        let path = PathBuf::from(format!(r"\\.\pipe\planetary-test-{}", std::process::id()));
+        let mut listener = Listener::bind(&path).unwrap();
+        // Wine 8 does not know what the first instance of a pipe is.
+        if std::env::var_os("PLANETARY_WINE").is_none() {
+            let second = Listener::bind(&path);
+            assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
+        }
+        let (accepted, connected) = tokio::join!(listener.accept(), connect(&path));
+        let peer = credentials(&accepted.unwrap()).await.unwrap();
+        assert!(peer.may(Right::Change));
+        connected.unwrap();
+    }
+
+    #[test]
+    fn access_lists_are_understood_and_strangers_are_on_none() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        for (number, list) in [access_list(Path::new(SYSTEM_PATH)), access_list(Path::new("other"))]
+            .iter()
+            .enumerate()
+        {
+            let name = format!(r"\\.\pipe\planetary-list-{number}-{}", std::process::id());
+            security::create(Path::new(&name), &ServerOptions::new(), list).expect(list);
+            // Everyone, anonymous, guests, all authenticated users.
+            for stranger in ["WD", "AN", "BG", "AU"] {
+                assert!(!list.contains(stranger), "{list}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn own_pipe_belongs_to_nobody_else() {
+        let path = PathBuf::from(format!(r"\\.\pipe\planetary-own-{}", std::process::id()));
+        let listener = Listener::bind(&path).unwrap();
+        assert_eq!(security::foreign_owner(&listener.waiting).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn missing_pipe_is_named() {
+        let path = Path::new(r"\\.\pipe\planetary-test-nobody");
+        assert!(matches!(connect(path).await, Err(ReachError::NotFound { .. })));
+    }
+}
