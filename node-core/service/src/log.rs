@@ -5,11 +5,11 @@
 //! `log.level` in the configuration decides what is logged of this program; `RUST_LOG`, when set,
 //! decides everything. The level can be changed while running.
 //!
-//! Privacy: keys and passwords of this node never reach a log call. Keys, addresses and names of
-//! other nodes are logged whole at DEBUG and TRACE only; at INFO and above they pass through
-//! [`Redacted`], which leaves enough to tell two of them apart.
+//! Privacy: private keys and passwords never reach a log call. Keys and addresses of other nodes
+//! are logged at DEBUG and TRACE only; at INFO and above stand the peers that the person has
+//! written into the configuration, without their options.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::io::IsTerminal;
 
 use tracing::{Event, Level, Subscriber};
@@ -21,13 +21,6 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::LogLevel;
-
-/// Shows the first characters of a value and hides the rest.
-#[derive(Clone, Copy)]
-pub struct Redacted<T>(pub T);
-
-/// Characters that stay: enough to tell the peers of one node apart, not enough to find them.
-const SHOWN: usize = 6;
 
 /// Changes the level of the running log.
 #[derive(Clone, Debug)]
@@ -108,52 +101,9 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-impl<T: fmt::Display> fmt::Display for Redacted<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cut = Cut { out: f, left: SHOWN };
-        // An error from `Cut` means that everything shown has been written.
-        match write!(cut, "{}", self.0) {
-            Err(error) if cut.left > 0 => Err(error),
-            Ok(()) if cut.left > 0 => Ok(()),
-            _ => f.write_str("…"),
-        }
-    }
-}
-
-impl<T: fmt::Display> fmt::Debug for Redacted<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-struct Cut<'a, 'b> {
-    out: &'a mut fmt::Formatter<'b>,
-    left: usize,
-}
-
-impl Write for Cut<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
-            self.out.write_char(c)?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn redaction_leaves_the_first_characters() {
-        let key = "03a107bff3ce10be1d70dd18e74bc099";
-        assert_eq!(Redacted(key).to_string(), "03a107…");
-        assert_eq!(format!("{:?}", Redacted(key)), "03a107…");
-        assert_eq!(Redacted("200::1").to_string(), "200::1…");
-        assert_eq!(Redacted("abc").to_string(), "abc");
-        assert_eq!(Redacted(format_args!("{}{}", "ab", "cdefgh")).to_string(), "abcdef…");
-    }
 
     #[test]
     fn filter_keeps_libraries_quiet() {
