@@ -127,3 +127,16 @@ fn proof(facts: &Facts, _: &Status) -> Option<Answer> {
         format!("The last answer came {} ago.", counted(usize::try_from(ago).ok()?, "second"));
     facts.is_proven().then_some(("proof", "Other nodes answer through the network", text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_condition_is_documented() {
+        let document = include_str!("../../../docs/ipc.md");
+        for code in QUESTIONS.iter().flat_map(|(_, codes)| codes.iter()) {
+            assert!(document.contains(&format!("\n| `{code}` |")), "{code}");
+        }
+    }
+}
