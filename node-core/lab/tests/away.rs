@@ -10,7 +10,7 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use planetary_lab::Kind::{Ours, Reference};
 use planetary_lab::{Deadline, run};
 

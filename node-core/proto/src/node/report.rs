@@ -19,8 +19,8 @@ impl<S: SessionTable> Node<S> {
         self.tree.own()
     }
 
-    /// The highest sequence number sent. It must be stored, and [`NodeConfig::first_seq`] of the
-    /// next run must be higher.
+    /// The highest sequence number sent. It must be stored, and [`crate::NodeConfig::first_seq`] of
+    /// the next run must be higher.
     #[must_use]
     pub const fn highest_seq(&self) -> u64 {
         self.seq
