@@ -1,18 +1,23 @@
 //! Link sockets on Windows: the socket does not block, and reads wait by polling.
 //!
 //! There is no flag for a single call that does not wait, so it is the other way around from Unix.
+//! And who polls is not told of a socket that this process itself has shut down, so nobody polls
+//! for longer than [`POLL_MAX`] without a look at the socket.
 
 use std::{
     io::{self, IoSlice, Read, Write},
     net::TcpStream,
     os::windows::io::AsRawSocket,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::SockRef;
 use windows_sys::Win32::Networking::WinSock::{
     POLLRDNORM, POLLWRNORM, SOCKET_ERROR, WSAGetLastError, WSAPOLL_EVENT_FLAGS, WSAPOLLFD, WSAPoll,
 };
+
+/// How long a shutdown by this process may go unnoticed by a thread that polls.
+const POLL_MAX: Duration = Duration::from_millis(500);
 
 /// Puts a socket into the mode that the functions of this module need.
 ///
@@ -30,7 +35,7 @@ pub fn recv(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         match (&mut &*socket).read(buf) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                wait(socket, POLLRDNORM, FOREVER)?;
+                wait(socket, POLLRDNORM, POLL_MAX)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             done => return done,
@@ -60,9 +65,21 @@ pub fn try_send_vectored(socket: &TcpStream, parts: &[IoSlice<'_>]) -> io::Resul
 /// # Errors
 /// What the system answers.
 pub fn wait_writable(socket: &TcpStream, timeout: Duration) -> io::Result<bool> {
-    // Rounded up, so that the caller does not spin through the last millisecond.
-    let millis = timeout.as_nanos().div_ceil(1_000_000);
-    wait(socket, POLLWRNORM, i32::try_from(millis).unwrap_or(i32::MAX))
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if wait(socket, POLLWRNORM, left.min(POLL_MAX))? || is_shut_down(socket) {
+            return Ok(true);
+        }
+        if left.is_zero() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Whether writing has become impossible; nothing is written to find out.
+fn is_shut_down(mut socket: &TcpStream) -> bool {
+    socket.write(&[]).is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
 }
 
 /// Does nothing: Windows sizes what it holds unsent by the connection's own speed and takes no
@@ -74,11 +91,10 @@ pub fn limit_unsent(_socket: &SockRef<'_>, _bytes: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// A time-out that never passes.
-const FOREVER: i32 = -1;
-
 /// Waits for an event on a socket; `false` if the time-out passed first.
-fn wait(socket: &TcpStream, events: WSAPOLL_EVENT_FLAGS, millis: i32) -> io::Result<bool> {
+fn wait(socket: &TcpStream, events: WSAPOLL_EVENT_FLAGS, timeout: Duration) -> io::Result<bool> {
+    // Rounded up, so that the caller does not spin through the last millisecond.
+    let millis = i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
     // Handles of sockets are as wide as the type of either library.
     let mut polled = WSAPOLLFD { fd: socket.as_raw_socket() as _, events, revents: 0 };
     // SAFETY: the pointer is valid for the one element that is announced, and the socket is open as
