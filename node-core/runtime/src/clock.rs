@@ -35,17 +35,23 @@ impl Clock {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod reading {
     use rustix::time::{ClockId, Timespec, clock_gettime};
 
-    /// Boot time: monotonic, and counts through suspend.
+    /// Monotonic, and counts through sleep.
+    #[cfg(target_os = "macos")]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    /// Monotonic, and counts through sleep.
+    #[cfg(not(target_os = "macos"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+
     #[derive(Clone, Copy, Debug)]
     pub(super) struct Reading(Timespec);
 
     impl Reading {
         pub(super) fn take() -> Self {
-            Self(clock_gettime(ClockId::Boottime))
+            Self(clock_gettime(CLOCK))
         }
 
         pub(super) fn micros_since(&self, start: &Self) -> u64 {
@@ -56,12 +62,11 @@ mod reading {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
 mod reading {
     use std::time::Instant;
 
-    /// The standard library's clock; on Windows it counts through sleep, on macOS it does not, so
-    /// there the engine also hears of wake-ups.
+    /// The standard library's clock, which counts through sleep on Windows.
     #[derive(Clone, Copy, Debug)]
     pub(super) struct Reading(Instant);
 
