@@ -50,7 +50,7 @@ impl Interface {
         if !is_up(first) {
             return Err(InterfaceError::Down(name.to_owned()));
         }
-        let index = first.index.ok_or_else(missing)?;
+        let index = entries.iter().find_map(|entry| entry.index).ok_or_else(missing)?;
         Ok(Self { index, addresses: entries.iter().map(Entry::ip).collect() })
     }
 
@@ -147,7 +147,11 @@ mod tests {
     fn the_loopback_interface_of_this_machine_is_found() {
         let names: Vec<_> =
             get_if_addrs().unwrap().into_iter().filter(Entry::is_loopback).collect();
-        let found = Interface::find(&names[0].name).unwrap();
+        let Some(first) = names.first() else {
+            // Wine lists none.
+            return assert!(std::env::var_os("PLANETARY_WINE").is_some());
+        };
+        let found = Interface::find(&first.name).unwrap();
         assert!(found.addresses.iter().any(IpAddr::is_loopback));
         assert!(found.index > 0);
     }

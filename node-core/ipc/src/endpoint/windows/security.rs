@@ -17,8 +17,8 @@ use windows_sys::Win32::Security::Authorization::{
 };
 use windows_sys::Win32::Security::{
     EqualSid, GetTokenInformation, IsWellKnownSid, OWNER_SECURITY_INFORMATION, PSID,
-    SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser, WinBuiltinAdministratorsSid,
-    WinLocalSystemSid,
+    SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS, TOKEN_OWNER, TOKEN_QUERY, TOKEN_USER, TokenOwner,
+    TokenUser, WinBuiltinAdministratorsSid, WinLocalSystemSid,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
@@ -92,7 +92,8 @@ pub(super) fn foreign_owner(pipe: &impl AsRawHandle) -> io::Result<Option<String
     text_of(owner).map(Some)
 }
 
-/// Whether an identifier is that of the account which runs this program.
+/// Whether an identifier is that of the account which runs this program, or the one under which
+/// that account owns what it makes.
 fn is_own(sid: PSID) -> io::Result<bool> {
     let mut token: HANDLE = null_mut();
     // SAFETY: the place of the token is ours.
@@ -101,28 +102,37 @@ fn is_own(sid: PSID) -> io::Result<bool> {
     }
     // SAFETY: it was just opened, and nobody else closes it.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
-    // The structure and the longest identifier, which has 68 bytes; aligned for the structure.
-    let mut buffer = [0_usize; 32];
+    let user = information(&token, TokenUser)?;
+    let owner = information(&token, TokenOwner)?;
+    // SAFETY: the system wrote these structures and the identifiers they point to into the buffers.
+    unsafe {
+        let user = (*user.as_ptr().cast::<TOKEN_USER>()).User.Sid;
+        let owner = (*owner.as_ptr().cast::<TOKEN_OWNER>()).Owner;
+        Ok(EqualSid(user, sid) != 0 || EqualSid(owner, sid) != 0)
+    }
+}
+
+/// A structure with one identifier, which has 68 bytes at most; aligned for the structure.
+type Information = [usize; 32];
+
+fn information(
+    token: &OwnedHandle,
+    class: TOKEN_INFORMATION_CLASS,
+) -> io::Result<Box<Information>> {
+    // On the heap, because the structure points into itself.
+    let mut buffer = Box::new([0; 32]);
     let mut len = 0;
     // SAFETY: the buffer is as long as we say.
     let got = unsafe {
         GetTokenInformation(
             token.as_raw_handle(),
-            TokenUser,
+            class,
             buffer.as_mut_ptr().cast(),
-            size_of_val(&buffer) as u32,
+            size_of::<Information>() as u32,
             &raw mut len,
         )
     };
-    if got == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the system wrote the structure and what it points to into the buffer; both
-    // identifiers are valid.
-    unsafe {
-        let user = &*buffer.as_ptr().cast::<TOKEN_USER>();
-        Ok(EqualSid(user.User.Sid, sid) != 0)
-    }
+    if got == 0 { Err(io::Error::last_os_error()) } else { Ok(buffer) }
 }
 
 /// An identifier as the system writes it, such as `S-1-5-18`.

@@ -32,7 +32,10 @@ async fn interfaces_that_cannot_be_used_are_named() {
     assert_eq!(error.code(), "interface_unusable", "{error}");
     // The loopback has no address that reaches anything else.
     let listed = if_addrs::get_if_addrs().unwrap();
-    let loopback = listed.iter().find(|interface| interface.is_loopback()).unwrap();
+    let Some(loopback) = listed.iter().find(|interface| interface.is_loopback()) else {
+        // Wine lists none.
+        return assert!(std::env::var_os("PLANETARY_WINE").is_some());
+    };
     let error = code("tcp://192.0.2.1:9", Some(&loopback.name)).await;
     let expected =
         format!("the interface {} has no address to reach 192.0.2.1 from", loopback.name);
