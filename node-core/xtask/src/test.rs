@@ -17,7 +17,7 @@ use crate::{bench, check, cross, demo, packages, programs, sim};
 /// How far to go.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Also what takes long: other systems, simulations of 1,000 nodes, a first benchmark
+    /// Also what takes long: simulations of 1,000 nodes, a first benchmark
     #[arg(long)]
     all: bool,
 }
@@ -30,7 +30,7 @@ const LARGE_SIMULATIONS: [(u32, u64); 2] = [(1000, 4), (1000, 5)];
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
     let start = Instant::now();
     let mut run = Run::default();
-    run.one("setup", setup::ensure(&[Part::Lab]));
+    run.one("setup", setup::ensure(&[Part::Lab, Part::Cross]));
     run.add("checks", check::run());
     run.add("tests of the crates", crates());
     run.add("fuzz corpora", fuzz());
@@ -46,8 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
         }
         Err(_) => run.one("build", programs.map(drop)),
     }
+    run.add("other systems", cross::run(&[]));
     if arguments.all {
-        run.add("other systems", cross::run(&[]));
         run.add("large simulations", simulations(&LARGE_SIMULATIONS));
         run.one("benchmark", bench::run(&["--quick".to_owned()]));
     }
