@@ -64,6 +64,8 @@ pub(crate) struct Tree {
     retry_at: Option<Instant>,
     /// When the parent was last asked for a sign of life.
     parent_checked_at: Instant,
+    /// Every known edge is in somebody's ancestry.
+    prune_is_futile: bool,
 }
 
 impl Tree {
@@ -89,6 +91,7 @@ impl Tree {
             own_changes: RateLimiter::new(REPARENT_RATE, now),
             retry_at: None,
             parent_checked_at: now,
+            prune_is_futile: false,
         };
         tree.store(root_announce(identity, first_seq, rng), now);
         tree
@@ -239,6 +242,7 @@ impl Tree {
         let last = neighbour.links.is_empty();
         if last {
             self.neighbours.remove(&key);
+            self.prune_is_futile = false;
         }
         Some((key, last))
     }
@@ -299,17 +303,19 @@ impl Tree {
         now: Instant,
     ) -> Result<(), Misbehaviour> {
         let Some(&parent) = self.links.get(&link) else { return Ok(()) };
+        let Some(neighbour) = self.neighbours.get_mut(&parent) else { return Ok(()) };
+        let Some(at) = neighbour.links.get_mut(&link) else { return Ok(()) };
+        // What was not asked for, or was answered already, is not worth a verification.
+        let is_awaited = at.asked_at.is_some() || neighbour.response.is_none();
+        if neighbour.request != response.request || !is_awaited {
+            return Ok(());
+        }
         let edge =
             EdgeDraft { node: self.own, parent, request: response.request, port: response.port };
         if !parent.verify(&edge.signature_input(), &response.psig) {
             return Err(Misbehaviour::InvalidSigRes);
         }
-        let Some(neighbour) = self.neighbours.get_mut(&parent) else { return Ok(()) };
-        if neighbour.request != response.request {
-            return Ok(());
-        }
-        if let Some(at) = neighbour.links.get_mut(&link) {
-            at.measured(now);
+        if at.measured(now) {
             self.dirty = true;
         }
         // An edge without a port cannot be announced.
@@ -360,7 +366,9 @@ impl Tree {
             return Err(Misbehaviour::InvalidAnnounce);
         }
         if !self.knows(&node) && self.infos.len() >= INFOS_MAX {
-            self.prune();
+            if !self.prune_is_futile {
+                self.prune();
+            }
             if self.infos.len() >= INFOS_MAX {
                 stats.infos_refused += 1;
                 return Ok(());
@@ -406,6 +414,7 @@ impl Tree {
         for neighbour in self.neighbours.values_mut() {
             neighbour.sent.remove(node);
         }
+        self.prune_is_futile = false;
         self.dirty = true;
     }
 
@@ -416,6 +425,8 @@ impl Tree {
             needed.extend(self.ancestry(key));
         }
         let idle: Vec<_> = self.infos.keys().filter(|key| !needed.contains(key)).copied().collect();
+        // Until something is forgotten for another reason, or a neighbour goes.
+        self.prune_is_futile = idle.is_empty();
         for key in idle {
             self.forget(&key);
         }

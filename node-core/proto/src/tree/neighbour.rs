@@ -75,15 +75,17 @@ impl Neighbour {
 }
 
 impl Link {
-    /// Takes the time since the request for a round trip, once per request (chapter 4.5).
-    pub(super) fn measured(&mut self, now: Instant) {
-        let Some(asked_at) = self.asked_at.take() else { return };
+    /// Takes the time since the request for a round trip, once per request (chapter 4.5). Returns
+    /// whether it was one.
+    pub(super) fn measured(&mut self, now: Instant) -> bool {
+        let Some(asked_at) = self.asked_at.take() else { return false };
         let sample = now.since(asked_at);
         self.lag = Some(match self.lag {
             // A new link is worth half until it has proved itself.
             None => sample * 2,
             Some(lag) => lag * 7 / 8 + sample.min(lag * 2) / 8,
         });
+        true
     }
 
     /// Whole milliseconds of lag, at least 1.
