@@ -108,8 +108,11 @@ impl<S: SessionTable> Node<S> {
 
     /// The data half followed a step of the ratchet: the next pair is made ahead of its need.
     pub fn handle_rekeyed(&mut self, key: &NodeKey) {
-        let spare = self.fresh_secret();
-        self.sessions.with(key, |opener, _| refill(opener, spare));
+        let needs_one = self.sessions.with(key, |opener, _| opener.needs_refill());
+        if needs_one == Some(true) {
+            let spare = self.fresh_secret();
+            self.sessions.with(key, |opener, _| refill(opener, spare));
+        }
     }
 
     /// Says to `key` what is owed to it, if there is a way.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Length of either message in bytes.
-const HANDSHAKE_LEN: usize = 193;
+pub const HANDSHAKE_LEN: usize = 193;
 const KEYS_LEN: usize = 32 + 32 + 8 + 8;
 
 /// What the nodes of a closed group mix into their handshakes, derived from the group password.

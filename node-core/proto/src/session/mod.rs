@@ -11,7 +11,7 @@ mod handshake;
 mod keys;
 
 pub(crate) use contacts::{Contacts, Greeting};
-pub use handshake::GroupSecret;
+pub use handshake::{GroupSecret, HANDSHAKE_LEN};
 pub(crate) use handshake::{Handshake, HandshakeKind, compose, open_handshake};
 pub use keys::{OpenError, Opened, Opener, SEAL_OVERHEAD_MAX, Sealer, SealerKeys};
 
