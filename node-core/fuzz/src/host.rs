@@ -277,6 +277,7 @@ impl Host {
             assert!(count < CIRCLE, "events do not end");
             match self.node.poll_event() {
                 None => break,
+                Some(Event::Send(key, data)) => self.node.send_sealed(&key, &data, self.now),
                 Some(Event::CloseLink(link, why)) => closing.push((link, why)),
                 Some(Event::Inband(key, answer)) => self.answers.push((key, Ok(answer))),
                 Some(Event::InbandTimeout(key, kind)) => self.answers.push((key, Err(kind))),

@@ -96,7 +96,7 @@ pub struct Node<S> {
     seq: u64,
     last_notify: Option<(u64, Coords)>,
     lookup_rates: BTreeMap<LinkId, RateLimiter>,
-    recent_lookups: BTreeMap<(NodeKey, NodeKey), Instant>,
+    recent_lookups: BTreeMap<(NodeKey, NodeKey, Coords), Instant>,
     handshakes: RateLimiter,
     stranger_inits: RateLimiter,
     broken_notes: RateLimiter,

@@ -42,6 +42,10 @@ pub enum Event {
     TableChanged,
     /// The link must be closed; the core has forgotten it already.
     CloseLink(LinkId, Misbehaviour),
+    /// Session data, its type byte included, to be sealed and sent to a key in the order of these
+    /// events, behind the frames: the data half does so, in one order with the packets that it
+    /// seals itself, or [`crate::Node::send_sealed`] where there is none.
+    Send(NodeKey, Vec<u8>),
     /// A key of the network was heard of through the overlay: an answer to a lookup of ours.
     PathFound(NodeKey),
     /// A node answered a request of ours.

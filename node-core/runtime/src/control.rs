@@ -30,13 +30,16 @@ use tokio::sync::{Notify, oneshot, watch};
 pub(crate) use self::questions::Wanted;
 use self::{links::Links, prober::Prober, questions::Questions};
 use crate::{
-    data::{DataPlane, Routes, buffers::Packet, egress::Egress, send_packet, sessions::Sessions},
+    data::{
+        DataPlane, Routes, buffers::Packet, egress::Egress, send_data, send_packet,
+        sessions::Sessions,
+    },
     links::LinkEnd,
 };
 
 /// Inputs that may wait. A reader with a control frame waits for room; everything else is dropped.
 const MAILBOX_LEN: usize = 4_096;
-/// Inputs worked off between two looks at the timers.
+/// Inputs worked off between two looks at the timers, if they take no longer than [`LOOK_GAP`].
 const BATCH: usize = 64;
 /// Links are looked after at least this often: between two looks a keep-alive may become due
 /// unnoticed.
@@ -60,7 +63,7 @@ pub(crate) enum Input {
     /// A session message that did not open.
     Undecryptable(NodeKey),
     /// A packet that found nobody closer, or us at other coordinates.
-    Stuck { source: NodeKey, from: Coords, dest: NodeKey },
+    Stuck { source: NodeKey, from: Option<Coords>, dest: NodeKey },
     /// A session's ratchet made a step.
     Rekeyed(NodeKey),
     /// A message between nodes.
@@ -149,6 +152,7 @@ impl Control {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return self.stop(),
             };
+            let begun = self.data.clock.mono();
             for _ in 0..BATCH {
                 let Some(input) = next.take().or_else(|| inbox.try_recv().ok()) else { break };
                 if matches!(input, Input::Stop) {
@@ -156,6 +160,9 @@ impl Control {
                 }
                 self.handle(input);
                 self.drain();
+                if begun + LOOK_GAP <= self.data.clock.mono() {
+                    break;
+                }
             }
             self.look_after();
         }
@@ -193,6 +200,9 @@ impl Control {
                 self.changed();
             }
             Input::Frame { link, kind, body } => {
+                if let Some(egress) = self.links.egress(link) {
+                    egress.control_frame_handled();
+                }
                 self.node.handle_link_input(link, kind, &body, now);
             }
             Input::LinkEnded { link, end } => self.end_link(link, end),
@@ -218,7 +228,8 @@ impl Control {
     }
 
     fn answer_too_big(&mut self, quote: &[u8], now: Now) {
-        let Some(tun) = &self.data.tun else { return };
+        let tun = self.data.tun.load();
+        let Some(tun) = &*tun else { return };
         if !self.too_big.allow(now.mono) {
             return;
         }
@@ -230,12 +241,17 @@ impl Control {
 
     /// Carries out what the node wants.
     fn drain(&mut self) {
-        while let Some(event) = self.node.poll_event() {
-            self.handle_event(event);
+        loop {
+            // Frames first: the greeting that opens a session goes before what is said in it.
+            if let Some(transmit) = self.node.poll_transmit() {
+                self.transmit(transmit);
+            } else if let Some(event) = self.node.poll_event() {
+                self.handle_event(event);
+            } else {
+                break;
+            }
         }
-        while let Some(transmit) = self.node.poll_transmit() {
-            self.transmit(transmit);
-        }
+        self.data.sessions.publish();
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -243,6 +259,7 @@ impl Control {
         match event {
             Event::TableChanged => self.publish(),
             Event::CloseLink(link, misbehaviour) => self.expel(link, misbehaviour),
+            Event::Send(key, data) => send_data(&self.data, &key, &data),
             Event::PathFound(key) => {
                 self.prober.proven(now.mono);
                 self.questions.path_found(&self.node, key);
@@ -295,9 +312,8 @@ impl Control {
         }
         if self.links_seen_at + LOOK_GAP <= now.mono {
             self.links_seen_at = now.mono;
-            for link in self.links.look_after(&mut self.node, &self.data, now) {
-                let message = "the peer did not answer for 3 seconds".into();
-                self.end_link(link, LinkEnd { code: "peer_timeout", message });
+            for (link, why) in self.links.look_after(&mut self.node, &self.data, now) {
+                self.end_link(link, LinkEnd { code: "peer_timeout", message: why.into() });
             }
         }
         if self.upkeep_at + LOOK_AFTER <= now.mono {

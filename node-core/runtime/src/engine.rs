@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use planetary_proto::{
     Identity, LinkId, Node, NodeConfig, NodeKey,
@@ -158,7 +158,7 @@ impl Engine {
             clock,
             routes: ArcSwap::from_pointee(Routes::empty(own)),
             sessions: sessions.clone(),
-            tun,
+            tun: ArcSwapOption::new(tun.map(Arc::new)),
             mailbox: mailbox.clone(),
             counters: Default::default(),
         });
@@ -177,7 +177,7 @@ impl Engine {
         let woke = Arc::new(Notify::new());
         let control = Control::new(node, Arc::clone(&data), changed, Arc::clone(&woke));
         let mut threads = vec![spawn("control", move || control.run(&inbox))?];
-        if data.tun.is_some() {
+        if data.tun.load().is_some() {
             let source = Arc::clone(&data);
             match spawn("tun", move || Source::run(&source)) {
                 Ok(thread) => threads.push(thread),
@@ -207,7 +207,7 @@ impl Engine {
         let highest = self.highest_seq().await.ok();
         self.0.peers.shutdown().await;
         self.0.mailbox.post(Input::Stop);
-        if let Some(tun) = &self.0.data.tun {
+        if let Some(tun) = &*self.0.data.tun.load() {
             tun.close();
         }
         let threads = std::mem::take(&mut *self.0.threads.lock());
@@ -220,6 +220,9 @@ impl Engine {
         if tokio::time::timeout(STOP_MAX, joined).await.is_err() {
             tracing::warn!("a thread of the node did not stop in time");
         }
+        // Threads of links may take a moment longer, and callers may keep the handle; the interface
+        // is free for the next engine now.
+        self.0.data.tun.store(None);
         highest
     }
 
@@ -251,8 +254,8 @@ impl Engine {
 
     /// Name and MTU of the interface, if there is one.
     #[must_use]
-    pub fn tun(&self) -> Option<(&str, u16)> {
-        self.0.data.tun.as_ref().map(|tun| (tun.name(), tun.mtu()))
+    pub fn tun(&self) -> Option<(String, u16)> {
+        self.0.data.tun.load().as_ref().map(|tun| (tun.name().to_owned(), tun.mtu()))
     }
 
     /// Wakes up whenever links, routes or proof of connection have changed.

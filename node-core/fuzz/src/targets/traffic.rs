@@ -56,7 +56,8 @@ fn path_of(view: &TrafficView, body: &[u8]) -> Coords {
 }
 
 fn check_emitted(view: &TrafficView, body: &[u8], path: &Coords) {
-    let (from, source, dest) = (view.from_coords(body), view.source(body), view.dest(body));
+    let Some(from) = view.from_coords(body) else { return };
+    let (source, dest) = (view.source(body), view.dest(body));
     let watermark = view.watermark();
     let header = TrafficHeader { path, from: &from, source: &source, dest: &dest, watermark };
     let payload = &body[view.payload_offset()..];

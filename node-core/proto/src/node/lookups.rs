@@ -4,7 +4,7 @@ use super::{LOOKUP_ECHO_GAP, Node};
 use crate::{
     forward::{Decision, WATERMARK_START},
     identity::NodeKey,
-    limits::LOOKUPS_MAX,
+    limits::{COORDS_MAX, LOOKUPS_MAX},
     lookup::{BloomPositions, Verdict},
     outbox::Event,
     session::SessionTable,
@@ -57,7 +57,12 @@ impl<S: SessionTable> Node<S> {
             self.stats.off_tree_lookups += 1;
             return;
         }
-        let question = (lookup.source, lookup.dest);
+        if lookup.from.ports().len() > COORDS_MAX {
+            return;
+        }
+        // With the place where the answer goes: else somebody who asks in another's name, but from
+        // elsewhere, would keep the other's own lookups from being heard.
+        let question = (lookup.source, lookup.dest, lookup.from.clone());
         let recent = self.recent_lookups.get(&question);
         if recent.is_some_and(|at| now.mono < *at + LOOKUP_ECHO_GAP) {
             self.stats.rate_limited += 1;
@@ -138,9 +143,10 @@ impl<S: SessionTable> Node<S> {
     }
 
     /// A packet from `source` at `from` to `dest` found nobody closer, or found `dest` at other
-    /// coordinates: the sender is told.
-    pub fn handle_stuck(&mut self, source: NodeKey, from: Coords, dest: NodeKey, now: Now) {
+    /// coordinates: the sender is told, if it says where it is.
+    pub fn handle_stuck(&mut self, source: NodeKey, from: Option<Coords>, dest: NodeKey, now: Now) {
         self.stats.stuck += 1;
+        let Some(from) = from else { return };
         if !self.broken_notes.allow(now.mono) {
             self.stats.rate_limited += 1;
             return;

@@ -4,6 +4,7 @@ use super::{Node, fresh_secret};
 use crate::{
     forward::{Decision, WATERMARK_START},
     identity::NodeKey,
+    outbox::Event,
     session::{SEAL_OVERHEAD_MAX, SessionTable},
     time::Now,
     upper::{PAYLOAD_IPV6, ipv6::Target},
@@ -62,7 +63,7 @@ impl<S: SessionTable> Node<S> {
             return;
         }
         if self.contacts.has_session(&key) && self.is_reachable(&key) {
-            self.seal_and_send(&key, &data, now);
+            self.outbox.events.push_back(Event::Send(key, data));
         } else {
             self.stats.waiting_dropped += self.undelivered.push(key, data, now.mono);
             self.pursue(key, now);
@@ -75,7 +76,7 @@ impl<S: SessionTable> Node<S> {
             self.look_up(key, now);
         } else if self.contacts.has_session(&key) {
             for data in self.undelivered.take(&key) {
-                self.seal_and_send(&key, &data, now);
+                self.outbox.events.push_back(Event::Send(key, data));
             }
         } else {
             let rng = &mut self.rng;
@@ -84,7 +85,8 @@ impl<S: SessionTable> Node<S> {
         }
     }
 
-    fn seal_and_send(&mut self, key: &NodeKey, data: &[u8], now: Now) {
+    /// Seals session data and sends it, for a driver that seals nothing itself.
+    pub fn send_sealed(&mut self, key: &NodeKey, data: &[u8], now: Now) {
         let mut buffer = vec![0; SEAL_OVERHEAD_MAX + data.len()];
         buffer[SEAL_OVERHEAD_MAX..].copy_from_slice(data);
         let sealed =

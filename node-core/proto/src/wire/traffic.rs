@@ -9,7 +9,13 @@ use super::{
     number::{parse_number, put_number_before},
     number_len, put_number,
 };
-use crate::identity::{KEY_LEN, NodeKey};
+use crate::{
+    identity::{KEY_LEN, NodeKey},
+    limits::COORDS_MAX,
+};
+
+/// Bytes of a sender's coordinates that are worth decoding: ports have one or two bytes each.
+const FROM_LEN_MAX: usize = 2 * COORDS_MAX;
 
 /// The header of a packet to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -137,10 +143,15 @@ impl TrafficView {
         if count <= N { &ports[..count] } else { spill }
     }
 
-    /// Sender's coordinates.
+    /// Sender's coordinates; `None` if they are longer than those of any sane tree, so that nothing
+    /// is sent there.
     #[must_use]
-    pub fn from_coords(&self, body: &[u8]) -> Coords {
-        Reader::new(&body[self.from as usize..self.keys as usize]).coords().unwrap_or_default()
+    pub fn from_coords(&self, body: &[u8]) -> Option<Coords> {
+        let from = &body[self.from as usize..self.keys as usize];
+        if from.len() > FROM_LEN_MAX {
+            return None;
+        }
+        Reader::new(from).coords().ok()
     }
 
     /// Sender's key.
@@ -229,7 +240,7 @@ mod tests {
             let mut spill = Vec::new();
             let mut ports = [0; 4];
             prop_assert_eq!(view.path_ports(body, &mut ports, &mut spill), path.ports());
-            prop_assert_eq!(view.from_coords(body), from);
+            prop_assert_eq!(view.from_coords(body), Some(from));
             prop_assert_eq!(view.source(body), source);
             prop_assert_eq!(view.dest(body), dest);
             prop_assert_eq!(view.watermark(), watermark);

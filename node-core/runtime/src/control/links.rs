@@ -6,7 +6,6 @@ use planetary_proto::{
     LinkId, Node, Now,
     link::Health,
     time::{Duration, Instant},
-    wire::KEEP_ALIVE,
 };
 use tokio::sync::oneshot;
 
@@ -14,6 +13,10 @@ use crate::{
     data::{DataPlane, egress::Egress, sessions::Sessions},
     links::LinkEnd,
 };
+
+/// A link whose socket takes nothing for so long is closed. The slowest line in use takes a packet
+/// in this time.
+const BLOCKED_MAX: Duration = Duration::from_secs(30);
 
 /// One link.
 pub(crate) struct Link {
@@ -79,13 +82,13 @@ impl Links {
     }
 
     /// Sends keep-alives that are due and tells the node whom to avoid. Returns the links that are
-    /// dead.
+    /// dead, and why.
     pub(super) fn look_after(
         &mut self,
         node: &mut Node<Sessions>,
         data: &DataPlane,
         now: Now,
-    ) -> Vec<LinkId> {
+    ) -> Vec<(LinkId, &'static str)> {
         let round_trips: BTreeMap<LinkId, Option<Duration>> = node
             .neighbours()
             .flat_map(|neighbour| neighbour.links)
@@ -96,11 +99,14 @@ impl Links {
             link.round_trip = round_trips.get(id).copied().flatten();
             let liveness = link.egress.liveness.snapshot();
             if liveness.keep_alive_due(now.mono) {
-                link.egress.send_control(data, KEEP_ALIVE.to_vec());
+                link.egress.send_keep_alive(data);
             }
             let health = liveness.health(link.round_trip, now.mono);
             if health == Health::Dead {
-                dead.push(*id);
+                dead.push((*id, "the peer did not answer for 3 seconds"));
+            } else if link.egress.blocked_for(now.mono) >= BLOCKED_MAX {
+                // Of no use, even if it goes on sending.
+                dead.push((*id, "the peer took nothing for 30 seconds"));
             }
             let suspect = health != Health::Alive;
             if suspect != link.suspect {

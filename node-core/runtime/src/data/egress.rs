@@ -7,7 +7,10 @@
 //! only now.
 //!
 //! No wake-up is lost: who queues tries for the writer afterwards, and who lets go of the writer
-//! looks at the queues again.
+//! looks at the queues again. Between the two steps of either stands a fence, for they touch
+//! different places in memory.
+//!
+//! `busy` is changed only by who holds the writer, or by who has just queued something.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +18,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence},
     },
     time::Duration,
 };
@@ -25,16 +28,15 @@ use planetary_proto::{
     LinkId, NodeKey,
     queue::FairQueue,
     time::Instant,
-    wire::{FrameKind, TrafficHeader},
+    wire::{FrameKind, KEEP_ALIVE, TrafficHeader},
 };
 
 use super::{
     DataPlane, Routes,
     buffers::{HEADROOM, header_fits},
     count,
-    flows::{SourceQueue, Waiting},
+    flows::{SourceQueue, Waiting, Way},
     liveness::SharedLiveness,
-    sessions::Session,
     stream::{WriteHalf, Written},
 };
 use crate::links::socket;
@@ -42,6 +44,11 @@ use crate::links::socket;
 /// Control frames that may wait. A neighbour that does not take so many is closed: it would miss
 /// part of the tree.
 const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a frame in a queue costs besides its bytes.
+const FRAME_OVERHEAD: usize = 64;
+/// Control frames of one link that wait for the control thread. Its mailbox has room for those of
+/// many links.
+const UNHANDLED_MAX: usize = 64;
 /// Frames that a thread writes for others before it returns to its own work; the waiting thread
 /// does the rest.
 const SERVE_MAX: usize = 16;
@@ -58,6 +65,11 @@ pub(crate) struct Egress {
     queues: Mutex<Queues>,
     /// Something is in the queues or in the writer's remainder.
     busy: AtomicBool,
+    /// Since when the socket is full and has taken nothing; zero while it takes bytes.
+    blocked_since: AtomicU64,
+    /// Control frames of this link that the control thread has not handled yet.
+    unhandled: Mutex<usize>,
+    handled: Condvar,
     /// The socket is full; the waiting thread has the next turn.
     blocked: Mutex<bool>,
     unblocked: Condvar,
@@ -100,6 +112,9 @@ impl Egress {
             writer: Mutex::new(Writer { stream, rest: Vec::new(), blocked: false, failed: false }),
             queues: Mutex::default(),
             busy: AtomicBool::new(false),
+            blocked_since: AtomicU64::new(0),
+            unhandled: Mutex::new(0),
+            handled: Condvar::new(),
             blocked: Mutex::new(false),
             unblocked: Condvar::new(),
             closed: AtomicBool::new(false),
@@ -109,7 +124,7 @@ impl Egress {
     /// Sends a control frame, in order with all others.
     pub(crate) fn send_control(&self, data: &DataPlane, frame: Vec<u8>) {
         let mut queues = self.queues.lock();
-        queues.control_bytes += frame.len();
+        queues.control_bytes += frame.len() + FRAME_OVERHEAD;
         queues.control.push_back(frame);
         let flooded = queues.control_bytes > CONTROL_BYTES_MAX;
         self.busy.store(true, SeqCst);
@@ -121,8 +136,17 @@ impl Egress {
         }
     }
 
+    /// Sends a keep-alive, unless something else waits that does as well.
+    pub(crate) fn send_keep_alive(&self, data: &DataPlane) {
+        let waits = !self.queues.lock().control.is_empty();
+        if !waits {
+            self.send_control(data, KEEP_ALIVE.to_vec());
+        }
+    }
+
     /// Writes control frames only: the control thread must not be caught in the traffic of others.
     fn drain_control(&self, data: &DataPlane) {
+        fence(SeqCst);
         // Whoever holds the writer looks at the queues before letting go.
         let Some(mut writer) = self.writer.try_lock() else { return };
         while !writer.blocked && !writer.failed {
@@ -130,8 +154,12 @@ impl Egress {
             self.write(&mut writer, data, &frame);
         }
         let stuck = writer.blocked || writer.failed;
+        if !stuck {
+            self.queues.lock().settle(&self.busy);
+        }
         drop(writer);
-        if !stuck && self.queues.lock().settle(&self.busy) {
+        fence(SeqCst);
+        if !stuck && self.busy.load(SeqCst) {
             self.hand_over();
         }
     }
@@ -150,9 +178,7 @@ impl Egress {
         dest: NodeKey,
         frame: &[u8],
     ) {
-        if !self.busy.load(SeqCst)
-            && let Some(mut writer) = self.writer.try_lock()
-        {
+        if let Some(mut writer) = self.try_write_through() {
             self.write(&mut writer, data, frame);
             self.release(writer, data, SERVE_MAX);
             return;
@@ -173,9 +199,7 @@ impl Egress {
         routes: &Routes,
         mut waiting: Waiting,
     ) -> Option<Waiting> {
-        if !self.busy.load(SeqCst)
-            && let Some(mut writer) = self.writer.try_lock()
-        {
+        if let Some(mut writer) = self.try_write_through() {
             self.seal_and_write(&mut writer, data, routes, &mut waiting);
             self.release(writer, data, SERVE_MAX);
             return Some(waiting);
@@ -189,12 +213,50 @@ impl Egress {
         None
     }
 
+    /// The writer, if nothing waits and the socket is not full.
+    fn try_write_through(&self) -> Option<MutexGuard<'_, Writer>> {
+        if self.busy.load(SeqCst) {
+            return None;
+        }
+        // Since that look, somebody may have filled the socket.
+        self.writer.try_lock().filter(|writer| !writer.blocked)
+    }
+
+    /// Waits until the control thread has room for another control frame of this link, and takes
+    /// the place.
+    pub(crate) fn await_control_room(&self) {
+        let mut unhandled = self.unhandled.lock();
+        while *unhandled >= UNHANDLED_MAX && !self.is_closed() {
+            self.handled.wait(&mut unhandled);
+        }
+        *unhandled += 1;
+    }
+
+    /// The control thread has handled a control frame of this link.
+    pub(crate) fn control_frame_handled(&self) {
+        let mut unhandled = self.unhandled.lock();
+        *unhandled = unhandled.saturating_sub(1);
+        drop(unhandled);
+        self.handled.notify_one();
+    }
+
+    /// For how long the socket has been full without taking anything.
+    pub(crate) fn blocked_for(&self, now: Instant) -> Duration {
+        match self.blocked_since.load(Relaxed) {
+            0 => Duration::ZERO,
+            micros => now.since(Instant::from_micros(micros)),
+        }
+    }
+
     /// Closes the link; the reader and the waiting thread end.
     pub(crate) fn close(&self) {
         self.closed.store(true, SeqCst);
         // Closed already: nothing to do.
         let _ = socket::shutdown(&self.socket);
         self.hand_over();
+        let unhandled = self.unhandled.lock();
+        self.handled.notify_all();
+        drop(unhandled);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -206,7 +268,8 @@ impl Egress {
     pub(crate) fn wait_and_drain(&self, data: &DataPlane) {
         loop {
             let mut blocked = self.blocked.lock();
-            while !*blocked {
+            // The turn of a link that was closed meanwhile may have been taken already.
+            while !*blocked && !self.is_closed() {
                 self.unblocked.wait(&mut blocked);
             }
             drop(blocked);
@@ -223,13 +286,14 @@ impl Egress {
             }
             *self.blocked.lock() = false;
             let mut writer = self.writer.lock();
-            self.flush(&mut writer);
+            self.flush(&mut writer, data);
             self.release(writer, data, usize::MAX);
         }
     }
 
     /// Serves the queues if nobody else does.
     fn drain(&self, data: &DataPlane) {
+        fence(SeqCst);
         if let Some(writer) = self.writer.try_lock() {
             self.release(writer, data, SERVE_MAX);
         }
@@ -242,6 +306,7 @@ impl Egress {
             let served_all = self.serve(&mut writer, data, budget);
             let stuck = writer.blocked || writer.failed;
             drop(writer);
+            fence(SeqCst);
             if stuck || !self.busy.load(SeqCst) {
                 return;
             }
@@ -293,14 +358,13 @@ impl Egress {
         routes: &Routes,
         waiting: &mut Waiting,
     ) {
-        let session: &Session = &waiting.way.session;
-        let path = session.path.load();
+        let Way { session, path, watermark, kind } = &waiting.way;
         let none = Default::default();
         let path = path.as_deref().unwrap_or(&none);
         let from = routes.table.coords();
         let len = waiting.packet.len;
         let buffer = waiting.packet.whole();
-        buffer[HEADROOM - 1] = planetary_proto::upper::PAYLOAD_IPV6;
+        buffer[HEADROOM - 1] = *kind;
         // Nonces must leave in order, so the writer stays locked from here to the socket.
         let Some(start) = session.sealer.lock().seal(buffer, HEADROOM - 1) else {
             count(&data.counters.drop_session);
@@ -312,7 +376,7 @@ impl Egress {
             from,
             source: &data.own,
             dest: &session.key,
-            watermark: waiting.way.watermark,
+            watermark: *watermark,
         };
         let payload_len = buffer.len() - start;
         if header_fits(path, from)
@@ -338,14 +402,14 @@ impl Egress {
             Ok(Written::All) => {}
             Ok(Written::Blocked(taken)) => {
                 writer.rest.extend_from_slice(&frame[taken..]);
-                self.block(writer);
+                self.block(writer, data, taken > 0);
             }
             Err(error) => self.fail(writer, &error),
         }
     }
 
     /// Writes what is left of the last frame.
-    fn flush(&self, writer: &mut Writer) {
+    fn flush(&self, writer: &mut Writer, data: &DataPlane) {
         if writer.failed {
             return;
         }
@@ -354,26 +418,27 @@ impl Egress {
         let result = match writer.stream.flush() {
             Ok(Written::All) if rest.is_empty() => Ok(Written::All),
             Ok(Written::All) => writer.stream.write(&rest),
-            blocked_or_failed => {
+            Ok(Written::Blocked(taken)) => {
                 writer.rest = rest;
-                match blocked_or_failed {
-                    Ok(_) => return self.block(writer),
-                    Err(error) => return self.fail(writer, &error),
-                }
+                return self.block(writer, data, taken > 0);
             }
+            Err(error) => return self.fail(writer, &error),
         };
         match result {
-            Ok(Written::All) => {}
+            Ok(Written::All) => self.blocked_since.store(0, Relaxed),
             Ok(Written::Blocked(taken)) => {
                 writer.rest = rest[taken..].to_vec();
-                self.block(writer);
+                self.block(writer, data, taken > 0);
             }
             Err(error) => self.fail(writer, &error),
         }
     }
 
-    fn block(&self, writer: &mut Writer) {
+    fn block(&self, writer: &mut Writer, data: &DataPlane, progress: bool) {
         writer.blocked = true;
+        if progress || self.blocked_since.load(Relaxed) == 0 {
+            self.blocked_since.store(data.clock.mono().as_micros(), Relaxed);
+        }
         self.busy.store(true, SeqCst);
         self.hand_over();
     }
@@ -395,16 +460,15 @@ impl Egress {
 }
 
 impl Queues {
-    /// Whether something waits; if not, says so to those who would write through.
-    fn settle(&self, busy: &AtomicBool) -> bool {
+    /// Notes whether something waits. Only for who holds the writer.
+    fn settle(&self, busy: &AtomicBool) {
         let waits = !self.control.is_empty() || !self.transit.is_empty() || !self.source.is_empty();
         busy.store(waits, SeqCst);
-        waits
     }
 
     fn pop_control(&mut self) -> Option<Vec<u8>> {
         let frame = self.control.pop_front()?;
-        self.control_bytes -= frame.len();
+        self.control_bytes -= frame.len() + FRAME_OVERHEAD;
         Some(frame)
     }
 
@@ -429,7 +493,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use arc_swap::ArcSwap;
+    use arc_swap::{ArcSwap, ArcSwapOption};
     use planetary_proto::{upper::ipv6::Territory, wire::cut_frame};
 
     use super::*;
@@ -467,7 +531,7 @@ mod tests {
                 clock: Clock::start(),
                 routes: ArcSwap::from_pointee(Routes::empty(own)),
                 sessions: Sessions::new(),
-                tun: None,
+                tun: ArcSwapOption::empty(),
                 mailbox,
                 counters: Counters::default(),
             });
@@ -608,7 +672,7 @@ mod tests {
     fn a_neighbour_that_takes_no_control_frames_is_closed() {
         let line = Line::new();
         line.fill();
-        let needed = CONTROL_BYTES_MAX / 103 + 1;
+        let needed = CONTROL_BYTES_MAX / (103 + FRAME_OVERHEAD) + 1;
         for number in 0..needed as u32 {
             assert!(!line.egress.is_closed());
             line.control(number);
@@ -620,6 +684,7 @@ mod tests {
     fn frames_of_many_threads_stay_whole_and_in_order() {
         const THREADS: u8 = 4;
         const FRAMES: u32 = 5_000;
+        const CONTROL_FRAMES: u32 = 2_000;
         let mut line = Line::new();
         let last = FRAMES - 1;
         let (egress, data) = (&Arc::clone(&line.egress), &Arc::clone(&line.data));
@@ -633,19 +698,73 @@ mod tests {
                     }
                 });
             }
-            let mut expected: [Option<u32>; THREADS as usize] = [None; THREADS as usize];
+            scope.spawn(move || {
+                for number in 0..CONTROL_FRAMES {
+                    egress.send_control(data, frame(FrameKind::Announce, 0, number, 100));
+                    thread::sleep(Duration::from_micros(20));
+                }
+            });
+            // By sender; control frames come from number 0.
+            let mut expected = [None; THREADS as usize + 1];
             let frames = line.read(|frames| {
-                let sent = u64::from(THREADS) * u64::from(FRAMES);
+                // So slowly that the socket is full now and then.
+                thread::sleep(Duration::from_micros(500));
+                let sent = u64::from(THREADS) * u64::from(FRAMES) + u64::from(CONTROL_FRAMES);
                 frames.len() as u64 + data.counters.drop_queue.load(Relaxed) >= sent
             });
             for (_, sender, number) in frames {
-                let last = expected[usize::from(sender) - 1].replace(number);
+                let last = expected[usize::from(sender)].replace(number);
                 assert!(last < Some(number), "{number} after {last:?}");
             }
+            assert_eq!(expected[0], Some(CONTROL_FRAMES - 1), "no control frame is dropped");
             // The newest are never those that are dropped.
-            assert!(expected.contains(&Some(last)), "{expected:?}");
+            assert!(expected[1..].contains(&Some(last)), "{expected:?}");
         });
         until("the end of the queue", || !egress.busy.load(SeqCst));
+    }
+
+    #[test]
+    fn nothing_is_written_into_the_middle_of_a_frame() {
+        let mut line = Line::new();
+        let written = line.fill();
+        // What a thread saw that looked just before another filled the socket.
+        line.egress.busy.store(false, SeqCst);
+        line.transit(1, written, 50);
+        let last = (FrameKind::Traffic, 1, written);
+        let frames = line.read(|frames| frames.last() == Some(&last));
+        assert_eq!(frames.len() as u32, written + 1);
+    }
+
+    #[test]
+    fn a_far_end_that_takes_nothing_is_seen_to() {
+        let mut line = Line::new();
+        let now = || line.data.clock.mono();
+        line.transit(1, 0, 50);
+        assert_eq!(line.egress.blocked_for(now()), Duration::ZERO);
+        line.fill();
+        thread::sleep(Duration::from_millis(30));
+        assert!(line.egress.blocked_for(now()) >= Duration::from_millis(30));
+        line.control(0);
+        line.read(|frames| frames.last().is_some_and(|frame| frame.0 == FrameKind::Announce));
+        until("progress", || line.egress.blocked_for(line.data.clock.mono()) == Duration::ZERO);
+    }
+
+    #[test]
+    fn a_reader_waits_for_the_control_thread_unless_the_link_is_closed() {
+        let line = Line::new();
+        for _ in 0..UNHANDLED_MAX {
+            line.egress.await_control_room();
+        }
+        let reads = |ends: fn(&Egress)| {
+            let egress = Arc::clone(&line.egress);
+            let reader = thread::spawn(move || egress.await_control_room());
+            thread::sleep(Duration::from_millis(20));
+            assert!(!reader.is_finished(), "there is no room");
+            ends(&line.egress);
+            until("the end of the wait", || reader.is_finished());
+        };
+        reads(Egress::control_frame_handled);
+        reads(Egress::close);
     }
 
     #[test]

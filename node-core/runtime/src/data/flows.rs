@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use planetary_proto::time::{Duration, Instant};
+use planetary_proto::{
+    time::{Duration, Instant},
+    wire::Coords,
+};
 
 use super::{buffers::Packet, sessions::Session};
 
@@ -39,7 +42,11 @@ pub(crate) struct Waiting<W = Way> {
 /// Where a packet of this machine goes.
 pub(crate) struct Way {
     pub(crate) session: Arc<Session>,
+    /// Coordinates of the far end. Link and watermark were chosen for these and fit no others.
+    pub(crate) path: Option<Arc<Coords>>,
     pub(crate) watermark: u64,
+    /// Payload type, which is sealed before the packet.
+    pub(crate) kind: u8,
 }
 
 /// See the module.

@@ -32,13 +32,13 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use planetary_proto::{ForwardingTable, LinkId, NodeKey, upper::ipv6::Territory, wire::Coords};
 
 use self::{egress::Egress, sessions::Sessions};
 use crate::{clock::Clock, control::Mailbox, tun::Tun};
 
-pub(crate) use source::{Source, send as send_packet};
+pub(crate) use source::{Source, send as send_packet, send_data};
 
 /// Echo identifiers from here on belong to the node, the others to the system's own programs.
 pub(crate) const ECHO_ID_FIRST: u16 = 0xff00;
@@ -50,7 +50,8 @@ pub(crate) struct DataPlane {
     pub(crate) clock: Clock,
     pub(crate) routes: ArcSwap<Routes>,
     pub(crate) sessions: Sessions,
-    pub(crate) tun: Option<Tun>,
+    /// Gone once the engine has stopped, whoever still holds this.
+    pub(crate) tun: ArcSwapOption<Tun>,
     pub(crate) mailbox: Mailbox,
     pub(crate) counters: Counters,
 }

@@ -131,7 +131,9 @@ impl Reader<'_> {
                 | FrameKind::PathNotify
                 | FrameKind::PathBroken => {
                     let body = self.chunk[kind_at + 1..end].to_vec();
-                    // None of these may be lost, so a busy control thread slows the link down.
+                    // None of these may be lost, so a busy control thread slows the link down; and
+                    // one link alone must not fill its mailbox.
+                    self.egress.await_control_room();
                     self.data.mailbox.post(Input::Frame { link: self.egress.link, kind, body });
                 }
             }

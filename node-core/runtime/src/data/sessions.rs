@@ -18,12 +18,15 @@ use parking_lot::{Mutex, RwLock};
 use planetary_proto::{
     NodeKey,
     session::{Opener, Sealer, SessionTable},
-    time::Instant,
+    time::{Duration, Instant},
     upper::ipv6::{Target, Territory},
     wire::Coords,
 };
 
 const SHARDS: usize = 64;
+
+/// The next pair of keys is asked for this often at most.
+const REFILL_GAP: Duration = Duration::from_secs(1);
 
 /// One session.
 pub(crate) struct Session {
@@ -35,6 +38,8 @@ pub(crate) struct Session {
     /// Where the far end is, swapped by control.
     pub(crate) path: ArcSwapOption<Coords>,
     last_heard: AtomicU64,
+    /// When the control half was last asked for the next pair of keys.
+    refill_asked: AtomicU64,
     pub(crate) rx_bytes: AtomicU64,
     pub(crate) tx_bytes: AtomicU64,
 }
@@ -45,6 +50,17 @@ impl Session {
         self.last_heard.store(now.as_micros(), Relaxed);
         self.rx_bytes.fetch_add(len as u64, Relaxed);
     }
+
+    /// Whether the control half is to be asked for the next pair of keys, which it did not bring
+    /// so far: a busy one may have missed an earlier question.
+    pub(crate) fn asks_for_refill(&self, now: Instant) -> bool {
+        let asked = Instant::from_micros(self.refill_asked.load(Relaxed));
+        let due = now.since(asked) >= REFILL_GAP;
+        if due {
+            self.refill_asked.store(now.as_micros(), Relaxed);
+        }
+        due
+    }
 }
 
 /// All sessions. Cheap to clone; clones share the tables.
@@ -54,11 +70,32 @@ pub(crate) struct Sessions(Arc<Tables>);
 struct Tables {
     by_key: Sharded<NodeKey>,
     by_target: Sharded<Target>,
+    /// Sessions that packets of this machine do not find yet.
+    unpublished: Mutex<Vec<Arc<Session>>>,
 }
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Tables { by_key: Sharded::new(), by_target: Sharded::new() }))
+        Self(Arc::new(Tables {
+            by_key: Sharded::new(),
+            by_target: Sharded::new(),
+            unpublished: Mutex::default(),
+        }))
+    }
+
+    /// Lets packets of this machine find the sessions that were opened. Called when all that comes
+    /// before them, greetings and packets that waited, is on its way: a packet that overtook them
+    /// would reach a far end that knows no session, or make it ignore those that are sealed with
+    /// lower numbers.
+    pub(crate) fn publish(&self) {
+        for session in self.0.unpublished.lock().drain(..) {
+            let is_open = self.of_key(&session.key).is_some_and(|at| Arc::ptr_eq(&at, &session));
+            if is_open {
+                let Territory { address, subnet } = session.territory;
+                self.0.by_target.insert(Target::Address(address), Arc::clone(&session));
+                self.0.by_target.insert(Target::Subnet(subnet), session);
+            }
+        }
     }
 
     pub(crate) fn of_key(&self, key: &NodeKey) -> Option<Arc<Session>> {
@@ -80,11 +117,13 @@ impl SessionTable for Sessions {
             sealer: Mutex::new(sealer),
             path: ArcSwapOption::empty(),
             last_heard: AtomicU64::new(0),
+            refill_asked: AtomicU64::new(0),
             rx_bytes: AtomicU64::new(0),
             tx_bytes: AtomicU64::new(0),
         });
-        self.0.by_target.insert(Target::Address(territory.address), Arc::clone(&session));
-        self.0.by_target.insert(Target::Subnet(territory.subnet), Arc::clone(&session));
+        // One that it replaces must not be found any more.
+        self.close(&key);
+        self.0.unpublished.lock().push(Arc::clone(&session));
         self.0.by_key.insert(key, session);
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use planetary_proto::{
     NodeKey,
-    session::SESSION_TRAFFIC,
+    session::{HANDSHAKE_LEN, SESSION_TRAFFIC},
     upper::{
         PAYLOAD_INBAND, PAYLOAD_IPV6,
         ipv6::{self, Echo, NEXT_ICMP},
@@ -20,7 +20,7 @@ const HANDSHAKES: [u8; 2] = [1, 2];
 /// Takes an end-to-end payload from `from`, whose key is only a claim until the session opens.
 pub(super) fn deliver(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
     match payload.first() {
-        Some(kind) if HANDSHAKES.contains(kind) => {
+        Some(kind) if HANDSHAKES.contains(kind) && payload.len() == HANDSHAKE_LEN => {
             data.mailbox.offer(Input::Handshake { from, message: payload.to_vec() });
         }
         Some(&SESSION_TRAFFIC) => open(data, from, payload),
@@ -49,9 +49,12 @@ fn open(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
     };
     if let Some(keys) = opened.rekey {
         session.sealer.lock().install(keys);
+    }
+    let needs_refill = opener.needs_refill();
+    drop(opener);
+    if needs_refill && session.asks_for_refill(now) {
         data.mailbox.offer(Input::Rekeyed(from));
     }
-    drop(opener);
     let inner = &mut payload[opened.data..];
     session.heard(inner.len(), now);
     match inner.first() {
@@ -72,7 +75,8 @@ fn take_packet(data: &DataPlane, sender: &ipv6::Territory, packet: &[u8]) {
     if answer_echo(data, packet) {
         return;
     }
-    let Some(tun) = &data.tun else {
+    let tun = data.tun.load();
+    let Some(tun) = &*tun else {
         count(&data.counters.drop_no_tun);
         return;
     };
@@ -94,7 +98,7 @@ fn answer_echo(data: &DataPlane, packet: &[u8]) -> bool {
         return false;
     }
     let Some(echo) = Echo::parse(packet) else { return false };
-    if echo.identifier < ECHO_ID_FIRST && data.tun.is_some() {
+    if echo.identifier < ECHO_ID_FIRST && data.tun.load().is_some() {
         return false;
     }
     if echo.request {

@@ -3,12 +3,17 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use planetary_proto::{
+    NodeKey,
     forward::{Decision, LAST_HOP, WATERMARK_START},
-    upper::ipv6::{self, Target},
+    upper::{
+        PAYLOAD_IPV6,
+        ipv6::{self, Target},
+    },
+    wire::Coords,
 };
 
 use super::{
-    DataPlane,
+    DataPlane, Routes,
     buffers::{Packet, SMALL_PACKET_MAX},
     count,
     flows::{Waiting, Way},
@@ -23,7 +28,7 @@ pub(crate) struct Source;
 impl Source {
     /// Reads packets until the TUN is closed.
     pub(crate) fn run(data: &DataPlane) {
-        let Some(tun) = &data.tun else { return };
+        let Some(tun) = data.tun.load_full() else { return };
         let mut packet = Packet::large();
         loop {
             match tun.recv(packet.space()) {
@@ -57,6 +62,37 @@ pub(crate) fn send(data: &DataPlane, packet: Packet) -> Option<Packet> {
     send_in(data, session, target, packet)
 }
 
+/// Sends what the control half says in a session, payload type first: messages between nodes, and
+/// packets that waited for the session.
+pub(crate) fn send_data(data: &DataPlane, key: &NodeKey, payload: &[u8]) {
+    let Some((kind, content)) = payload.split_first() else { return };
+    let Some(session) = data.sessions.of_key(key) else { return };
+    let routes = data.routes.load();
+    let path = session.path.load_full();
+    match decide(&routes, key, path.as_deref()) {
+        Some(Decision::Forward { link, watermark }) => {
+            let Some(egress) = routes.links.get(&link) else { return };
+            let way = Way { session, path, watermark, kind: *kind };
+            let packet = Packet::copy_of(content);
+            egress.send_source(data, &routes, Waiting { packet, way, since: data.clock.mono() });
+        }
+        Some(Decision::Deliver { .. }) => {}
+        // The control half looks for another way as soon as a packet of this machine gets stuck.
+        Some(Decision::Stuck) | None => count(&data.counters.drop_stuck),
+    }
+}
+
+/// Where a packet to `key` goes; `None` when there is no path to it.
+fn decide(routes: &Routes, key: &NodeKey, path: Option<&Coords>) -> Option<Decision> {
+    match path {
+        Some(path) => Some(routes.table.decide(key, path.ports(), WATERMARK_START)),
+        None => {
+            let link = routes.table.direct(key)?;
+            Some(Decision::Forward { link, watermark: LAST_HOP })
+        }
+    }
+}
+
 fn send_in(
     data: &DataPlane,
     session: Arc<Session>,
@@ -64,16 +100,9 @@ fn send_in(
     packet: Packet,
 ) -> Option<Packet> {
     let routes = data.routes.load();
-    let path = session.path.load();
-    let decision = match &*path {
-        Some(path) => routes.table.decide(&session.key, path.ports(), WATERMARK_START),
-        None => match routes.table.direct(&session.key) {
-            Some(link) => Decision::Forward { link, watermark: LAST_HOP },
-            None => return hand_over(data, target, packet),
-        },
-    };
-    match decision {
-        Decision::Forward { link, watermark } => {
+    let path = session.path.load_full();
+    match decide(&routes, &session.key, path.as_deref()) {
+        Some(Decision::Forward { link, watermark }) => {
             let Some(egress) = routes.links.get(&link) else { return Some(packet) };
             // A small packet must not keep a large buffer while it waits; whether it will is not
             // known yet, and a copy is cheap.
@@ -82,18 +111,19 @@ fn send_in(
             } else {
                 (packet, None)
             };
-            let way = Way { session, watermark };
+            let way = Way { session, path, watermark, kind: PAYLOAD_IPV6 };
             let waiting = Waiting { packet, way, since: data.clock.mono() };
             let sent = egress.send_source(data, &routes, waiting).map(|waiting| waiting.packet);
             spare.or(sent)
         }
-        Decision::Stuck => {
+        Some(Decision::Stuck) => {
             count(&data.counters.drop_stuck);
-            let from = routes.table.coords().clone();
+            let from = Some(routes.table.coords().clone());
             data.mailbox.offer(Input::Stuck { source: data.own, from, dest: session.key });
             Some(packet)
         }
-        Decision::Deliver { .. } => Some(packet),
+        Some(Decision::Deliver { .. }) => Some(packet),
+        None => hand_over(data, target, packet),
     }
 }
 

@@ -151,7 +151,8 @@ impl WriteHalf {
         }
     }
 
-    /// Writes what is left in the TLS connection.
+    /// Writes what is left in the TLS connection. A blocked one says how many bytes of ciphertext
+    /// the socket took.
     pub(crate) fn flush(&mut self) -> io::Result<Written> {
         match &self.tls {
             None => Ok(Written::All),
@@ -176,12 +177,13 @@ fn write_plain(socket: &TcpStream, bytes: &[u8]) -> io::Result<Written> {
 
 fn flush_tls(socket: &TcpStream, connection: &mut rustls::Connection) -> io::Result<Written> {
     let mut socket = NonBlocking(socket);
+    let mut taken = 0;
     while connection.wants_write() {
         match connection.write_tls(&mut socket) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(_) => {}
+            Ok(more) => taken += more,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Ok(Written::Blocked(0));
+                return Ok(Written::Blocked(taken));
             }
             Err(error) => return Err(error),
         }

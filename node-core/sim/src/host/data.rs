@@ -145,7 +145,7 @@ impl Host {
             table.decide(&key, path.ports(), WATERMARK_START)
         else {
             let from = table.coords().clone();
-            return self.change(at, |node, now| node.handle_stuck(own, from, key, now));
+            return self.change(at, |node, now| node.handle_stuck(own, Some(from), key, now));
         };
         let mut buffer = vec![0; SEAL_OVERHEAD_MAX];
         buffer.push(kind);

@@ -350,6 +350,12 @@ impl Host {
                 }
             }
             Event::CloseLink(link, misbehaviour) => self.dismiss(link, misbehaviour, at),
+            Event::Send(key, data) => {
+                let now = self.clock.now(at);
+                if let Some(running) = &mut self.running {
+                    running.node.send_sealed(&key, &data, now);
+                }
+            }
             Event::Inband(key, answer) => self.news.push((at, News::Answer(key, answer))),
             Event::InbandTimeout(key, kind) => self.news.push((at, News::NoAnswer(key, kind))),
             _ => {}
