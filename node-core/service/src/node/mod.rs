@@ -250,9 +250,7 @@ impl Node {
             uptime: now.mono.saturating_duration_since(self.started.mono),
             up: engine.is_some(),
             wanted_tun: self.settings.read().tun(&self.identity).is_some(),
-            tun: engine
-                .as_ref()
-                .and_then(|engine| engine.tun().map(|(name, mtu)| (name.to_owned(), mtu))),
+            tun: engine.as_ref().and_then(Engine::tun),
             peers: engine.as_ref().map(|engine| engine.peers().list()).unwrap_or_default(),
             listeners: engine.as_ref().map(|engine| engine.peers().listeners()).unwrap_or_default(),
             failed_listeners: self.failed_listeners.lock().clone(),
@@ -281,7 +279,8 @@ impl Node {
         let engine = Engine::start(config, tokio::runtime::Handle::current())?;
         *self.engine.write() = Some(engine.clone());
         self.health.lock().clear(NODE_NOT_STARTED);
-        tracing::info!(tun = engine.tun().map_or("none", |(name, _)| name), "the node is up");
+        let tun = engine.tun().map_or_else(|| "none".to_owned(), |(name, _)| name);
+        tracing::info!(tun, "the node is up");
         self.reconcile(&engine).await;
         Ok(())
     }
