@@ -296,6 +296,31 @@ async fn reload_takes_over_a_good_file_and_tells_of_a_wrong_one() {
 }
 
 #[tokio::test]
+async fn reload_takes_over_changed_options_of_peers_and_listeners() {
+    let (a, b) = (Place::new(), Place::new());
+    let config = |place: &Place, text: &str| fs::write(place.path("config.toml"), text).unwrap();
+    config(&a, "listen = [\"tcp://127.0.0.1:0?password=old\"]\n");
+    let alpha = a.start(&[]).await;
+    // Its port is known now, and stays when the options change.
+    let uri = alpha.listening_uri().await;
+    config(&a, &format!("listen = [\"{uri}?password=old\"]\n"));
+    alpha.signal("HUP");
+    config(&b, &format!("peers = [\"{uri}\"]\n"));
+    let beta = b.start(&[]).await;
+    let refused = |status: &Status| {
+        let error = status.peers.first().and_then(|peer| peer.last_error.as_ref());
+        error.is_some_and(|error| error.code == "password_mismatch")
+    };
+    beta.until("refused", refused).await;
+
+    config(&b, &format!("peers = [\"{uri}?password=new\"]\n"));
+    beta.signal("HUP");
+    config(&a, &format!("listen = [\"{uri}?password=new\"]\n"));
+    alpha.signal("HUP");
+    beta.until("let in", |status| status.peers[0].up).await;
+}
+
+#[tokio::test]
 async fn second_service_is_refused_by_folder_and_by_socket() {
     let (a, b) = (Place::new(), Place::new());
     let service = a.start(&[]).await;

@@ -158,6 +158,7 @@ pub struct Peers<S> {
 /// A configured peer, seen from outside its task.
 #[derive(Debug)]
 struct Peer {
+    uri: PeerUri,
     state: Arc<Mutex<State>>,
     kick: watch::Sender<()>,
     task: Task,
@@ -166,6 +167,7 @@ struct Peer {
 /// An open listener.
 #[derive(Debug)]
 struct Listening {
+    uri: ListenUri,
     address: SocketAddr,
     /// Dropping it stops the listener.
     stop: oneshot::Sender<()>,
@@ -231,13 +233,13 @@ impl<S: LinkSink> Peers<S> {
         let keeper = Keeper {
             local: self.local.clone(),
             sink: Arc::clone(&self.sink),
-            uri,
+            uri: uri.clone(),
             interface,
             state: Arc::clone(&state),
             kicked,
         };
         let task = Task(self.runtime.spawn(keeper.keep()));
-        peers.insert(id.clone(), Peer { state, kick, task });
+        peers.insert(id.clone(), Peer { uri, state, kick, task });
         Ok(id)
     }
 
@@ -250,6 +252,12 @@ impl<S: LinkSink> Peers<S> {
         let peer = removed.ok_or_else(|| PeersError::NotConfigured(id.uri.clone()))?;
         peer.task.end().await;
         Ok(())
+    }
+
+    /// The URI with which a peer was added, options included.
+    #[must_use]
+    pub fn uri(&self, id: &PeerId) -> Option<PeerUri> {
+        lock(&self.peers).get(id).map(|peer| peer.uri.clone())
     }
 
     /// What every peer is doing, in the order of their URIs.
@@ -284,7 +292,7 @@ impl<S: LinkSink> Peers<S> {
     pub async fn listen(&self, uri: ListenUri) -> Result<SocketAddr, PeersError> {
         let name = uri.to_string();
         check_listener(&lock(&self.listeners), &name)?;
-        let listener = Listener::bind(uri).await?;
+        let listener = Listener::bind(uri.clone()).await?;
         let address = listener.address();
         let mut listeners = lock(&self.listeners);
         // Somebody may have been faster while we were binding.
@@ -293,7 +301,7 @@ impl<S: LinkSink> Peers<S> {
         let (local, sink) = (self.local.clone(), Arc::clone(&self.sink));
         let task = self.runtime.spawn(listener.serve(local, self.admission.clone(), sink, stopped));
         info!(uri = name, %address, "listening");
-        listeners.insert(name, Listening { address, stop, task });
+        listeners.insert(name, Listening { uri, address, stop, task });
         Ok(address)
     }
 
@@ -306,6 +314,12 @@ impl<S: LinkSink> Peers<S> {
         let removed = lock(&self.listeners).remove(&name);
         removed.ok_or(PeersError::NotConfigured(name))?.stop().await;
         Ok(())
+    }
+
+    /// The URIs of the open listeners, options included.
+    #[must_use]
+    pub fn listener_uris(&self) -> Vec<ListenUri> {
+        lock(&self.listeners).values().map(|listening| listening.uri.clone()).collect()
     }
 
     /// The open listeners, in the order of their URIs.

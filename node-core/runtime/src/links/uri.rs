@@ -67,11 +67,11 @@ pub enum Host {
 }
 
 /// A link password of 1 to 64 bytes, or none at all, which is the empty one. Never shown.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Password(Zeroizing<Vec<u8>>);
 
 /// A peer to dial.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PeerUri {
     place: Place,
     pinned_keys: Vec<NodeKey>,
@@ -82,7 +82,7 @@ pub struct PeerUri {
 }
 
 /// An address to listen on.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ListenUri {
     place: Place,
     priority: u8,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use planetary_ipc::{PeerEntry, PeerError, PeerSource, UnixTime};
 use planetary_runtime::Engine;
-use planetary_runtime::links::peers::PeerId;
+use planetary_runtime::links::peers::{PeerId, PeerStatus};
 use planetary_runtime::links::uri::PeerUri;
 use tokio::time::{Instant, timeout_at};
 
@@ -106,11 +106,16 @@ impl Node {
     /// Makes the engine's peers and listeners those of the settings. The caller holds the lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         let wanted = self.settings.read().peers();
-        let present: BTreeSet<PeerId> =
-            engine.peers().list().into_iter().map(|peer| peer.id).collect();
-        for id in present.iter().filter(|id| !wanted.contains_key(id)) {
-            // Gone already is as good.
-            let _ = engine.peers().remove(id).await;
+        let mut present = BTreeSet::new();
+        for PeerStatus { id, .. } in engine.peers().list() {
+            let uri = engine.peers().uri(&id);
+            // Options are no part of a peer's name: with others it is dialled anew.
+            if uri.is_some() && uri.as_ref() == wanted.get(&id).map(|peer| &peer.uri) {
+                present.insert(id);
+            } else {
+                // Gone already is as good.
+                let _ = engine.peers().remove(&id).await;
+            }
         }
         for (_, peer) in wanted.into_iter().filter(|(id, _)| !present.contains(id)) {
             if let Err(error) = engine.peers().add(peer.uri, peer.interface) {
@@ -122,10 +127,13 @@ impl Node {
 
     async fn reconcile_listeners(&self, engine: &Engine) {
         let wanted = self.settings.read().listeners();
-        let open: BTreeSet<String> =
-            engine.peers().listeners().into_iter().map(|listener| listener.uri).collect();
-        for uri in open.iter().filter(|uri| !wanted.contains_key(*uri)) {
-            if let Ok(uri) = uri.parse() {
+        let mut open = BTreeSet::new();
+        for uri in engine.peers().listener_uris() {
+            let name = uri.to_string();
+            if wanted.get(&name) == Some(&uri) {
+                open.insert(name);
+            } else {
+                // Closed already is as good.
                 let _ = engine.peers().stop_listening(&uri).await;
             }
         }
