@@ -186,7 +186,7 @@ impl World {
             0 => node.look_up(far, now),
             1 => node.handle_outbound(Target::Address(far.address()), block, now),
             2 => node.handle_outbound(Target::Subnet(far.subnet()), block, now),
-            3 => node.handle_stuck(far, coords, key(HONEST), now),
+            3 => node.handle_stuck(far, Some(coords), key(HONEST), now),
             _ => node.handle_undelivered(far, block.to_vec(), now),
         });
     }
