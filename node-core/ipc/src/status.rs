@@ -365,18 +365,16 @@ impl PeerStatus {
 ///
 /// Works on text that is not a valid URI as well, since it also serves error messages.
 pub fn public_uri(uri: &str) -> String {
-    let end = uri.find(['?', '#']).unwrap_or(uri.len());
-    let (scheme, rest) = match uri[..end].split_once("://") {
-        Some((scheme, rest)) => (Some(scheme), rest),
-        None => (None, &uri[..end]),
+    // Options behind a wrong sign are no less secret.
+    let end = uri.find(['?', '#', '&', ';', '=']).unwrap_or(uri.len());
+    let Some((scheme, rest)) = uri[..end].split_once("://") else {
+        let shown = uri[..end].rsplit_once('@').map_or(&uri[..end], |(_, behind)| behind);
+        return shown.to_owned();
     };
     let authority_end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    match scheme {
-        Some(scheme) => format!("{scheme}://{host}{path}"),
-        None => format!("{host}{path}"),
-    }
+    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]
@@ -392,6 +390,10 @@ mod tests {
             ("unix:///run/a.sock?priority=1", "unix:///run/a.sock"),
             ("tcp://host:1#secret", "tcp://host:1"),
             ("user:secret@host", "host"),
+            ("tcp:/user:secret@host:1", "host:1"),
+            ("tls://host:1;password=x", "tls://host:1"),
+            ("tls://host:1&password=x", "tls://host:1"),
+            ("tls://host:1password=x", "tls://host:1password"),
             ("", ""),
         ] {
             assert_eq!(public_uri(given), shown);

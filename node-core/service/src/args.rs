@@ -1,11 +1,18 @@
 //! The command line of `planetaryd`: what may be typed. What it implies is decided elsewhere.
 
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use planetary_ipc::status::public_uri;
 use planetary_runtime::links::uri::{ListenUri, PeerUri};
 
-use crate::config::TunName;
+use crate::config::{TunName, printable};
 
 /// The node service of the Planetary Network.
 #[derive(Debug, Parser)]
@@ -57,15 +64,47 @@ pub struct RunArguments {
     #[arg(long, value_name = "auto|none|NAME")]
     pub tun: Option<TunName>,
     /// Peer for this run, beside those of the configuration; may be repeated.
-    #[arg(long = "peer", value_name = "URI")]
+    #[arg(long = "peer", value_name = "URI", value_parser = UriParser::<PeerUri>::new())]
     pub peers: Vec<PeerUri>,
     /// Address to accept links on in this run, beside those of the configuration; may be repeated.
-    #[arg(long = "listen", value_name = "URI")]
+    #[arg(long = "listen", value_name = "URI", value_parser = UriParser::<ListenUri>::new())]
     pub listen: Vec<ListenUri>,
     /// Set by the Windows service manager's entry for this program.
     #[cfg(windows)]
     #[arg(long, hide = true)]
     pub windows_service: bool,
+}
+
+/// Reads a URI, and shows no password when it cannot: the usual message repeats what was typed.
+#[derive(Clone, Copy, Debug)]
+struct UriParser<U>(PhantomData<U>);
+
+impl<U> UriParser<U> {
+    const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<U> TypedValueParser for UriParser<U>
+where
+    U: FromStr<Err: Display> + Clone + Send + Sync + 'static,
+{
+    type Value = U;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<U, clap::Error> {
+        let text = value.to_string_lossy();
+        text.parse().map_err(|error| {
+            let argument = argument.map(ToString::to_string).unwrap_or_default();
+            let shown = printable(&public_uri(&text));
+            let words = format!("invalid value '{shown}' for '{argument}': {error}");
+            command.clone().error(ErrorKind::ValueValidation, words)
+        })
+    }
 }
 
 /// How to install.
@@ -122,6 +161,19 @@ mod tests {
         ] {
             let error = Arguments::try_parse_from(line.split_whitespace()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_uri_that_is_wrong_is_named_without_its_password() {
+        for uri in
+            ["tcp://h:1?password=hunter2&x", "tcp://h:1;password=hunter2", "tcp:/u:hunter2@h:x"]
+        {
+            for option in ["--peer", "--listen"] {
+                let error = Arguments::try_parse_from(["planetaryd", "run", option, uri]);
+                let words = error.unwrap_err().to_string();
+                assert!(words.contains(option) && !words.contains("hunter2"), "{words}");
+            }
         }
     }
 }
