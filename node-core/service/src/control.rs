@@ -196,7 +196,9 @@ fn edit_error(error: EditError) -> ApiError {
         EditError::Exists(_) => ErrorCode::PeerExists,
         EditError::NotFound(_) => ErrorCode::PeerNotFound,
         EditError::Full => ErrorCode::PeerLimit,
-        EditError::Wrong(_) | EditError::Unwritable { .. } => ErrorCode::Config,
+        EditError::Wrong(_) | EditError::Gone { .. } | EditError::Unwritable { .. } => {
+            ErrorCode::Config
+        }
     };
     ApiError::new(code, error.to_string())
 }

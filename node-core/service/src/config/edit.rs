@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use planetary_runtime::links::peers::PEERS_MAX;
 use planetary_runtime::links::uri::{PeerUri, UriError};
@@ -20,6 +21,9 @@ use crate::state::{ReadError, make_private_dir};
 #[derive(Debug)]
 pub struct ConfigFile {
     path: PathBuf,
+    /// The file was there once. If it is not any more, an edit must not make one that says nothing
+    /// of what the node runs with.
+    existed: AtomicBool,
 }
 
 /// Why the file was not changed.
@@ -45,6 +49,12 @@ pub enum EditError {
     /// corrected.
     #[error("the configuration file has a mistake: {0}")]
     Wrong(#[from] ConfigError),
+    /// The file was there when the node began, and is not any more.
+    #[error("{} is gone, and the node runs with what it said; put it back", path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Unwritable {
@@ -59,7 +69,8 @@ impl ConfigFile {
     /// Stands for the file at `path`, which need not exist: the first edit makes it.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        let existed = AtomicBool::new(path.exists());
+        Self { path, existed }
     }
 
     /// Where the file is, or will be.
@@ -114,7 +125,12 @@ impl ConfigFile {
     ) -> Result<Config, EditError> {
         let text = match read_text(&self.path) {
             Ok(text) => text,
-            Err(ConfigError::Unreadable { source: ReadError::Missing, .. }) => default_file(),
+            Err(ConfigError::Unreadable { source: ReadError::Missing, .. }) => {
+                if self.existed.load(Relaxed) {
+                    return Err(EditError::Gone { path: self.path.clone() });
+                }
+                default_file()
+            }
             Err(error) => return Err(error.into()),
         };
         // Checked first, so that a mistake is reported as the person made it.
@@ -125,6 +141,7 @@ impl ConfigFile {
         let config = Config::parse(&text, &self.path)?;
         self.write(&text)
             .map_err(|source| EditError::Unwritable { path: self.path.clone(), source })?;
+        self.existed.store(true, Relaxed);
         Ok(config)
     }
 

@@ -17,9 +17,9 @@ struct Scene {
 impl Scene {
     fn new(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let file = ConfigFile::new(dir.path().join("config.toml"));
-        fs::write(file.path(), text).unwrap();
-        Self { dir, file }
+        let path = dir.path().join("config.toml");
+        fs::write(&path, text).unwrap();
+        Self { dir, file: ConfigFile::new(path) }
     }
 
     fn text(&self) -> String {
@@ -211,4 +211,13 @@ proptest! {
             scene.file.remove_peer(&format!("tcp://10.0.0.{index}:1"), None).unwrap();
         }
     }
+}
+
+#[test]
+fn a_file_that_went_away_is_not_made_anew() {
+    let scene = Scene::new("listen = [\"tcp://127.0.0.1:1\"]\n");
+    fs::remove_file(scene.file.path()).unwrap();
+    let error = scene.file.add_peer(A, None).err().unwrap();
+    assert!(matches!(error, EditError::Gone { .. }), "{error}");
+    assert!(!scene.file.path().exists());
 }
