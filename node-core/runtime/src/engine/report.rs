@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use planetary_proto::{
     LinkId, Node, NodeKey, forward::Decision, forward::WATERMARK_START, limits::COORDS_MAX,
-    session::SessionTable, stats::Stats,
+    session::SessionTable, stats::Stats, upper::ipv6::Target,
 };
 
 use crate::{
@@ -320,8 +320,15 @@ impl PathReport {
     pub(super) fn known(node: &Node<Sessions>, wanted: &Wanted) -> Option<Self> {
         let key = match wanted {
             Wanted::Key(key) => *key,
+            Wanted::Target(target) if is_own(node, target) => node.key(),
             Wanted::Target(target) => node.resolve(target)?,
         };
         Self::of(node, &key).filter(|report| !report.broken)
     }
+}
+
+/// Whether a target is this node's own address or lies in its own subnet.
+fn is_own(node: &Node<Sessions>, target: &Target) -> bool {
+    let own = node.key();
+    [Target::Address(own.address()), Target::Subnet(own.subnet())].contains(target)
 }
