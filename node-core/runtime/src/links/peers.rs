@@ -469,7 +469,13 @@ impl<S: LinkSink> Keeper<S> {
             Ok(link) => link,
             Err(error) => {
                 let end = LinkEnd::from(&error);
-                debug!(peer = %self.uri, reason = %end.message, "cannot link to a peer");
+                let before = lock(&self.state).last_error.as_ref().map(|error| error.code);
+                if before == Some(end.code) {
+                    debug!(peer = %self.uri, reason = %end.message, "cannot link to a peer");
+                } else {
+                    // Once for each reason. The whole of it may name the key of a stranger.
+                    info!(peer = %self.uri, code = end.code, "cannot link to a peer");
+                }
                 self.note(end);
                 return match error {
                     LinkError::Handshake(HandshakeError::SelfConnection) => Round::OwnNode,
