@@ -90,6 +90,16 @@ impl Health {
     }
 }
 
+impl Condition {
+    /// What is shown of it.
+    #[must_use]
+    pub fn item(self, since: Option<UnixTime>) -> HealthItem {
+        let Self { code, severity, title, text, action, affects_connectivity, .. } = self;
+        let code = Cow::Borrowed(code);
+        HealthItem { code, title, severity, text, since, affects_connectivity, action }
+    }
+}
+
 impl Held {
     fn shown_at(&self) -> Instant {
         let delay = if self.condition.may_pass { SHOW_DELAY } else { Duration::ZERO };
@@ -97,17 +107,7 @@ impl Held {
     }
 
     fn item(&self) -> HealthItem {
-        let Condition { code, severity, title, text, action, affects_connectivity, .. } =
-            self.condition.clone();
-        HealthItem {
-            code: Cow::Borrowed(code),
-            title,
-            severity,
-            text,
-            since: Some(UnixTime(self.since.unix_s)),
-            affects_connectivity,
-            action,
-        }
+        self.condition.clone().item(Some(UnixTime(self.since.unix_s)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each condition is one function: it returns the condition while it holds. The health store gives
 //! it its age and keeps blips quiet.
 
-use planetary_ipc::Severity;
+use planetary_ipc::{HealthItem, Severity};
 use planetary_runtime::links::peers::PeerStatus as Peer;
 
 use super::Facts;
@@ -31,17 +31,24 @@ const NAMED_MAX: usize = 3;
 /// Returns the condition while it holds.
 type Check = fn(&Facts) -> Option<Condition>;
 
+const CHECKS: [(&str, Check); 6] = [
+    ("no_peers_configured", no_peers_configured),
+    ("no_peer_connected", no_peer_connected),
+    ("no_answer", no_answer),
+    ("peer_refused", peer_refused),
+    ("listener_failed", listener_failed),
+    ("tun_lost", tun_lost),
+];
+
+/// What holds at this moment, even if it is too young to be worth a health item.
+pub(super) fn present(facts: &Facts) -> Vec<HealthItem> {
+    let present = CHECKS.iter().filter_map(|(_, check)| check(facts).filter(|_| facts.up));
+    present.map(|condition| condition.item(None)).collect()
+}
+
 /// Raises what holds and clears what does not.
 pub(super) fn update(health: &mut Health, facts: &Facts) {
-    let checks: [(&str, Check); 6] = [
-        ("no_peers_configured", no_peers_configured),
-        ("no_peer_connected", no_peer_connected),
-        ("no_answer", no_answer),
-        ("peer_refused", peer_refused),
-        ("listener_failed", listener_failed),
-        ("tun_lost", tun_lost),
-    ];
-    for (code, check) in checks {
+    for (code, check) in CHECKS {
         match check(facts).filter(|_| facts.up) {
             Some(condition) => health.raise(condition, facts.now),
             None => health.clear(code),

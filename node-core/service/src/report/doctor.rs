@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use planetary_ipc::{DoctorReport, HealthItem, Severity, Status};
 
-use super::Facts;
 use super::state::counted;
+use super::{Facts, conditions};
 
 /// Codes of the health items that answer one question, in the place of a good answer.
 const QUESTIONS: &[(Question, &[&str])] = &[
@@ -34,9 +34,16 @@ type Answer = (&'static str, &'static str, String);
 #[must_use]
 pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
     let mut items = Vec::new();
+    // Who asks wants to know at once what a status keeps quiet about until it has lasted.
+    let mut known = status.health.clone();
+    for item in conditions::present(facts) {
+        if !known.iter().any(|other| other.code == item.code) {
+            known.push(item);
+        }
+    }
     for (question, codes) in QUESTIONS {
         let problems: Vec<_> =
-            status.health.iter().filter(|item| codes.contains(&&*item.code)).cloned().collect();
+            known.iter().filter(|item| codes.contains(&&*item.code)).cloned().collect();
         if problems.is_empty() {
             items.extend(question(facts, status).map(passed));
         } else {
@@ -45,7 +52,7 @@ pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
     }
     // A condition that no question knows is told all the same.
     let told: Vec<_> = QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
-    items.extend(status.health.iter().filter(|item| !told.contains(&&*item.code)).cloned());
+    items.extend(known.iter().filter(|item| !told.contains(&&*item.code)).cloned());
     DoctorReport { time: status.time, items }
 }
 
@@ -101,7 +108,8 @@ fn interface(facts: &Facts, status: &Status) -> Option<Answer> {
 }
 
 fn listeners(facts: &Facts, status: &Status) -> Option<Answer> {
-    let open: Vec<_> = status.listeners.iter().map(|listener| listener.uri.as_str()).collect();
+    let open = status.listeners.iter().filter(|listener| listener.up);
+    let open: Vec<_> = open.map(|listener| listener.uri.as_str()).collect();
     let text = format!("It listens on {}.", open.join(", "));
     (facts.up && !open.is_empty()).then_some(("listen", "Other nodes can link to this one", text))
 }

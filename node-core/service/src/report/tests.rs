@@ -337,6 +337,17 @@ fn doctor_gives_an_answer_or_a_problem_to_each_question() {
 }
 
 #[test]
+fn doctor_tells_what_a_status_keeps_quiet_about_for_a_while() {
+    let now = Moment::now();
+    let young = wanting(facts(now), &[A]);
+    let status = Observer::new(key(1), now).observe(young.clone());
+    assert_eq!(status.health, []);
+    let report = doctor::examine(&young, &status);
+    let item = report.items.iter().find(|item| item.code == "no_peer_connected").unwrap();
+    assert_eq!((item.severity, item.since), (Severity::Error, None));
+}
+
+#[test]
 fn every_condition_is_worded_for_people() {
     let now = Moment::now();
     let peers = vec![peer(A, waiting(), Some("password_mismatch"))];
