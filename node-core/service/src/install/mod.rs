@@ -91,6 +91,9 @@ enum Failure {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
+    /// Somebody else than root asked.
+    #[error("only root may change what is installed; run this with sudo")]
+    NeedsRoot,
     /// The system refused to change a file.
     #[error("{}: {source}; {}", path.display(), remedy(source))]
     File {
@@ -138,6 +141,7 @@ fn remedy(error: &io::Error) -> &'static str {
 /// # Errors
 /// [`InstallError`] from the first step that failed.
 pub fn install(arguments: &InstallArguments, report: &mut dyn Write) -> Result<(), InstallError> {
+    check_right(arguments.root.as_deref())?;
     let program = std::env::current_exe().map_err(InstallError::NoProgram)?;
     let steps = platform::installation(&program, arguments.root.is_none());
     carry_out(&steps, arguments.root.as_deref(), &program, report)
@@ -151,10 +155,27 @@ pub fn uninstall(
     arguments: &UninstallArguments,
     report: &mut dyn Write,
 ) -> Result<(), InstallError> {
-    let program = std::env::current_exe().map_err(InstallError::NoProgram)?;
     let root = arguments.root.as_deref();
+    check_right(root)?;
+    let program = std::env::current_exe().map_err(InstallError::NoProgram)?;
     let steps = platform::removal(root, arguments.purge);
     carry_out(&steps, root, &program, report)
+}
+
+/// Refuses at once what would fail half-way.
+#[cfg(unix)]
+fn check_right(root: Option<&Path>) -> Result<(), InstallError> {
+    if root.is_some() || nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(InstallError::NeedsRoot)
+}
+
+/// The service control manager refuses by itself.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems can refuse")]
+fn check_right(_root: Option<&Path>) -> Result<(), InstallError> {
+    Ok(())
 }
 
 fn carry_out(
