@@ -10,7 +10,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Unexpected};
 use serde::{Deserialize, Serialize};
 
 use super::atomic::{self, Disk, OsDisk};
@@ -53,7 +53,20 @@ pub struct Intent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
     /// In seconds since 1970, unless a clock was wrong.
+    #[serde(deserialize_with = "plausible")]
     pub highest: u64,
+}
+
+/// The year 3000. A node that goes on above a number out of nowhere could never go back.
+const HIGHEST_MAX: u64 = 32_503_680_000;
+
+fn plausible<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let highest = u64::deserialize(deserializer)?;
+    if highest > HIGHEST_MAX {
+        let expected = "seconds since 1970, before the year 3000";
+        return Err(serde::de::Error::invalid_value(Unexpected::Unsigned(highest), &expected));
+    }
+    Ok(highest)
 }
 
 impl Record for Intent {
@@ -305,10 +318,17 @@ mod tests {
         }
 
         #[test]
-        fn any_number_survives(highest: u64) {
+        fn any_plausible_number_survives(highest in 0..=HIGHEST_MAX) {
             let record = Sequence { highest };
             let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
             prop_assert_eq!(parse::<Sequence>(&text).unwrap(), Some(record));
+        }
+
+        #[test]
+        fn any_other_number_is_damage(highest in HIGHEST_MAX + 1..) {
+            let record = Sequence { highest };
+            let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
+            prop_assert!(parse::<Sequence>(&text).is_err());
         }
     }
 }
