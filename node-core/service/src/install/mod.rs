@@ -173,7 +173,6 @@ fn check_right(root: Option<&Path>) -> Result<(), InstallError> {
 
 /// The service control manager refuses by itself.
 #[cfg(windows)]
-#[expect(clippy::unnecessary_wraps, reason = "other systems can refuse")]
 fn check_right(_root: Option<&Path>) -> Result<(), InstallError> {
     Ok(())
 }
