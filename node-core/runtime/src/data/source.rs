@@ -77,9 +77,17 @@ pub(crate) fn send_data(data: &DataPlane, key: &NodeKey, payload: &[u8]) {
             egress.send_source(data, &routes, Waiting { packet, way, since: data.clock.mono() });
         }
         Some(Decision::Deliver { .. }) => {}
-        // The control half looks for another way as soon as a packet of this machine gets stuck.
-        Some(Decision::Stuck) | None => count(&data.counters.drop_stuck),
+        Some(Decision::Stuck) => stuck(data, &routes, *key),
+        // The path is gone since the control half looked, and its next message finds that out.
+        None => count(&data.counters.drop_stuck),
     }
+}
+
+/// A packet of this machine found nobody closer: the control half looks for another way.
+fn stuck(data: &DataPlane, routes: &Routes, dest: NodeKey) {
+    count(&data.counters.drop_stuck);
+    let from = Some(routes.table.coords().clone());
+    data.mailbox.offer(Input::Stuck { source: data.own, from, dest });
 }
 
 /// Where a packet to `key` goes; `None` when there is no path to it.
@@ -117,9 +125,7 @@ fn send_in(
             spare.or(sent)
         }
         Some(Decision::Stuck) => {
-            count(&data.counters.drop_stuck);
-            let from = Some(routes.table.coords().clone());
-            data.mailbox.offer(Input::Stuck { source: data.own, from, dest: session.key });
+            stuck(data, &routes, session.key);
             Some(packet)
         }
         Some(Decision::Deliver { .. }) => Some(packet),
