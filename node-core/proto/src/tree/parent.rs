@@ -45,7 +45,7 @@ impl Tree {
         let announce = if best.parent == self.own {
             // A root that merely refreshes has nothing to wait for, nor has a node that still has
             // time to.
-            if parent != self.own && now.mono < self.root_at(now.mono) {
+            if parent != self.own && now.mono < self.root_at(self.orphaned_at.unwrap_or(now.mono)) {
                 self.orphaned_at.get_or_insert(now.mono);
                 return false;
             }
@@ -102,10 +102,9 @@ impl Tree {
         best
     }
 
-    /// When a node that has no parent since `orphaned_at`, or else `now`, becomes a root.
-    pub(super) fn root_at(&self, now: Instant) -> Instant {
-        let delay = if self.is_answer_due() { ROOT_DELAY } else { REDIAL_DELAY };
-        self.orphaned_at.unwrap_or(now) + delay
+    /// When a node without a parent since `orphaned_at` becomes a root.
+    pub(super) fn root_at(&self, orphaned_at: Instant) -> Instant {
+        orphaned_at + if self.is_answer_due() { ROOT_DELAY } else { REDIAL_DELAY }
     }
 
     /// Whether a neighbour may still become the parent by what it is about to say: its signature,
