@@ -56,10 +56,13 @@ pub const ROOT_DELAY: Duration = Duration::from_secs(1);
 /// So long it waits when no answer is under way: a link that was merely reset is dialled again in
 /// this time, and everything below this node is spared a change of place, and another one back.
 pub const REDIAL_DELAY: Duration = Duration::from_millis(250);
+/// A node whose parent is suspect, without another in sight, becomes a root at once so that those
+/// below it look for other ways, but only so often: each time may move them all.
+pub const FORSAKE_GAP: Duration = Duration::from_secs(60);
 /// A node with sessions asks its parent for a sign of life this often. Whoever sends notices within
 /// [`PEER_TIMEOUT`] that a line is cut; a node that only receives would not, and would stay below a
 /// parent that has long given it up.
-pub const PARENT_CHECK: Duration = Duration::from_secs(2);
+pub const PARENT_CHECK: Duration = Duration::from_secs(1);
 /// A node without sessions asks this often: somebody may be about to call it.
 pub const PARENT_CHECK_IDLE: Duration = Duration::from_secs(20);
 /// Changes of one burst are worked off together: maintenance runs at most once in this time.
@@ -83,6 +86,14 @@ pub const PATH_TIMEOUT: Duration = Duration::from_secs(60);
 pub const LOOKUP_GAP: Duration = Duration::from_secs(1);
 /// A lookup with packets waiting is repeated this often at most (every [`LOOKUP_GAP`] doubling).
 pub const LOOKUP_RETRIES: u32 = 5;
+/// A node that moves tells so many far ends of its sessions at most, those heard last; the others
+/// look it up when a packet gets stuck.
+pub const MOVE_TOLD_MAX: usize = 256;
+/// A node that moves tells so a moment later: its neighbours must have worked the move in, or they
+/// pass the word back to where it came from.
+pub const MOVE_DELAY: Duration = Duration::from_millis(30);
+/// How often it tells: a few moves in a row while the tree settles, then one a second.
+pub const MOVE_RATE: Rate = Rate { per_s: 1, burst: 4 };
 /// Session without a received packet: forgotten. Handshake without an answer: likewise.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Ratchet steps are at least this far apart. Fixed by the network as "more than 60 s".

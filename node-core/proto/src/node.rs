@@ -32,8 +32,8 @@ use crate::{
     forward::{ForwardingTable, Hop},
     identity::{Identity, NodeKey},
     limits::{
-        BROKEN_RATE, HANDSHAKE_RATE, LINKS_MAX, LOOKUP_RATE, MAINTENANCE_GAP, PARENT_CHECK,
-        PARENT_CHECK_IDLE, STRANGER_INIT_RATE,
+        BROKEN_RATE, HANDSHAKE_RATE, LINKS_MAX, LOOKUP_RATE, MAINTENANCE_GAP, MOVE_DELAY,
+        MOVE_RATE, PARENT_CHECK, PARENT_CHECK_IDLE, STRANGER_INIT_RATE,
     },
     link::LinkId,
     lookup::{BloomFilter, Filters, Paths},
@@ -100,6 +100,10 @@ pub struct Node<S> {
     handshakes: RateLimiter,
     stranger_inits: RateLimiter,
     broken_notes: RateLimiter,
+    /// Where the far ends of sessions were last told that this node is.
+    told_place: Coords,
+    tell_at: Option<Instant>,
+    moves: RateLimiter,
     maintained_at: Instant,
     timers_at: Instant,
     wake: Option<Instant>,
@@ -139,6 +143,9 @@ impl<S: SessionTable> Node<S> {
             handshakes: RateLimiter::new(HANDSHAKE_RATE, now.mono),
             stranger_inits: RateLimiter::new(STRANGER_INIT_RATE, now.mono),
             broken_notes: RateLimiter::new(BROKEN_RATE, now.mono),
+            told_place: Coords::default(),
+            tell_at: None,
+            moves: RateLimiter::new(MOVE_RATE, now.mono),
             maintained_at: Instant::START,
             timers_at: now.mono,
             wake: None,
@@ -339,6 +346,7 @@ impl<S: SessionTable> Node<S> {
         let gap = self.parent_check_gap();
         self.tree.check_parent(gap, mono, &mut self.outbox);
         self.wake = None;
+        self.notice_move(now);
         let timers = [
             self.tree.next_timeout(),
             self.tree.next_parent_check(gap),
@@ -377,6 +385,7 @@ impl<S: SessionTable> Node<S> {
         }
         self.maintain_filters(now);
         self.rebuild_table();
+        self.notice_move(now);
         let check = self.tree.next_parent_check(self.parent_check_gap());
         let timers = [self.tree.next_timeout(), self.filters.next_timeout(), check];
         for at in timers.into_iter().flatten() {
@@ -387,6 +396,24 @@ impl<S: SessionTable> Node<S> {
     fn maintain_filters(&mut self, now: Now) {
         if self.filters.maintain(&self.tree, now.mono, &mut self.outbox) {
             self.retry_lookups(now);
+        }
+    }
+
+    /// Tells where this node is now, if that has changed for a moment.
+    fn notice_move(&mut self, now: Now) {
+        if self.told_place == *self.table.coords() {
+            self.tell_at = None;
+            return;
+        }
+        let tell_at = *self.tell_at.get_or_insert(now.mono + MOVE_DELAY);
+        if now.mono < tell_at {
+            self.wake_by(tell_at);
+        } else if self.moves.allow(now.mono) {
+            self.tell_at = None;
+            self.told_place = self.table.coords().clone();
+            self.tell_place(now);
+        } else {
+            self.wake_by(self.moves.ready_at(now.mono));
         }
     }
 

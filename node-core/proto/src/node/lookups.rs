@@ -4,7 +4,7 @@ use super::{LOOKUP_ECHO_GAP, Node};
 use crate::{
     forward::{Decision, WATERMARK_START},
     identity::NodeKey,
-    limits::{COORDS_MAX, LOOKUPS_MAX},
+    limits::{COORDS_MAX, LOOKUPS_MAX, MOVE_TOLD_MAX},
     lookup::{BloomPositions, Verdict},
     outbox::Event,
     session::SessionTable,
@@ -79,24 +79,53 @@ impl<S: SessionTable> Node<S> {
     }
 
     fn answer_lookup(&mut self, lookup: &PathLookup, now: Now) {
+        let answer =
+            PathNotify { path: lookup.from.clone(), dest: lookup.source, ..self.signed_place(now) };
+        self.route_notify(answer, now);
+    }
+
+    /// This node has moved: the far ends of its sessions are told at once, and need not find out
+    /// by packets that get stuck. They take it like an answer to a lookup.
+    pub(super) fn tell_place(&mut self, now: Now) {
+        let heard = |key: &NodeKey| self.sessions.last_heard(key);
+        let mut far: Vec<_> = self
+            .paths
+            .iter()
+            .filter(|(key, _)| self.contacts.has_session(key) && self.table.direct(key).is_none())
+            .map(|(key, path)| (heard(key), *key, path.coords.clone()))
+            .collect();
+        if far.len() > MOVE_TOLD_MAX {
+            far.sort_unstable_by_key(|(heard, ..)| std::cmp::Reverse(*heard));
+            far.truncate(MOVE_TOLD_MAX);
+        }
+        if far.is_empty() {
+            return;
+        }
+        let place = self.signed_place(now);
+        for (_, dest, path) in far {
+            self.route_notify(PathNotify { path, dest, ..place.clone() }, now);
+        }
+    }
+
+    /// Where this node is, signed, for nobody yet.
+    fn signed_place(&mut self, now: Now) -> PathNotify {
         let coords = self.table.coords().clone();
         let mut seq = self.version(now);
-        // An answer with other coordinates must be newer than the last one.
+        // One with other coordinates must be newer than the last one.
         if let Some((last, said)) = &self.last_notify {
             seq = seq.max(last.saturating_add((*said != coords).into()));
             self.seq = self.seq.max(seq);
         }
         self.last_notify = Some((seq, coords.clone()));
-        let notify = PathNotify {
-            path: lookup.from.clone(),
+        PathNotify {
+            path: Coords::default(),
             watermark: WATERMARK_START,
             source: self.tree.own(),
-            dest: lookup.source,
+            dest: self.tree.own(),
             seq,
             sig: PathNotify::sign(&self.identity, seq, &coords),
             coords,
-        };
-        self.route_notify(notify, now);
+        }
     }
 
     pub(super) fn route_notify(&mut self, mut notify: PathNotify, now: Now) {

@@ -57,6 +57,8 @@ pub(crate) struct Tree {
     refresh: bool,
     /// Since when the parent is gone without another in sight.
     orphaned_at: Option<Instant>,
+    /// When this node last became a root because its parent was silent.
+    forsook_at: Option<Instant>,
     /// Something that matters to maintenance has changed.
     dirty: bool,
     own_changes: RateLimiter,
@@ -87,6 +89,7 @@ impl Tree {
             next_order: 0,
             refresh: false,
             orphaned_at: None,
+            forsook_at: None,
             dirty: false,
             own_changes: RateLimiter::new(REPARENT_RATE, now),
             retry_at: None,

@@ -3,14 +3,15 @@
 //! A lower root is taken at once. Under the same root a parent that works is kept, and exchanged
 //! only when the own edge is due anyway and another neighbour would more than halve the cost.
 //! Unlike the reference, the current parent and the candidates are measured alike, and a parent
-//! whose links are all suspect gives way to any other neighbour under the same root.
+//! whose links are all suspect gives way to any other neighbour under the same root. Without one
+//! the node becomes a root while the parent is silent, once in a while ([`FORSAKE_GAP`]).
 
 use rand_chacha::ChaCha20Rng;
 
-use super::{Tree, root_announce, supersedes};
+use super::{Neighbour, Tree, root_announce, supersedes};
 use crate::{
     identity::{Identity, NodeKey},
-    limits::{COORDS_MAX, REDIAL_DELAY, REPARENT_GAP, ROOT_DELAY},
+    limits::{COORDS_MAX, FORSAKE_GAP, REDIAL_DELAY, REPARENT_GAP, ROOT_DELAY},
     outbox::Outbox,
     time::{Instant, Now},
     wire::{Announce, EdgeDraft},
@@ -37,7 +38,8 @@ impl Tree {
     ) -> bool {
         let parent = self.parent();
         let patient = self.orphaned_at.is_none_or(|since| now.mono < since + ROOT_DELAY);
-        let best = self.best_choice(parent, patient);
+        let forsaken = self.is_forsaken(&parent, now.mono);
+        let best = self.best_choice(parent, patient, forsaken);
         if best.parent == parent && !self.refresh {
             self.orphaned_at = None;
             return false;
@@ -45,7 +47,8 @@ impl Tree {
         let announce = if best.parent == self.own {
             // A root that merely refreshes has nothing to wait for, nor has a node that still has
             // time to.
-            if parent != self.own && now.mono < self.root_at(self.orphaned_at.unwrap_or(now.mono)) {
+            let root_at = self.root_at(self.orphaned_at.unwrap_or(now.mono));
+            if parent != self.own && !forsaken && now.mono < root_at {
                 self.orphaned_at.get_or_insert(now.mono);
                 return false;
             }
@@ -62,6 +65,9 @@ impl Tree {
             self.retry_at = Some(now.mono + REPARENT_GAP);
             return false;
         }
+        if forsaken && best.parent == self.own {
+            self.forsook_at = Some(now.mono);
+        }
         self.refresh = false;
         self.orphaned_at = None;
         self.store(announce, now.mono);
@@ -69,11 +75,21 @@ impl Tree {
         true
     }
 
+    /// Whether the parent is silent, others may know a way that does not lead through this node,
+    /// and the last time is long enough ago.
+    fn is_forsaken(&self, parent: &NodeKey, now: Instant) -> bool {
+        let is_silent = |neighbour: &Neighbour| neighbour.cost().is_none();
+        self.neighbours.get(parent).is_some_and(is_silent)
+            && !self.neighbours.values().all(is_silent)
+            && self.forsook_at.is_none_or(|at| now >= at + FORSAKE_GAP)
+    }
+
     /// The best way to the lowest root, the own one included. A parent that owes a signature for a
-    /// refresh counts while there is patience.
-    fn best_choice(&self, parent: NodeKey, patient: bool) -> Choice {
+    /// refresh counts while there is patience, one that is silent unless it is forsaken.
+    fn best_choice(&self, parent: NodeKey, patient: bool, forsaken: bool) -> Choice {
         let mut best = Choice { root: self.own, parent: self.own, cost: None };
         if let Some(neighbour) = self.neighbours.get(&parent)
+            && !forsaken
             && (patient || !self.refresh || neighbour.response.is_some())
             && let Some(choice) = self.choice_through(parent)
             && choice.root < self.own
