@@ -96,6 +96,11 @@ pub const MOVE_DELAY: Duration = Duration::from_millis(30);
 pub const MOVE_RATE: Rate = Rate { per_s: 1, burst: 4 };
 /// Session without a received packet: forgotten. Handshake without an answer: likewise.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+/// After this long without a received packet, a session in which something is said is looked after,
+/// so that the answer comes before [`SESSION_TIMEOUT`].
+pub const SESSION_FADING: Duration = Duration::from_secs(45);
+/// And again after each of these.
+pub const FADING_GAP: Duration = Duration::from_secs(5);
 /// Ratchet steps are at least this far apart. Fixed by the network as "more than 60 s".
 pub const RATCHET_GAP: Duration = Duration::from_secs(60);
 /// Inits to one key come at most this often.

@@ -322,6 +322,14 @@ impl<S: SessionTable> Node<S> {
         for key in self.paths.expire(mono, |key| self.sessions.last_heard(key)) {
             self.sessions.set_path(&key, None);
         }
+        let heard = |key: &NodeKey| self.sessions.last_heard(key);
+        let said = |key: &NodeKey| self.sessions.last_said(key);
+        for key in self.contacts.fading(mono, heard, said) {
+            if !self.is_reachable(&key) {
+                self.look_up(key, now);
+            }
+            self.greet(&key, now);
+        }
         for key in self.contacts.expire(mono, |key| self.sessions.last_heard(key)) {
             self.sessions.close(&key);
         }

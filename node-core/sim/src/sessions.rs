@@ -14,6 +14,7 @@ pub struct Session {
     pub(crate) sealer: Sealer,
     pub(crate) path: Option<Coords>,
     pub(crate) last_heard: Option<Instant>,
+    pub(crate) last_said: Option<Instant>,
 }
 
 /// Sessions by the key of the far end.
@@ -28,7 +29,8 @@ impl Sessions {
 
 impl SessionTable for Sessions {
     fn open(&mut self, key: NodeKey, opener: Opener, sealer: Sealer) {
-        self.0.insert(key, Session { opener, sealer, path: None, last_heard: None });
+        self.0
+            .insert(key, Session { opener, sealer, path: None, last_heard: None, last_said: None });
     }
 
     fn close(&mut self, key: &NodeKey) {
@@ -52,5 +54,9 @@ impl SessionTable for Sessions {
 
     fn last_heard(&self, key: &NodeKey) -> Option<Instant> {
         self.0.get(key)?.last_heard
+    }
+
+    fn last_said(&self, key: &NodeKey) -> Option<Instant> {
+        self.0.get(key)?.last_said
     }
 }

@@ -290,6 +290,13 @@ impl World {
         ping
     }
 
+    /// Sends one packet from `from` to the address of `to` that nobody answers.
+    pub fn say(&mut self, from: HostId, to: HostId) {
+        let key = self.key(to);
+        self.hosts[from.0].say(key, self.now);
+        self.collect(from.0);
+    }
+
     /// How long the answer to a ping took, if there was one.
     #[must_use]
     pub fn answer(&self, ping: PingId) -> Option<Duration> {

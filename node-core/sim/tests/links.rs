@@ -243,6 +243,41 @@ fn idle_nodes_sleep_and_look_after_their_parents_only() {
 }
 
 #[test]
+fn a_flow_in_one_direction_keeps_its_session_and_its_path() {
+    let mut world = World::new(8);
+    let hosts: Vec<HostId> = (0..4).map(|_| world.add_host()).collect();
+    for pair in hosts.windows(2) {
+        world.connect(pair[0], pair[1], Line::new(millis(5)));
+    }
+    world.run_for(millis(1_000));
+    let (from, to) = (hosts[0], hosts[3]);
+    world.say(from, to);
+    world.run_for(millis(1_000));
+    let began = |world: &World, host: HostId| {
+        let sessions: Vec<_> = world.node(host).unwrap().sessions().collect();
+        assert_eq!(sessions.len(), 1);
+        sessions[0].1
+    };
+    let (at_sender, at_receiver) = (began(&world, from), began(&world, to));
+    let before = world.total();
+    for _ in 0..300 {
+        world.say(from, to);
+        world.run_for(millis(1_000));
+    }
+    assert_eq!(began(&world, from), at_sender);
+    assert_eq!(began(&world, to), at_receiver);
+    let sent = (world.total() - before).sent;
+    assert_eq!(sent[FrameKind::PathLookup as usize].frames, 0, "the path is never forgotten");
+    // Three links: each packet, and a greeting and its answer every 45 seconds.
+    let traffic = sent[FrameKind::Traffic as usize].frames;
+    assert!((900 + 36..=900 + 42).contains(&traffic), "{traffic}");
+    // Silence ends it all the same.
+    world.run_for(millis(121_000));
+    assert_eq!(world.node(from).unwrap().sessions().count(), 0);
+    assert_clean(&world);
+}
+
+#[test]
 fn questions_are_answered_over_a_session() {
     let mut world = World::new(6);
     let hosts: Vec<HostId> = (0..4).map(|_| world.add_host()).collect();

@@ -10,14 +10,18 @@
 //! ```
 //!
 //! Unlike the reference, a session lives by what arrives, not by what is sent; so a far end that
-//! lost its keys, even one whose clock was set back, is greeted afresh within a minute.
+//! lost its keys, even one whose clock was set back, is greeted afresh within a minute. Where all
+//! goes in one direction the far end is greeted before that ([`Contacts::fading`]), and its answer
+//! keeps the session.
 
 use std::collections::BTreeMap;
 
 use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
-    limits::{INIT_GAP, INIT_RETRIES_STEADY, INIT_RETRY, SESSION_TIMEOUT},
+    limits::{
+        FADING_GAP, INIT_GAP, INIT_RETRIES_STEADY, INIT_RETRY, SESSION_FADING, SESSION_TIMEOUT,
+    },
     time::{Duration, Instant},
 };
 
@@ -51,6 +55,8 @@ pub(crate) struct Contact {
     /// Highest accepted version of its greetings, while there is a session.
     pub(crate) session_seq: Option<u64>,
     updated: Instant,
+    /// When it was last looked whether the session fades.
+    watched: Instant,
     pub(crate) since: Instant,
     owed: Option<Greeting>,
     owed_since: Instant,
@@ -201,6 +207,32 @@ impl Contacts {
         due
     }
 
+    /// Sessions in which something was said since the far end was last heard, which is long ago. It
+    /// is owed an Init.
+    pub(crate) fn fading(
+        &mut self,
+        now: Instant,
+        last_heard: impl Fn(&NodeKey) -> Option<Instant>,
+        last_said: impl Fn(&NodeKey) -> Option<Instant>,
+    ) -> Vec<NodeKey> {
+        let mut fading = Vec::new();
+        for (key, contact) in &mut self.contacts {
+            if contact.fades_at().is_none_or(|at| now < at) {
+                continue;
+            }
+            contact.updated = contact.updated.max(last_heard(key).unwrap_or_default());
+            if now < contact.updated + SESSION_FADING {
+                continue;
+            }
+            contact.watched = now;
+            if last_said(key).is_some_and(|at| contact.updated < at) {
+                contact.owe(Greeting::Init, now);
+                fading.push(*key);
+            }
+        }
+        fading
+    }
+
     /// Forgets sessions and greetings that nothing was heard of. Returns the keys of closed
     /// sessions.
     pub(crate) fn expire(
@@ -230,20 +262,27 @@ impl Contacts {
         closed
     }
 
-    /// When [`Self::due`] or [`Self::expire`] has something to do.
+    /// When [`Self::due`], [`Self::fading`] or [`Self::expire`] has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let times = self.contacts.values().flat_map(|contact| {
             let session = contact.session_seq.map(|_| contact.updated + SESSION_TIMEOUT);
             let pending = contact.pending.as_ref();
             let expires = pending.map(|pending| pending.expires);
             let retry = pending.and_then(|pending| pending.retry_at);
-            session.into_iter().chain(expires).chain(retry).chain(contact.owed_at)
+            let fades = contact.fades_at().filter(|at| session.is_some_and(|end| *at < end));
+            [session, fades, expires, retry, contact.owed_at].into_iter().flatten()
         });
         times.min()
     }
 }
 
 impl Contact {
+    /// When to look whether the session fades.
+    fn fades_at(&self) -> Option<Instant> {
+        self.session_seq?;
+        Some((self.updated + SESSION_FADING).max(self.watched + FADING_GAP))
+    }
+
     /// An Ack says all that an Init says, so it is not replaced by one.
     fn owe(&mut self, greeting: Greeting, now: Instant) {
         self.owed_since = now;
@@ -309,6 +348,31 @@ mod tests {
         assert!((3..12).contains(&looks), "{looks} looks");
         contacts.expire(at(60_000), |_| None);
         assert_eq!(contacts.due(at(60_000)), []);
+    }
+
+    #[test]
+    fn a_session_in_one_direction_is_kept_by_a_greeting() {
+        let mut contacts = Contacts::default();
+        contacts.opened(KEY, 1, at(0));
+        let nothing = |_: &NodeKey| None;
+        let said = |when| move |_: &NodeKey| Some(at(when));
+        assert_eq!(contacts.next_timeout(), Some(at(45_000)));
+        assert_eq!(contacts.fading(at(44_999), nothing, said(44_000)), []);
+        // Nobody used it.
+        assert_eq!(contacts.fading(at(45_000), nothing, nothing), []);
+        assert_eq!(contacts.next_timeout(), Some(at(50_000)));
+        assert_eq!(contacts.fading(at(50_000), nothing, said(49_000)), [KEY]);
+        assert_eq!(contacts.take_owed(&KEY, at(50_000)), Some(Greeting::Init));
+        // The answer was lost.
+        assert_eq!(contacts.fading(at(54_999), nothing, said(54_000)), []);
+        assert_eq!(contacts.fading(at(55_000), nothing, said(55_000)), [KEY]);
+        contacts.updated(&KEY, 2, at(55_100));
+        assert_eq!(contacts.next_timeout(), Some(at(100_100)));
+        // What arrives needs no greeting, and what was said before it does not count.
+        assert_eq!(contacts.fading(at(100_100), said(90_000), said(90_000)), []);
+        assert_eq!(contacts.fading(at(135_000), nothing, said(90_000)), []);
+        assert_eq!(contacts.expire(at(150_000), nothing), [KEY]);
+        assert_eq!(contacts.next_timeout(), None);
     }
 
     #[test]

@@ -42,4 +42,7 @@ pub trait SessionTable {
 
     /// When a packet of the session last arrived and opened.
     fn last_heard(&self, key: &NodeKey) -> Option<Instant>;
+
+    /// When a packet of the session was last sealed.
+    fn last_said(&self, key: &NodeKey) -> Option<Instant>;
 }

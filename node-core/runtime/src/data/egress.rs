@@ -370,7 +370,7 @@ impl Egress {
             count(&data.counters.drop_session);
             return;
         };
-        session.tx_bytes.fetch_add(len as u64, Relaxed);
+        session.said(len, waiting.since);
         let header = TrafficHeader {
             path,
             from,

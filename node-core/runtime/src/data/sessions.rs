@@ -38,6 +38,7 @@ pub(crate) struct Session {
     /// Where the far end is, swapped by control.
     pub(crate) path: ArcSwapOption<Coords>,
     last_heard: AtomicU64,
+    last_said: AtomicU64,
     /// When the control half was last asked for the next pair of keys.
     refill_asked: AtomicU64,
     pub(crate) rx_bytes: AtomicU64,
@@ -49,6 +50,12 @@ impl Session {
     pub(crate) fn heard(&self, len: usize, now: Instant) {
         self.last_heard.store(now.as_micros(), Relaxed);
         self.rx_bytes.fetch_add(len as u64, Relaxed);
+    }
+
+    /// A packet of `len` bytes was sealed.
+    pub(crate) fn said(&self, len: usize, now: Instant) {
+        self.last_said.store(now.as_micros(), Relaxed);
+        self.tx_bytes.fetch_add(len as u64, Relaxed);
     }
 
     /// Whether the control half is to be asked for the next pair of keys, which it did not bring
@@ -117,6 +124,7 @@ impl SessionTable for Sessions {
             sealer: Mutex::new(sealer),
             path: ArcSwapOption::empty(),
             last_heard: AtomicU64::new(0),
+            last_said: AtomicU64::new(0),
             refill_asked: AtomicU64::new(0),
             rx_bytes: AtomicU64::new(0),
             tx_bytes: AtomicU64::new(0),
@@ -156,10 +164,18 @@ impl SessionTable for Sessions {
     }
 
     fn last_heard(&self, key: &NodeKey) -> Option<Instant> {
-        match self.of_key(key)?.last_heard.load(Relaxed) {
-            0 => None,
-            micros => Some(Instant::from_micros(micros)),
-        }
+        moment(&self.of_key(key)?.last_heard)
+    }
+
+    fn last_said(&self, key: &NodeKey) -> Option<Instant> {
+        moment(&self.of_key(key)?.last_said)
+    }
+}
+
+fn moment(micros: &AtomicU64) -> Option<Instant> {
+    match micros.load(Relaxed) {
+        0 => None,
+        micros => Some(Instant::from_micros(micros)),
     }
 }
 

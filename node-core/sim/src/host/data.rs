@@ -151,6 +151,7 @@ impl Host {
         buffer.push(kind);
         buffer.extend_from_slice(packet);
         let Some(start) = session.sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX) else { return };
+        session.last_said = Some(self.clock.now(at).mono);
         let payload = &buffer[start..];
         let from = table.coords();
         let header = TrafficHeader { path: &path, from, source: &own, dest: &key, watermark };

@@ -41,6 +41,14 @@ impl Host {
         PingId { host: self.id, number }
     }
 
+    /// Sends an answer that nobody waits for, and that is not answered either.
+    pub(crate) fn say(&mut self, to: NodeKey, at: Instant) {
+        let reply = Echo { request: false, ..echo(u32::MAX) };
+        let own = self.key().address();
+        let packet = reply.emit(own.as_bytes(), to.address().as_bytes(), &payload(u32::MAX));
+        self.send_packet(&packet, at);
+    }
+
     /// How long the answer to a ping took, if there was one.
     pub(crate) fn answer(&self, number: u32) -> Option<Duration> {
         let ping = self.pings.get(&number)?;
