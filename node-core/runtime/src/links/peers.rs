@@ -63,7 +63,7 @@ pub const STEADY_AFTER: Duration = Duration::from_secs(30);
 
 /// The wait after the first failure; it doubles with every further one. So short because the usual
 /// reason is a peer that is started at the same moment, or a network that is just coming up.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// More failures do not count: by then the wait is beyond any sensible ceiling.
 const FAILURES_MAX: u32 = 32;
