@@ -27,9 +27,27 @@ pub(crate) struct Arguments {
     /// Two rounds of two seconds: a first look, not a measurement
     #[arg(long)]
     quick: bool,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::ALL)]
+    only: Vec<Part>,
     /// Where the samples are written
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
+}
+
+/// What is measured on grounds of its own.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Two nodes and one link
+    Pair,
+    /// Three nodes in a row
+    Transit,
+    /// Four nodes in a circle, of which a link is cut
+    Recovery,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Pair, Self::Transit, Self::Recovery];
 }
 
 const PROGRAMS: [(Subject, Kind); 2] =
@@ -50,16 +68,26 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
         busy.push(idle::wait(IDLE_SECONDS)?);
-        attempt("bench raw", |lab| bench.raw(lab))?;
+        if arguments.only.contains(&Part::Pair) {
+            attempt("bench raw", |lab| bench.raw(lab))?;
+        }
         let mut programs = PROGRAMS;
         if round % 2 == 0 {
             programs.reverse();
         }
         for (subject, kind) in programs {
             busy.push(idle::wait(IDLE_SECONDS)?);
-            attempt("bench pair", |lab| bench.pair(lab, subject, kind))?;
-            attempt("bench transit", |lab| bench.transit(lab, subject, kind))?;
-            attempt("bench recovery", |lab| bench.recovery(lab, subject, kind))?;
+            for part in &arguments.only {
+                match part {
+                    Part::Pair => attempt("bench pair", |lab| bench.pair(lab, subject, kind)),
+                    Part::Transit => {
+                        attempt("bench transit", |lab| bench.transit(lab, subject, kind))
+                    }
+                    Part::Recovery => {
+                        attempt("bench recovery", |lab| bench.recovery(lab, subject, kind))
+                    }
+                }?;
+            }
         }
     }
     println!("\n{}", table::render(&bench.samples));
