@@ -7,11 +7,12 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use planetary_lab::Kind::{Ours, Reference};
-use planetary_lab::{Deadline, Kind, Ping, Row, Transfer, WebServer, fetch, run};
+use planetary_lab::{Deadline, Kind, Node, Ping, Row, Transfer, WebServer, fetch, run};
 
 #[test]
 fn ours_reference_ours() {
@@ -55,6 +56,35 @@ fn bulk(row: &Row) -> Result<()> {
         ensure!(transfer.connections == 1, "the connection broke: {transfer}");
     }
     Ok(())
+}
+
+/// The subnet is asked for before anything else is known of the far end, so the lookup is one by
+/// subnet: by ours for the reference, and the other way round.
+#[test]
+fn subnets_are_found_and_reached() {
+    for (scenario, kinds) in [
+        ("subnet ours-reference-reference", [Ours, Reference, Reference]),
+        ("subnet reference-ours-ours", [Reference, Ours, Ours]),
+    ] {
+        run(scenario, |lab| {
+            let row = lab.chain(&kinds, "tcp")?;
+            let [a, _, c] = &row.nodes[..] else { unreachable!("three kinds make three nodes") };
+            let [inside_a, inside_c] = [a, c].map(|node| node.identity().subnet_address(7));
+            for (node, address) in [(a, inside_a), (c, inside_c)] {
+                let address = format!("{address}/128");
+                node.host().ip(["address", "add", &address, "dev", "lo", "nodad"])?;
+            }
+            lab.settled(&row.all(), Deadline::seconds(60))?;
+            let into = |from: &Node, to: Ipv6Addr| {
+                Ping::new(to).until_answered(from.host(), Deadline::seconds(100))
+            };
+            into(a, inside_c)?;
+            into(c, inside_a)?;
+            // From subnet to subnet: neither end uses its own address.
+            Ping::new(inside_c).source(inside_a).all_answered(a.host(), 5)?;
+            Ping::new(inside_a).source(inside_c).all_answered(c.host(), 5).map(drop)
+        });
+    }
 }
 
 /// The main job: a file from a web server behind the reference, fetched through ours.

@@ -6,7 +6,6 @@
 
 #![cfg(target_os = "linux")]
 
-use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -41,33 +40,6 @@ fn the_reference_dials_ours_over_tls() {
 #[test]
 fn ours_dials_ours_over_tcp() {
     direct("pair ours-ours tcp", [Ours, Ours], "tcp");
-}
-
-/// The subnets are asked for before the addresses, so that the lookup is one by subnet.
-#[test]
-fn subnets_are_found_and_reached() {
-    for (scenario, kinds) in
-        [("subnet ours-reference", [Ours, Reference]), ("subnet reference-ours", [Reference, Ours])]
-    {
-        run(scenario, |lab| {
-            let chain = lab.chain(&kinds, "tcp")?;
-            let [a, b] = &chain.nodes[..] else { unreachable!("two kinds make two nodes") };
-            let [inside_a, inside_b] = [a, b].map(|node| node.identity().subnet_address(7));
-            for (node, address) in [(a, inside_a), (b, inside_b)] {
-                let address = format!("{address}/128");
-                node.host().ip(["address", "add", &address, "dev", "lo", "nodad"])?;
-            }
-            lab.settled(&chain.all(), Deadline::seconds(60))?;
-            let into = |from: &Node, to: Ipv6Addr| {
-                Ping::new(to).until_answered(from.host(), Deadline::seconds(100))
-            };
-            into(a, inside_b)?;
-            into(b, inside_a)?;
-            // From subnet to subnet: neither end uses its own address.
-            Ping::new(inside_b).source(inside_a).all_answered(a.host(), 5)?;
-            Ping::new(inside_a).source(inside_b).all_answered(b.host(), 5).map(drop)
-        });
-    }
 }
 
 #[test]
