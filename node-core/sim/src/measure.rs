@@ -100,12 +100,17 @@ fn distances(world: &World, from: HostId) -> Vec<Option<u64>> {
     distances
 }
 
-/// Draws at most `most` pairs of different hosts from few sources, so that shortest paths are cheap
-/// to find.
+/// All pairs of different hosts; if there are more than `most`, a draw of so many from few sources,
+/// so that shortest paths are cheap to find.
 #[must_use]
 pub fn sample_pairs(hosts: &[HostId], most: usize, rng: &mut ChaCha20Rng) -> Vec<(HostId, HostId)> {
     if hosts.len() < 2 {
         return Vec::new();
+    }
+    let all = hosts.len() * (hosts.len() - 1);
+    if all <= most {
+        let pairs = hosts.iter().flat_map(|from| hosts.iter().map(move |to| (*from, *to)));
+        return pairs.filter(|(from, to)| from != to).collect();
     }
     let sources = hosts.len().min(50);
     let mut pairs = Vec::with_capacity(most);

@@ -67,6 +67,10 @@ impl Paths {
         self.paths.iter()
     }
 
+    pub(crate) fn lookup_count(&self) -> usize {
+        self.lookups.len()
+    }
+
     /// Somebody wants to know where `target` is. Returns whether a lookup may go out now.
     pub(crate) fn want(&mut self, target: NodeKey, now: Instant) -> bool {
         let transformed = target.transform();

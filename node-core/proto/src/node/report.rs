@@ -109,6 +109,9 @@ impl<S: SessionTable> Node<S> {
             links: self.tree.link_count(),
             sessions: self.contacts.session_count(),
             paths: self.paths.iter().count(),
+            lookups: self.paths.lookup_count(),
+            keys: self.keys.len(),
+            waiting: self.unresolved.len().max(self.undelivered.len()),
         }
     }
 }
@@ -150,4 +153,10 @@ pub struct Sizes {
     pub sessions: usize,
     /// Paths.
     pub paths: usize,
+    /// Lookups under way.
+    pub lookups: usize,
+    /// Keys that addresses and subnets lead to.
+    pub keys: usize,
+    /// Destinations that packets wait for: a key, or a path and a session, whichever are more.
+    pub waiting: usize,
 }

@@ -18,6 +18,10 @@ pub(crate) struct KeyTable {
 }
 
 impl KeyTable {
+    pub(crate) fn len(&self) -> usize {
+        self.expiries.len()
+    }
+
     /// Enters a key, or keeps it for longer. It takes over address and subnet from any key that has
     /// the same.
     pub(crate) fn learn(&mut self, key: NodeKey, now: Instant) {

@@ -24,6 +24,11 @@ impl<K: Ord + Copy> Waiting<K> {
         Self { lines: BTreeMap::new() }
     }
 
+    /// How many destinations are waited for.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Puts a packet at the end of its line. Returns how many packets were pushed out.
     pub(crate) fn push(&mut self, key: K, packet: Vec<u8>, now: Instant) -> u64 {
         let mut dropped = 0;

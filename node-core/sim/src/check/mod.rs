@@ -12,7 +12,9 @@ use core::fmt;
 
 use planetary_proto::{
     Instant,
-    limits::{INFOS_MAX, LINKS_MAX, PATHS_MAX, SESSIONS_MAX},
+    limits::{
+        INFOS_MAX, LINKS_MAX, LOOKUPS_MAX, PATHS_MAX, SESSIONS_MAX, WAITING_DESTINATIONS_MAX,
+    },
     node::Sizes,
     time::Duration,
 };
@@ -72,6 +74,9 @@ impl Fault {
             ("links", sizes.links, LINKS_MAX),
             ("sessions", sizes.sessions, SESSIONS_MAX),
             ("paths", sizes.paths, PATHS_MAX),
+            ("lookups", sizes.lookups, LOOKUPS_MAX),
+            ("keys", sizes.keys, PATHS_MAX),
+            ("waiting destinations", sizes.waiting, WAITING_DESTINATIONS_MAX),
         ];
         tables
             .into_iter()

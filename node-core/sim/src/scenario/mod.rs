@@ -46,7 +46,7 @@ const WAKES_MAX: f64 = 0.3;
 /// Pairs that ping each other at a time.
 const PAIRS: usize = 40;
 /// Pairs whose paths are measured.
-const STRETCH_PAIRS: usize = 2_000;
+const STRETCH_PAIRS: usize = 10_000;
 
 /// What happens to a network that has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -261,6 +261,7 @@ impl Run {
         let settled = self.settle(settle_max)?;
         let pairs = self.connected_pairs(PAIRS);
         let reach = self.reach(&pairs, reach_max)?;
+        self.paths()?;
         self.report.phases.push(Phase::new(what, settled, reach));
         Ok(())
     }
