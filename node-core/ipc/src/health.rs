@@ -29,7 +29,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HealthItem {
-    /// Stable name in snake case, such as `no_peers_connected`. Programs match this.
+    /// Stable name in snake case, such as `no_peer_connected`; the list is in `docs/ipc.md`.
     pub code: Cow<'static, str>,
     /// A few words, such as "No peer is connected".
     pub title: String,

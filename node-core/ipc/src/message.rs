@@ -211,7 +211,7 @@ requests! {
         /// How many, 1 to 100; 1 when absent.
         #[serde(default)]
         count: Option<u32>,
-        /// How long to wait for each, in milliseconds; 5000 when absent.
+        /// How long to wait for each, in milliseconds, 1 to 30000; 5000 when absent.
         #[serde(default)]
         timeout_ms: Option<u64>,
     } = "ping", Read;

@@ -17,7 +17,7 @@ use crate::endpoint::PeerCredentials;
 use crate::message::{ClientHello, Event, Hello, Reply, Request, Right};
 use crate::mock::Mock;
 use crate::server::Handler;
-use crate::{ApiError, ErrorCode, Target};
+use crate::{ApiError, ErrorCode, Target, limits};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ipc.md");
 const BEGIN: &str = "<!-- schema: begin -->\n```json\n";
@@ -290,6 +290,21 @@ fn document_lists_every_code_and_every_request() {
     }
     for name in Request::NAMES {
         assert!(document.contains(&format!("| `{name}` |")), "the request {name} is missing");
+    }
+}
+
+#[test]
+fn document_tells_the_bounds_of_a_request() {
+    let document = fs::read_to_string(Path::new(DOCUMENT)).unwrap();
+    let (counts, most) = (limits::PING_COUNT_MAX, limits::PING_TIMEOUT_MS_MAX);
+    let usual = limits::PING_TIMEOUT_MS_DEFAULT;
+    for words in [
+        format!("`count` is 1 to {counts} (1 when absent)"),
+        format!("`timeout_ms` 1 to {most} ({usual} when absent)"),
+        format!("in milliseconds, 1 to {most}; {usual} when absent."),
+        format!("A `uri` has 1 to {} bytes", limits::URI_LEN_MAX),
+    ] {
+        assert!(document.contains(&words), "{words}");
     }
 }
 

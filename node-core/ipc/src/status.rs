@@ -21,11 +21,11 @@ pub enum State {
     Down,
     /// On its way: links are being made, or nothing has answered yet.
     Connecting,
-    /// Within the last 60 s an answer from another node came through the network.
+    /// A link is up, and within the last 60 s an answer from another node came through the network.
     Connected,
     /// Connected, but worse than it should be; the health items say why.
     Degraded,
-    /// No way out of this computer: no network, or no peer can be reached.
+    /// No way out of this computer: no network, or no peer could be reached for 10 s.
     Offline,
 }
 
@@ -187,7 +187,7 @@ pub struct PeerStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PeerError {
-    /// Stable name in snake case, such as `connection_refused`; the list is in `docs/ipc.md`.
+    /// Stable name in snake case, such as `cannot_connect`; the list is in `docs/ipc.md`.
     pub code: String,
     /// What happened, for people.
     pub message: String,
@@ -227,6 +227,10 @@ pub struct PeerEntry {
     pub interface: Option<String>,
     /// Whether the configuration file holds (or held) it, so that it outlives a restart.
     pub persistent: bool,
+    /// Whether the command line of the service names it as well. Removing the peer ends that for
+    /// this run; the next start with the same command line dials it again.
+    #[serde(default)]
+    pub argument: bool,
 }
 
 /// The moving part of a [`Status`].
@@ -373,6 +377,10 @@ pub fn public_uri(uri: &str) -> String {
     };
     let authority_end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
+    if let Some((_, behind)) = path.rsplit_once('@') {
+        // The slash is part of a password.
+        return format!("{scheme}://{behind}");
+    }
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{scheme}://{host}{path}")
 }
@@ -387,6 +395,7 @@ mod tests {
             ("tls://host.example:443?password=x&key=00", "tls://host.example:443"),
             ("socks://user:secret@[::1]:9050/host:1", "socks://[::1]:9050/host:1"),
             ("tcp://a@b@host:1", "tcp://host:1"),
+            ("tcp://user:sec/ret@host:1", "tcp://host:1"),
             ("unix:///run/a.sock?priority=1", "unix:///run/a.sock"),
             ("tcp://host:1#secret", "tcp://host:1"),
             ("user:secret@host", "host"),

@@ -16,12 +16,7 @@ use crate::config::{TunName, printable};
 
 /// The node service of the Planetary Network.
 #[derive(Debug, Parser)]
-#[command(
-    name = "planetaryd",
-    version,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
-)]
+#[command(name = "planetaryd", version, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n\
         A running service is controlled with `planetary`.")]
 pub struct Arguments {

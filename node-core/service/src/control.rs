@@ -194,13 +194,24 @@ fn edit_error(error: EditError) -> ApiError {
         EditError::Uri(_) => ErrorCode::InvalidUri,
         EditError::Interface(_) => ErrorCode::InvalidRequest,
         EditError::Exists(_) => ErrorCode::PeerExists,
-        EditError::NotFound(_) => ErrorCode::PeerNotFound,
+        EditError::NotFound(_) | EditError::Elsewhere { .. } => ErrorCode::PeerNotFound,
         EditError::Full => ErrorCode::PeerLimit,
         EditError::Wrong(_) | EditError::Gone { .. } | EditError::Unwritable { .. } => {
             ErrorCode::Config
         }
     };
-    ApiError::new(code, error.to_string())
+    let told = ApiError::new(code, error.to_string());
+    match error {
+        EditError::Interface(_) => told.with_hint(
+            "name the interface as the system does (`ip link` lists them on Linux), or leave out \
+             --interface",
+        ),
+        EditError::Elsewhere { interface: Some(name), .. } => {
+            told.with_hint(format!("add `--interface {name}`"))
+        }
+        EditError::Elsewhere { interface: None, .. } => told.with_hint("leave out --interface"),
+        _ => told,
+    }
 }
 
 fn unanswered(target: Target, error: AskError) -> ApiError {

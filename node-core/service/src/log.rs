@@ -2,8 +2,8 @@
 //!
 //! The log is written to standard error, one event a line: with time and, on a terminal, colour;
 //! under the system's journal with a priority instead, because the journal has its own clock.
-//! `log.level` in the configuration decides what is logged of this program; `RUST_LOG`, when set,
-//! decides everything. The level can be changed while running.
+//! `log.level` in the configuration decides what is logged of this program; `RUST_LOG`, when set
+//! and understood, decides everything. The level can be changed while running.
 //!
 //! Privacy: private keys and passwords never reach a log call. Keys and addresses of other nodes
 //! are logged at DEBUG and TRACE only; at INFO and above stand the peers that the person has
@@ -12,7 +12,9 @@
 use std::fmt;
 use std::io::IsTerminal;
 
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
@@ -21,6 +23,9 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::LogLevel;
+
+/// The environment variable that chooses a filter.
+const VARIABLE: &str = EnvFilter::DEFAULT_ENV;
 
 /// Changes the level of the running log.
 #[derive(Clone, Debug)]
@@ -35,9 +40,13 @@ pub struct LogHandle {
 /// # Errors
 /// When the process has a log already.
 pub fn start(level: LogLevel) -> Result<LogHandle, TryInitError> {
-    let chosen = EnvFilter::try_from_default_env().ok();
-    let fixed = chosen.is_some();
-    let (filter, handle) = reload::Layer::new(chosen.unwrap_or_else(|| filter(level)));
+    let wish = std::env::var_os(VARIABLE).unwrap_or_default();
+    let chosen = chosen(&wish.to_string_lossy());
+    let fixed = matches!(chosen, Ok(Some(_)));
+    let asked_for_none = matches!(&chosen, Ok(Some(filter)) if is_off(filter));
+    let not_understood = chosen.as_ref().err().map(ToString::to_string);
+    let filter = chosen.ok().flatten().unwrap_or_else(|| filter(level));
+    let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     if is_journal() {
@@ -47,7 +56,24 @@ pub fn start(level: LogLevel) -> Result<LogHandle, TryInitError> {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         registry.with(lines.with_ansi(colour)).try_init()?;
     }
+    if let Some(error) = not_understood {
+        let level = level.as_str();
+        tracing::warn!(error, level, "RUST_LOG is not understood; log.level decides");
+    } else if !asked_for_none && !tracing::enabled!(Level::ERROR) {
+        // Most often a misspelt level, which is taken for the name of a program part. The log is
+        // closed to this line as well.
+        eprintln!("RUST_LOG={}: nothing of this program is logged", wish.display());
+    }
     Ok(LogHandle { filter: handle, fixed })
+}
+
+/// Reads the value of `RUST_LOG`; an empty one chooses nothing.
+fn chosen(wish: &str) -> Result<Option<EnvFilter>, ParseError> {
+    if wish.trim().is_empty() { Ok(None) } else { EnvFilter::try_new(wish).map(Some) }
+}
+
+fn is_off(filter: &EnvFilter) -> bool {
+    filter.max_level_hint() == Some(LevelFilter::OFF)
 }
 
 impl LogHandle {
@@ -109,6 +135,15 @@ mod tests {
     fn filter_keeps_libraries_quiet() {
         assert_eq!(filter(LogLevel::Debug).to_string(), "planetary=debug,warn");
         assert_eq!(filter(LogLevel::Error).to_string(), "planetary=error,error");
+    }
+
+    #[test]
+    fn wish_is_understood_or_refused_and_an_empty_one_is_none() {
+        assert!(chosen("").unwrap().is_none());
+        assert_eq!(chosen("planetary=debug").unwrap().unwrap().to_string(), "planetary=debug");
+        assert!(chosen("=====").is_err());
+        assert!(is_off(&chosen("off").unwrap().unwrap()));
+        assert!(!is_off(&chosen("inof").unwrap().unwrap()));
     }
 
     #[test]

@@ -50,15 +50,24 @@ fn run(arguments: RunArguments) -> Outcome {
 
 fn check_config(file: Option<PathBuf>) -> Outcome {
     let path = file.map_or_else(places::config_to_check, Ok)?;
-    Config::load(&path)?;
-    print(&format!("{}: no mistakes\n", path.display()))
+    let config = Config::load(&path)?;
+    let shown = path.display();
+    if config.is_exposed(&path) {
+        eprintln!(
+            "{shown}: warning: every account of this computer can read the passwords in it; run \
+             `chmod 600 {shown}`"
+        );
+    }
+    print(&format!("{shown}: no mistakes\n"))
 }
 
 /// Writes to standard output. A reader that has seen enough is no failure.
 fn print(text: &str) -> Outcome {
     let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output cannot be written: {error}").into())
+        }
         _ => Ok(()),
     }
 }

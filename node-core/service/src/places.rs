@@ -40,7 +40,8 @@ pub struct Places {
 pub struct NoHome;
 
 impl Places {
-    /// Works out the places from what the command line says.
+    /// Works out the places from what the command line says. Configuration and state folder are
+    /// absolute: people read of them elsewhere than where the service was started.
     ///
     /// # Errors
     /// [`NoHome`] when the account has none and `state_dir` is not given.
@@ -56,6 +57,7 @@ impl Places {
             (None, None) => user_config().ok_or(NoHome)?,
         };
         let state_dir = state_dir.or_else(location::user_state_dir).ok_or(NoHome)?;
+        let (config, state_dir) = (absolute(config), absolute(state_dir));
         let named = || {
             std::env::var_os(CONTROL_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
         };
@@ -74,6 +76,12 @@ pub fn config_to_check() -> Result<PathBuf, NoHome> {
     if system.exists() { Ok(system.to_owned()) } else { user_config().ok_or(NoHome) }
 }
 
+/// The same place, named from the root. A service without a working folder keeps to what it was
+/// given.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
 fn user_config() -> Option<PathBuf> {
     let folders = ProjectDirs::from("net", "planetary", "PlanetaryNetwork")?;
     Some(folders.config_dir().join(CONFIG_NAME))
@@ -90,9 +98,9 @@ mod tests {
         assert_eq!(
             places,
             Places {
-                config: "/c.toml".into(),
+                config: absolute("/c.toml".into()),
                 config_required: true,
-                state_dir: "/s".into(),
+                state_dir: absolute("/s".into()),
                 control: "/x.sock".into(),
             }
         );
@@ -101,6 +109,17 @@ mod tests {
     #[test]
     fn folder_of_its_own_has_its_configuration_inside() {
         let places = Places::choose(None, Some("/s".into()), Some("/x.sock".into())).unwrap();
-        assert_eq!((places.config, places.config_required), ("/s/config.toml".into(), false));
+        let config = absolute("/s/config.toml".into());
+        assert_eq!((places.config, places.config_required), (config, false));
+    }
+
+    #[test]
+    fn places_are_named_from_the_root() {
+        let places = Places::choose(None, Some("s".into()), Some("x.sock".into())).unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(places.state_dir, here.join("s"));
+        assert_eq!(places.config, here.join("s").join("config.toml"));
+        // A socket's path has a tight bound, which a relative one meets more easily.
+        assert_eq!(places.control, Path::new("x.sock"));
     }
 }

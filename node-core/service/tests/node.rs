@@ -237,11 +237,75 @@ async fn peers_are_kept_in_the_file_with_its_comments() {
     assert_eq!(code(missing), ErrorCode::PeerNotFound);
 
     let entry = client.remove_peer("tcp://127.0.0.1:9".into(), None).await.unwrap();
-    assert!(!entry.persistent, "it was there for this run only");
+    assert!(entry.argument && !entry.persistent, "it was there for this run only");
     client.remove_peer("tcp://127.0.0.1:1".into(), None).await.unwrap();
     assert_eq!(place.text("config.toml"), "# mine\npeers = [] # few\n");
     assert!(client.status().await.unwrap().peers.is_empty());
     assert!(!place.text("log").contains("hush"), "passwords are not logged");
+}
+
+#[tokio::test]
+async fn removal_tells_of_the_command_line_and_of_interfaces() {
+    let place = Place::new();
+    let (both, bound) = ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2");
+    let text = format!("peers = [\"{both}\"]\ninterface_peers.lo = [\"{bound}\"]\n");
+    fs::write(place.path("config.toml"), text).unwrap();
+    let service = place.start(&["--peer", both]).await;
+    let client = service.client().await;
+
+    let refusal = async |uri: &str, interface: Option<&str>| {
+        let refused = client.remove_peer(uri.into(), interface.map(Into::into)).await;
+        let RequestError::Refused(error) = refused.unwrap_err() else { panic!("not refused") };
+        (error.code, error.message, error.hint.unwrap())
+    };
+    let (code, message, hint) = refusal(bound, None).await;
+    assert_eq!((code, hint.as_str()), (ErrorCode::PeerNotFound, "add `--interface lo`"));
+    assert_eq!(message, format!("{bound} is configured on the interface lo, not without one"));
+    let (code, _, hint) = refusal(both, Some("lo")).await;
+    assert_eq!((code, hint.as_str()), (ErrorCode::PeerNotFound, "leave out --interface"));
+    let (code, _, hint) = refusal(both, Some("")).await;
+    assert_eq!(code, ErrorCode::InvalidRequest);
+    assert!(hint.contains("leave out --interface"), "{hint}");
+
+    let entry = client.remove_peer(both.into(), None).await.unwrap();
+    assert!(entry.persistent && entry.argument, "file and command line named it");
+    let entry = client.remove_peer(bound.into(), Some("lo".into())).await.unwrap();
+    assert!(entry.persistent && !entry.argument);
+    assert!(client.status().await.unwrap().peers.is_empty());
+}
+
+#[tokio::test]
+async fn passwords_that_all_can_read_are_told_at_start_and_after_an_edit() {
+    let place = Place::new();
+    let path = place.path("config.toml");
+    let open = || std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    let told = |status: &Status| status.health.iter().any(|item| item.code == "config_exposed");
+    fs::write(&path, "group_password = \"hush\"\n").unwrap();
+    fs::set_permissions(&path, open()).unwrap();
+    let service = place.start(&[]).await;
+    service.until("told at start", told).await;
+    let log = place.text("log");
+    assert!(log.contains(&format!("chmod 600 {}", path.display())), "{log}");
+    drop(service);
+
+    fs::write(&path, "peers = []\n").unwrap();
+    let service = place.start(&[]).await;
+    let client = service.client().await;
+    assert!(!told(&client.status().await.unwrap()));
+    client.add_peer("tcp://127.0.0.1:1?password=hush".into(), None).await.unwrap();
+    service.until("told after the edit", told).await;
+    client.remove_peer("tcp://127.0.0.1:1".into(), None).await.unwrap();
+    assert!(!told(&client.status().await.unwrap()));
+}
+
+#[tokio::test]
+async fn node_that_only_listens_knows_itself() {
+    let place = Place::new();
+    let service = place.start(LISTEN).await;
+    let client = service.client().await;
+    let status = client.status().await.unwrap();
+    let ping = client.ping(Target::Address(status.address), None, None).await.unwrap();
+    assert_eq!((ping.received, ping.key), (1, Some(status.key)));
 }
 
 #[tokio::test]
@@ -285,10 +349,25 @@ async fn reload_takes_over_a_good_file_and_tells_of_a_wrong_one() {
     let item = status.health.iter().find(|item| item.code == "config_not_read").unwrap();
     assert!(item.text.contains("config.toml:1: pers: unknown key"), "{}", item.text);
 
+    fs::remove_file(place.path("config.toml")).unwrap();
+    service.signal("HUP");
+    let told = |status: &Status| {
+        status.health.iter().any(|item| item.title == "The configuration file is gone")
+    };
+    service.until("told of the missing file", told).await;
+
+    let text = "tun.mtu = 1500\ngroup_password = \"x\"\n";
+    fs::write(place.path("config.toml"), text).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(place.path("config.toml"), open).unwrap();
+    service.signal("HUP");
+    let exposed = |status: &Status| status.health.iter().any(|item| item.code == "config_exposed");
+    service.until("told of the open passwords", exposed).await;
+
     fs::write(place.path("config.toml"), "tun.mtu = 1500\n").unwrap();
     service.signal("HUP");
     let anew = |status: &Status| {
-        let told = status.health.iter().any(|item| item.code == "config_not_read");
+        let told = status.health.iter().any(|item| item.code.starts_with("config_"));
         let gone = status.peers.is_empty() && status.listeners.is_empty();
         !told && gone && status.state != State::Down
     };
@@ -381,6 +460,41 @@ async fn port_that_is_taken_is_told_and_the_node_runs_on() {
     assert_eq!(listener.last_error.as_ref().unwrap().code, "cannot_listen");
     let told = |status: &Status| status.health.iter().any(|item| item.code == "listener_failed");
     service.until("an item of health", told).await;
+}
+
+#[tokio::test]
+async fn host_that_has_no_address_here_is_told_as_such() {
+    let place = Place::new();
+    let service = place.start(&["--listen", "tcp://host.invalid:1"]).await;
+    let told = |status: &Status| status.health.iter().any(|item| item.code == "listener_failed");
+    let status = service.until("an item of health", told).await;
+    let error = status.listeners[0].last_error.as_ref().unwrap();
+    assert_eq!(error.code, "name_not_resolved");
+    let item = status.health.iter().find(|item| item.code == "listener_failed").unwrap();
+    let action = item.action.as_ref().unwrap();
+    assert!(action.starts_with("Name an address of this computer"), "{action}");
+}
+
+#[tokio::test]
+async fn filter_that_is_not_understood_is_told_and_the_key_is_named_from_the_root() {
+    let place = Place::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_planetaryd"));
+    command.current_dir(place.dir.path()).env("RUST_LOG", "=====");
+    let log = fs::File::create(place.path("log")).unwrap();
+    command.args(["run", "--tun", "none", "--state-dir", "state", "--control", "control.sock"]);
+    let child = command.stderr(log).spawn().unwrap();
+    let service = Service { child, control: place.path("control.sock") };
+    let deadline = Instant::now() + PATIENCE;
+    while client::connect(&service.control, "test").await.is_err() {
+        assert!(Instant::now() < deadline, "{}", place.text("log"));
+        pause().await;
+    }
+    let identity = service.client().await.identity().await.unwrap();
+    let file = PathBuf::from(identity.file.unwrap());
+    assert_eq!(file, fs::canonicalize(place.dir.path()).unwrap().join("state/identity.pem"));
+    let log = place.text("log");
+    assert_eq!(log.matches("RUST_LOG is not understood; log.level decides").count(), 1, "{log}");
+    assert!(log.contains(" INFO "), "{log}");
 }
 
 #[test]

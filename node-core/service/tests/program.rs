@@ -29,6 +29,8 @@ fn exit_codes_are_0_1_and_2() {
         (&["--version"][..], 0),
         (&["--help"], 0),
         (&["run", "--help"], 0),
+        (&["help"], 0),
+        (&["help", "run"], 0),
         (&["genconf"], 0),
         (&[], 2),
         (&["walk"], 2),
@@ -50,6 +52,62 @@ fn generated_file_passes_the_check() {
     let output = planetaryd(&["check-config", path.to_str().unwrap()]);
     assert_eq!(stdout(&output), format!("{}: no mistakes\n", path.display()));
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn full_disk_behind_standard_output_is_told() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_planetaryd")).arg("genconf").stdout(full).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = stderr(&output);
+    assert!(words.starts_with("standard output cannot be written: "), "{words}");
+}
+
+#[cfg(unix)]
+#[test]
+fn passwords_in_a_file_that_is_open_to_all_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    for (text, mode, warned) in [
+        ("peers = [\"tcp://h:1?password=x\"]", 0o644, true),
+        ("listen = [\"tcp://[::]:1?password=x\"]", 0o644, true),
+        ("interface_peers.eth0 = [\"tcp://h:1?password=x\"]", 0o644, true),
+        ("group_password = \"x\"", 0o604, true),
+        ("group_password = \"x\"", 0o640, false),
+        ("peers = [\"tcp://h:1\"]\ngroup_password = \"\"", 0o644, false),
+    ] {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let output = planetaryd(&["check-config", path.to_str().unwrap()]);
+        let words = stderr(&output);
+        let remedy = format!("run `chmod 600 {}`", path.display());
+        assert_eq!(words.contains(&remedy), warned, "{text} {mode:o}: {words}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn place_that_is_no_state_folder_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let refusal = |state: &Path| {
+        let output = planetaryd(&["run", "--tun", "none", "--state-dir", state.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let words = refusal(&file);
+    assert!(words.starts_with(&format!("{}: not a folder; ", file.display())), "{words}");
+
+    let lock = dir.path().join("state").join("service.lock");
+    fs::create_dir_all(&lock).unwrap();
+    let words = refusal(&dir.path().join("state"));
+    let expected = format!("{}: not an ordinary file; move it away", lock.display());
+    assert!(words.starts_with(&expected), "{words}");
 }
 
 #[test]
@@ -85,7 +143,7 @@ fn run_refuses_a_damaged_key_every_time_and_keeps_it() {
         assert_eq!(output.status.code(), Some(1), "round {round}");
         let words = stderr(&output);
         assert!(words.contains("identity.pem: the node's key is"), "{words}");
-        assert!(words.contains("to keep the address, put a copy of the key at"), "{words}");
+        assert!(words.contains("; to keep the address, put a copy of the key at"), "{words}");
         assert!(!state.join("identity.pem").exists());
     }
     assert_eq!(kept_keys(state), ["-----BEGIN PRIVATE KEY-----\nMC4CAQAw"]);

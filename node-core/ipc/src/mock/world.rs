@@ -306,7 +306,7 @@ impl World {
             rx_bytes: 0,
             tx_bytes: 0,
         });
-        Ok(PeerEntry { uri: shown, interface, persistent: true })
+        Ok(PeerEntry { uri: shown, interface, persistent: true, argument: false })
     }
 
     pub(super) fn remove_peer(
@@ -321,7 +321,8 @@ impl World {
         };
         let peer = self.peers.remove(index);
         let persistent = peer.source == PeerSource::Config;
-        Ok(PeerEntry { uri: shown, interface: peer.interface, persistent })
+        let argument = peer.source == PeerSource::Argument;
+        Ok(PeerEntry { uri: shown, interface: peer.interface, persistent, argument })
     }
 
     fn find_peer(&self, shown: &str, interface: Option<&str>) -> Option<usize> {

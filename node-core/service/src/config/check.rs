@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use planetary_proto::limits::NODE_INFO_MAX;
 use planetary_runtime::links::peers::PEERS_MAX;
 
+use super::Config;
 use super::read::Fault;
-use super::{Audience, Config};
 
 /// What the four members about program and system take at most, in bytes of JSON.
 const BUILD_INFO_LEN_MAX: usize = 256;
@@ -14,17 +14,8 @@ const BUILD_INFO_LEN_MAX: usize = 256;
 /// Returns every contradiction, with the key to point at.
 pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
     let mut found = Vec::new();
-    if config.sessions == Audience::Circles {
-        let open = [("filter.inbound", config.filter.inbound), ("filter.echo", config.filter.echo)];
-        for (name, audience) in open {
-            if audience == Audience::Everyone {
-                found.push((name, opens_nothing()));
-            }
-        }
-    }
-    if let Some(fault) = listed_twice(config) {
-        found.push(fault);
-    }
+    found.extend(peers_listed_twice(config));
+    found.extend(listeners_listed_twice(config));
     let peers = config.peer_count();
     if peers > PEERS_MAX {
         let what = format!("{peers} peers, with those of [interface_peers]");
@@ -36,27 +27,39 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
     found
 }
 
-fn opens_nothing() -> Fault {
-    Fault::new(
-        "\"everyone\" has no effect while sessions = \"circles\" keeps strangers out",
-        "write \"circles\" here, or sessions = \"everyone\"",
-    )
-}
-
 /// Two entries that differ only in their options are the same link.
-fn listed_twice(config: &Config) -> Option<(&'static str, Fault)> {
+fn peers_listed_twice(config: &Config) -> Vec<(&'static str, Fault)> {
     let plain = config.peers.iter().map(|uri| ("peers", "", uri));
     let bound = config.interface_peers.iter().flat_map(|(name, uris)| {
         uris.iter().map(move |uri| ("interface_peers", name.as_str(), uri))
     });
     let mut seen = BTreeSet::new();
-    plain.chain(bound).find_map(|(key, interface, uri)| {
-        let repeated = !seen.insert((interface, uri.to_string()));
-        repeated.then(|| {
-            let what = format!("{} is listed twice", super::printable(&uri.to_string()));
-            (key, Fault::new(what, "keep one of the two"))
-        })
-    })
+    let repeated = plain
+        .chain(bound)
+        .filter(|(_, interface, uri)| !seen.insert((*interface, uri.to_string())));
+    repeated.map(|(key, _, uri)| (key, twice(uri.to_string(), "is listed twice"))).collect()
+}
+
+/// One address and port take one listener, whatever it speaks. Port 0 is another one each time,
+/// unless the whole entry is the same.
+fn listeners_listed_twice(config: &Config) -> Vec<(&'static str, Fault)> {
+    let mut names = BTreeSet::new();
+    let mut places = BTreeSet::new();
+    let mut found = Vec::new();
+    for uri in &config.listen {
+        let (name, host, port) = (uri.to_string(), uri.host().to_string(), uri.port());
+        let taken = port != 0 && !places.insert((host, port));
+        if !names.insert(name.clone()) {
+            found.push(("listen", twice(name, "is listed twice")));
+        } else if taken {
+            found.push(("listen", twice(name, "has the address and port of another entry")));
+        }
+    }
+    found
+}
+
+fn twice(uri: String, what: &str) -> Fault {
+    Fault::new(format!("{} {what}", super::printable(&uri)), "keep one of the two")
 }
 
 fn node_info_too_long(config: &Config) -> Option<Fault> {

@@ -42,12 +42,20 @@ pub enum EditError {
     /// The file does not name the peer.
     #[error("{0} is not in the configuration file")]
     NotFound(String),
+    /// The peer is configured, but for another interface or for none.
+    #[error("{uri} is configured {}", whereabouts(interface.as_deref()))]
+    Elsewhere {
+        /// The peer.
+        uri: String,
+        /// Its interface.
+        interface: Option<String>,
+    },
     /// The list is full.
     #[error("the configuration file lists {PEERS_MAX} peers already")]
     Full,
-    /// The file has a mistake that came in since it was read; it is not touched until it is
-    /// corrected.
-    #[error("the configuration file has a mistake: {0}")]
+    /// The file has a mistake that came in since it was read, or cannot be read any more; it is not
+    /// touched until that is mended.
+    #[error("the configuration file {trouble}: {0}", trouble = .0.trouble())]
     Wrong(#[from] ConfigError),
     /// The file was there when the node began, and is not any more.
     #[error("{} is gone, and the node runs with what it said; put it back", path.display())]
@@ -65,12 +73,37 @@ pub enum EditError {
     },
 }
 
+fn whereabouts(interface: Option<&str>) -> String {
+    match interface {
+        Some(name) => format!("on the interface {name}, not without one"),
+        None => "without an interface".to_owned(),
+    }
+}
+
 impl ConfigFile {
     /// Stands for the file at `path`, which need not exist: the first edit makes it.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         let existed = AtomicBool::new(path.exists());
         Self { path, existed }
+    }
+
+    /// Reads the file again. One that never was there means the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`], as at the start; also when the file is gone.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        match Config::load(&self.path) {
+            Err(ConfigError::Unreadable { source: ReadError::Missing, .. })
+                if !self.existed.load(Relaxed) =>
+            {
+                Ok(Config::default())
+            }
+            loaded => {
+                self.existed.fetch_or(loaded.is_ok(), Relaxed);
+                loaded
+            }
+        }
     }
 
     /// Where the file is, or will be.
@@ -85,11 +118,7 @@ impl ConfigFile {
     /// [`EditError`]; the file is then as it was.
     pub fn add_peer(&self, uri: &str, interface: Option<&str>) -> Result<Config, EditError> {
         let place: PeerUri = uri.parse()?;
-        if let Some(name) = interface
-            && InterfaceName::new(name).is_none()
-        {
-            return Err(EditError::Interface(super::printable(name)));
-        }
+        check_interface(interface)?;
         self.edit(|config, document| {
             let list = list_to_extend(document, interface)
                 .ok_or_else(|| EditError::Wrong(not_editable(&self.path)))?;
@@ -110,6 +139,7 @@ impl ConfigFile {
     /// [`EditError`]; the file is then as it was.
     pub fn remove_peer(&self, uri: &str, interface: Option<&str>) -> Result<Config, EditError> {
         let place: PeerUri = uri.parse()?;
+        check_interface(interface)?;
         self.edit(|_, document| {
             let missing = || EditError::NotFound(place.to_string());
             let list = list_to_shorten(document, interface).ok_or_else(missing)?;
@@ -157,6 +187,13 @@ impl ConfigFile {
         atomic::replace(&OsDisk, &path, text.as_bytes(), mode_of(before.as_ref()))?;
         keep_owner(&path, before.as_ref());
         Ok(())
+    }
+}
+
+fn check_interface(name: Option<&str>) -> Result<(), EditError> {
+    match name.filter(|name| InterfaceName::new(name).is_none()) {
+        Some(name) => Err(EditError::Interface(super::printable(name))),
+        None => Ok(()),
     }
 }
 

@@ -221,3 +221,34 @@ fn a_file_that_went_away_is_not_made_anew() {
     assert!(matches!(error, EditError::Gone { .. }), "{error}");
     assert!(!scene.file.path().exists());
 }
+
+#[test]
+fn file_that_never_was_means_the_defaults_and_one_that_is_gone_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = ConfigFile::new(dir.path().join("config.toml"));
+    assert!(file.load().unwrap().peers.is_empty());
+    fs::write(file.path(), format!("peers = [\"{A}\"]\n")).unwrap();
+    assert_eq!(file.load().unwrap().peers.len(), 1);
+    fs::remove_file(file.path()).unwrap();
+    let error = file.load().err().unwrap();
+    assert_eq!(error.trouble(), "is gone");
+}
+
+#[test]
+fn trouble_with_the_file_is_called_what_it_is() {
+    let scene = Scene::new("pers = []\n");
+    let message = || scene.file.add_peer(A, None).err().unwrap().to_string();
+    assert!(message().starts_with("the configuration file has a mistake: "), "{}", message());
+    fs::remove_file(scene.file.path()).unwrap();
+    fs::create_dir(scene.file.path()).unwrap();
+    assert!(message().starts_with("the configuration file cannot be read: "), "{}", message());
+}
+
+#[test]
+fn name_that_no_interface_has_is_refused_for_removal_too() {
+    let scene = Scene::new("peers = []\n");
+    for name in ["", "a/b"] {
+        assert!(matches!(scene.file.add_peer(A, Some(name)), Err(EditError::Interface(_))));
+        assert!(matches!(scene.file.remove_peer(A, Some(name)), Err(EditError::Interface(_))));
+    }
+}

@@ -46,6 +46,18 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// What is the matter with the file, to follow "the configuration file".
+    #[must_use]
+    pub fn trouble(&self) -> &'static str {
+        match self {
+            Self::Unreadable { source: ReadError::Missing, .. } => "is gone",
+            Self::Unreadable { .. } => "cannot be read",
+            Self::NotText { .. } | Self::Wrong { .. } => "has a mistake",
+        }
+    }
+}
+
 /// One mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {

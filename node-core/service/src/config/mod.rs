@@ -155,6 +155,21 @@ impl Config {
             .map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })
     }
 
+    /// Whether a password stands in the file.
+    fn holds_passwords(&self) -> bool {
+        let mut peers = self.peers.iter().chain(self.interface_peers.values().flatten());
+        self.group_password.is_some()
+            || peers.any(|uri| !uri.password().as_bytes().is_empty())
+            || self.listen.iter().any(|uri| !uri.password().as_bytes().is_empty())
+    }
+
+    /// Whether passwords stand in the file at `path` and every account of this computer can read
+    /// them there.
+    #[must_use]
+    pub fn is_exposed(&self, path: &Path) -> bool {
+        self.holds_passwords() && crate::state::readable_by_all(path)
+    }
+
     /// Number of peers, with those of single interfaces.
     #[must_use]
     pub fn peer_count(&self) -> usize {

@@ -3,17 +3,44 @@
 /// Longest name that is compared, in bytes; a longer one was not meant as any of ours.
 const NAME_LEN_MAX: usize = 64;
 
-/// Returns the name among `known` that is nearest to `name`.
+/// Edits that a short name may be away from what was meant. More would make any short name of any
+/// other.
+const EDITS_MAX: usize = 2;
+
+/// Returns the name among `known` that `name` was most likely meant to be, if there is a likely
+/// one.
 ///
-/// Case, `_` and `-` do not count, and a last part that matches exactly (`mtu` for `tun.mtu`) beats
-/// any spelling.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// Case, `_` and `-` do not count. A few edits lead to the name, or it is the right one in a wrong
+/// section (`mtu` for `tun.mtu`, `tun.peers` for `peers`).
+pub(super) fn nearest<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
     let wanted = fold(name);
-    known.min_by_key(|candidate| {
-        let candidate = fold(candidate);
-        let same_last = last_part(&wanted) == last_part(&candidate);
-        (!same_last, distance(wanted.as_bytes(), candidate.as_bytes()))
-    })
+    let close = known.clone().filter_map(|name| Some((edits(&wanted, &fold(name))?, name)));
+    if let Some((_, name)) = close.min_by_key(|(edits, _)| *edits) {
+        return Some(name);
+    }
+    let same_last = |candidate: &&str| last_part(&fold(candidate)) == last_part(&wanted);
+    let mut elsewhere = known.filter(same_last);
+    let first = elsewhere.next()?;
+    // A name that several sections have tells nothing.
+    elsewhere.next().is_none().then_some(first)
+}
+
+/// Returns the number of edits from one name to the other if each part, between the dots, is close
+/// to its counterpart.
+fn edits(wanted: &str, candidate: &str) -> Option<usize> {
+    if wanted.split('.').count() != candidate.split('.').count() {
+        return None;
+    }
+    let parts = wanted.split('.').zip(candidate.split('.'));
+    parts
+        .map(|(wanted, candidate)| {
+            let most = EDITS_MAX.max(wanted.len() / 3).min(wanted.len() / 2);
+            Some(distance(wanted.as_bytes(), candidate.as_bytes())).filter(|edits| *edits <= most)
+        })
+        .sum()
 }
 
 fn fold(name: &str) -> String {
@@ -70,11 +97,21 @@ mod tests {
         assert_eq!(nearest("Peers", known.into_iter()), Some("peers"));
         assert_eq!(nearest("AllowedKeys", known.into_iter()), Some("allowed_keys"));
         assert_eq!(nearest("tun.nmae", known.into_iter()), Some("tun.name"));
+        assert_eq!(nearest("log.peers", known.into_iter()), Some("peers"));
+    }
+
+    #[test]
+    fn far_names_are_not_suggested() {
+        let known = ["peers", "version", "group", "tun.mtu", "lan.enabled", "dht.enabled"];
+        for name in ["origin", "colour", "a", "no", "mtl", "tun.enabled", "enabled", ""] {
+            assert_eq!(nearest(name, known.into_iter()), None, "{name}");
+        }
+        assert_eq!(nearest("lan.enable", known.into_iter()), Some("lan.enabled"));
     }
 
     #[test]
     fn endless_names_cost_little() {
         let long = "x".repeat(1 << 20);
-        assert!(nearest(&long, ["peers"].into_iter()).is_some());
+        assert_eq!(nearest(&long, ["peers"].into_iter()), None);
     }
 }

@@ -75,8 +75,10 @@ impl Reading<'_> {
     }
 
     fn value(&mut self, key: &Key, item: &Item) -> Result<(), Fault> {
-        (key.read)(item, &mut self.config)?;
-        if key.available || json(item).ok() == default_of(key).and_then(|item| json(&item).ok()) {
+        if key.available {
+            return (key.read)(item, &mut self.config);
+        }
+        if json(item).ok() == default_of(key).and_then(|item| json(&item).ok()) {
             return Ok(());
         }
         Err(Fault::new(
@@ -113,9 +115,11 @@ fn find(name: &str) -> Found {
 }
 
 fn unknown(name: &str) -> Fault {
-    let known = KEYS.iter().map(|key| key.name);
-    let meant = nearest(name, known).unwrap_or_default();
-    Fault::new("unknown key", format!("the nearest known one is {meant}"))
+    let remedy = match nearest(name, KEYS.iter().map(|key| key.name)) {
+        Some(meant) => format!("the nearest known one is {meant}"),
+        None => "`planetaryd genconf` lists the known ones".to_owned(),
+    };
+    Fault::new("unknown key", remedy)
 }
 
 /// Where `name` stands in the document, for rules that only know names.

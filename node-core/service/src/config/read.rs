@@ -16,6 +16,9 @@ use super::nearest::nearest;
 /// Longest text value, in bytes.
 const TEXT_LEN_MAX: usize = 4096;
 
+/// The options of a URI that mean something here.
+const URI_OPTIONS: [&str; 5] = ["key", "password", "priority", "maxbackoff", "sni"];
+
 /// What is wrong with one value.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -81,11 +84,12 @@ pub(super) fn choice<T: Copy>(item: &Item, choices: &[(&str, T)]) -> Result<T, F
         return Ok(*value);
     }
     let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-    let meant = nearest(found, choices.iter().map(|(word, _)| *word)).unwrap_or_default();
-    Err(Fault::new(
-        format!("\"{}\" is not one of {}", printable(found), words.join(", ")),
-        format!("the nearest of them is \"{meant}\""),
-    ))
+    let remedy = match nearest(found, choices.iter().map(|(word, _)| *word)) {
+        Some(meant) => format!("the nearest of them is \"{meant}\""),
+        None => "write one of these words".to_owned(),
+    };
+    let what = format!("\"{}\" is not one of {}", printable(found), words.join(", "));
+    Err(Fault::new(what, remedy))
 }
 
 /// Reads a list of at most `len_max` texts, each through `read`, whose faults point at their own
@@ -129,9 +133,23 @@ pub(super) fn key(text: &str) -> Result<NodeKey, Fault> {
 /// hold passwords.
 pub(super) fn uri<T: FromStr<Err = UriError>>(text: &str) -> Result<T, Fault> {
     text.parse().map_err(|error: UriError| {
-        let what = format!("\"{}\": {error}", printable(&public_uri(text)));
-        Fault::new(what, "a URI looks like tls://host.example:443")
+        let shown = printable(&public_uri(text));
+        match error {
+            UriError::UnknownOption { option, .. } => unknown_option(&shown, &option),
+            error => {
+                let what = format!("\"{shown}\": {error}");
+                Fault::new(what, "a URI looks like tls://host.example:443")
+            }
+        }
     })
+}
+
+fn unknown_option(uri: &str, option: &str) -> Fault {
+    let remedy = match nearest(option, URI_OPTIONS.into_iter()) {
+        Some(meant) => format!("the nearest known one is {meant}"),
+        None => format!("known ones are {}", URI_OPTIONS.join(", ")),
+    };
+    Fault::new(format!("\"{uri}\": unknown option {option}"), remedy)
 }
 
 /// Reads a table as a JSON object. The parser bounds the depth of the text, and so this recursion.

@@ -1,9 +1,8 @@
 //! The table of every key: the one place where a configuration key is defined.
 //!
 //! Adding a key is adding an entry here and a field to [`Config`]; parsing, error messages, the
-//! default file and the reference page follow. An entry that is not [`Key::available`] reads like
-//! any other, so that its type is checked, and is then held to its default: that is the value which
-//! means the feature is off.
+//! default file and the reference page follow. An entry that is not [`Key::available`] is held to
+//! its default: that is the value which means the feature is off.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +18,6 @@ const VERSION: i64 = 1;
 
 /// Most keys in `allowed_keys`.
 const ALLOWED_KEYS_MAX: usize = 4096;
-
-/// Most entries in any other list.
-const ENTRIES_MAX: usize = 64;
 
 /// One key of the file.
 pub(super) struct Key {
@@ -286,74 +282,29 @@ pub(super) const KEYS: &[Key] = &[
         "false",
         "true or false",
         "Announces this node and links to the ones found.",
-        read_flag,
     ),
-    later(
-        "lan.interfaces",
-        "[\".*\"]",
-        "list of regular expressions",
-        "Interfaces to look on.",
-        read_texts,
-    ),
+    later("lan.interfaces", "[\".*\"]", "list of regular expressions", "Interfaces to look on."),
     later(
         "lan.password",
         "\"\"",
         "text; empty means none",
         "Links only to nodes with the same password.",
-        read_text,
     ),
     later(
         "lan.priority",
         "0",
         "number from 0 to 255",
         "Priority of the links; lower is preferred.",
-        read_byte,
     ),
-    later(
-        "lan.max_links",
-        "8",
-        "number from 1 to 64",
-        "Most links to nodes that were found.",
-        read_max_links,
-    ),
-    later(
-        "lan.listen_port",
-        "0",
-        "number from 0 to 65535",
-        "TCP port; 0 lets the system choose.",
-        read_port,
-    ),
-    later("admin.listen", "\"none\"", "\"none\" or a URI", "Where to listen.", read_text),
-    later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen.", read_text),
-    later(
-        "gateway.socks",
-        "\"none\"",
-        "\"none\" or an address",
-        "Where a SOCKS5 proxy listens.",
-        read_text,
-    ),
-    later(
-        "gateway.http",
-        "\"none\"",
-        "\"none\" or an address",
-        "Where an HTTP proxy listens.",
-        read_text,
-    ),
-    later(
-        "names.enabled",
-        "false",
-        "true or false",
-        "Answers queries for names of friends.",
-        read_flag,
-    ),
-    later("direct.enabled", "false", "true or false", "Opens direct links to friends.", read_flag),
-    later(
-        "dht.enabled",
-        "false",
-        "true or false",
-        "Publishes and looks up sealed records.",
-        read_flag,
-    ),
+    later("lan.max_links", "8", "number from 1 to 64", "Most links to nodes that were found."),
+    later("lan.listen_port", "0", "number from 0 to 65535", "TCP port; 0 lets the system choose."),
+    later("admin.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
+    later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
+    later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
+    later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
+    later("names.enabled", "false", "true or false", "Answers queries for names of friends."),
+    later("direct.enabled", "false", "true or false", "Opens direct links to friends."),
+    later("dht.enabled", "false", "true or false", "Publishes and looks up sealed records."),
     Key {
         name: "log.level",
         default: "\"info\"",
@@ -376,33 +327,8 @@ const fn later(
     default: &'static str,
     accepts: &'static str,
     explains: &'static str,
-    read: fn(&Item, &mut Config) -> Result<(), Fault>,
 ) -> Key {
-    Key { name, default, accepts, explains, example: "", available: false, read }
-}
-
-fn read_flag(item: &Item, _: &mut Config) -> Result<(), Fault> {
-    flag(item).map(drop)
-}
-
-fn read_text(item: &Item, _: &mut Config) -> Result<(), Fault> {
-    text(item).map(drop)
-}
-
-fn read_texts(item: &Item, _: &mut Config) -> Result<(), Fault> {
-    list(item, ENTRIES_MAX, |text| Ok(text.to_owned())).map(drop)
-}
-
-fn read_byte(item: &Item, _: &mut Config) -> Result<(), Fault> {
-    integer(item, 0..=255).map(drop)
-}
-
-fn read_max_links(item: &Item, _: &mut Config) -> Result<(), Fault> {
-    integer(item, 1..=64).map(drop)
-}
-
-fn read_port(item: &Item, _: &mut Config) -> Result<(), Fault> {
-    integer(item, 0..=65535).map(drop)
+    Key { name, default, accepts, explains, example: "", available: false, read: |_, _| Ok(()) }
 }
 
 fn audience(item: &Item) -> Result<Audience, Fault> {

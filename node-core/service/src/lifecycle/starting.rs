@@ -7,14 +7,14 @@
 
 use std::path::PathBuf;
 
-use planetary_ipc::Severity;
+use planetary_ipc::{HealthItem, Severity};
 use planetary_proto::identity::Identity;
 
 use crate::args::RunArguments;
 use crate::config::{Config, ConfigError, ConfigFile};
 use crate::health::{Condition, Health, Moment};
 use crate::log::{self, LogHandle};
-use crate::node::Settings;
+use crate::node::{self, Settings};
 use crate::places::{NoHome, Places};
 use crate::state::identity::{self, Exposure, IdentityError};
 use crate::state::record::{self, Damage, Intent, Record, RecordError, Sequence, SequenceKeeper};
@@ -73,6 +73,7 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         arguments.state_dir.take(),
         arguments.control.take(),
     )?;
+    StateDir::check(&places.state_dir)?;
     let config = load_config(&places)?;
     // A process that has a log keeps it.
     let log = log::start(config.log_level).ok();
@@ -82,6 +83,9 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     let state_dir = StateDir::open(&places.state_dir)?;
     let loaded = identity::load_or_create(&state_dir, now.unix_s)?;
     if let Some(condition) = exposed(&loaded) {
+        health.raise(condition, now);
+    }
+    if let Some(condition) = node::config_exposed(&config, &places.config) {
         health.raise(condition, now);
     }
     let intent = load_record::<Intent>(&state_dir, INTENT_DAMAGED, &mut health, now)?;
@@ -94,7 +98,8 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         "starting"
     );
     for item in health.visible(now) {
-        tracing::warn!(code = %item.code, text = %item.text, "noticed at start");
+        let HealthItem { code, text, action, .. } = item;
+        tracing::warn!(%code, text, action, "noticed at start");
     }
     Ok(Started {
         settings: Settings { config, arguments },

@@ -12,7 +12,7 @@
 mod peering;
 mod settings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,10 +160,11 @@ impl Node {
     /// says so.
     pub async fn reload(&self) {
         let _intent = self.changing.lock().await;
-        match Config::load(self.config_file.path()) {
+        match self.config_file.load() {
             Ok(config) => {
                 self.adopt(config).await;
                 self.health.lock().clear(CONFIG_NOT_READ);
+                self.check_exposure();
                 tracing::info!("configuration read again");
             }
             Err(error) => {
@@ -171,9 +172,9 @@ impl Node {
                 self.raise(Condition {
                     code: CONFIG_NOT_READ,
                     severity: Severity::Warning,
-                    title: "The configuration file has a mistake".to_owned(),
+                    title: format!("The configuration file {}", error.trouble()),
                     text: format!("The node goes on with the old configuration. {error}"),
-                    action: Some("Correct the file and reload the service.".to_owned()),
+                    action: Some("Put the file in order, then reload the service.".to_owned()),
                     affects_connectivity: false,
                     may_pass: false,
                 });
@@ -196,7 +197,7 @@ impl Node {
 
     /// Where the key is kept.
     #[must_use]
-    pub fn identity_path(&self) -> &std::path::Path {
+    pub fn identity_path(&self) -> &Path {
         &self.identity_path
     }
 
@@ -259,6 +260,15 @@ impl Node {
             snapshot,
             health: self.health.lock().visible(now),
         })
+    }
+
+    /// Tells of passwords that are open to everybody, or takes that back.
+    fn check_exposure(&self) {
+        let exposed = config_exposed(&self.settings.read().config, self.config_file.path());
+        match exposed {
+            Some(condition) => self.raise(condition),
+            None => self.health.lock().clear(CONFIG_EXPOSED),
+        }
     }
 
     fn raise(&self, condition: Condition) {
@@ -382,6 +392,20 @@ impl std::fmt::Debug for Node {
     }
 }
 
+/// Passwords stand in a configuration file that every account of this computer can read.
+pub(crate) fn config_exposed(config: &Config, path: &Path) -> Option<Condition> {
+    let shown = path.display();
+    config.is_exposed(path).then(|| Condition {
+        code: CONFIG_EXPOSED,
+        severity: Severity::Warning,
+        title: "The configuration shows its passwords to others".to_owned(),
+        text: format!("Every account of this computer can read the passwords in {shown}."),
+        action: Some(format!("Run `chmod 600 {shown}`, then reload the service.")),
+        affects_connectivity: false,
+        may_pass: false,
+    })
+}
+
 /// The engine's own thread is gone, which only a mistake in the program can do.
 fn broken() -> Condition {
     Condition {
@@ -402,6 +426,7 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 const NODE_BROKEN: &str = "node_broken";
 const NODE_NOT_STARTED: &str = "node_not_started";
 const CONFIG_NOT_READ: &str = "config_not_read";
+const CONFIG_EXPOSED: &str = "config_exposed";
 const STATE_NOT_STORED: &str = "state_not_stored";
 
 /// An error with its causes, in one line.

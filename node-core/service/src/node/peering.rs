@@ -2,11 +2,13 @@
 //! say.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::time::Duration;
 
 use planetary_ipc::{PeerEntry, PeerError, PeerSource, UnixTime};
 use planetary_runtime::Engine;
-use planetary_runtime::links::peers::{PeerId, PeerStatus};
+use planetary_runtime::links::listen::ListenError;
+use planetary_runtime::links::peers::{PeerId, PeerStatus, PeersError};
 use planetary_runtime::links::uri::PeerUri;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +27,8 @@ pub struct FailedListener {
     pub uri: String,
     /// Why.
     pub error: PeerError,
+    /// What to do about it, as a sentence.
+    pub remedy: &'static str,
 }
 
 impl Node {
@@ -41,7 +45,9 @@ impl Node {
         let config = self.config_file.add_peer(uri, interface)?;
         let place: PeerUri = uri.parse()?;
         self.adopt_peers(config).await;
-        Ok(entry(&PeerId::new(&place, interface), true))
+        let id = PeerId::new(&place, interface);
+        let argument = self.settings.read().is_argument(&id);
+        Ok(entry(&id, true, argument))
     }
 
     /// Removes a peer from the configuration file, or from this run if only the command line names
@@ -58,21 +64,29 @@ impl Node {
         let place: PeerUri = uri.parse()?;
         let id = PeerId::new(&place, interface);
         let source = self.settings.read().peers().get(&id).map(|peer| peer.source);
-        // Either way the command line's wish for this peer ends.
-        let forget = || {
-            let names_it = |uri: &PeerUri| PeerId::new(uri, None) == id;
-            self.settings.write().arguments.peers.retain(|uri| !names_it(uri));
-        };
         let persistent = source != Some(PeerSource::Argument);
+        let argument = self.settings.read().is_argument(&id);
         if persistent {
-            let config = self.config_file.remove_peer(uri, interface)?;
-            forget();
+            let removed = self.config_file.remove_peer(uri, interface);
+            let config = removed.map_err(|error| self.found_elsewhere(&id, error))?;
+            self.settings.write().forget_argument(&id);
             self.adopt_peers(config).await;
         } else {
-            forget();
+            self.settings.write().forget_argument(&id);
             self.reconcile_running().await;
         }
-        Ok(entry(&id, persistent))
+        Ok(entry(&id, persistent, argument))
+    }
+
+    /// The same error, or a better one when the peer is there with another interface or without.
+    fn found_elsewhere(&self, id: &PeerId, error: EditError) -> EditError {
+        let same_uri = |other: &PeerId| other.uri == id.uri && other != id;
+        match (error, self.settings.read().peers().into_keys().find(same_uri)) {
+            (EditError::NotFound(uri), Some(PeerId { interface, .. })) => {
+                EditError::Elsewhere { uri, interface }
+            }
+            (error, _) => error,
+        }
     }
 
     /// Takes over the peers of a file that was edited. What else changed in it waits for a reload.
@@ -82,6 +96,7 @@ impl Node {
             current.peers = config.peers;
             current.interface_peers = config.interface_peers;
         }
+        self.check_exposure();
         self.reconcile_running().await;
     }
 
@@ -140,12 +155,11 @@ impl Node {
         let deadline = Instant::now() + LISTEN_PATIENCE;
         let mut failed = Vec::new();
         for (name, uri) in wanted.into_iter().filter(|(name, _)| !open.contains(name)) {
-            let why = match timeout_at(deadline, engine.peers().listen(uri)).await {
-                Ok(Ok(_)) => continue,
-                Ok(Err(error)) => super::chain(&error),
-                Err(_) => "its name does not resolve in time".to_owned(),
-            };
-            failed.push(FailedListener { error: listen_error(why), uri: name });
+            match timeout_at(deadline, engine.peers().listen(uri)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => failed.push(FailedListener::new(name, &error)),
+                Err(_) => failed.push(FailedListener::unresolved(name)),
+            }
         }
         let mut before = self.failed_listeners.lock();
         for listener in &failed {
@@ -158,10 +172,43 @@ impl Node {
     }
 }
 
-fn entry(id: &PeerId, persistent: bool) -> PeerEntry {
-    PeerEntry { uri: id.uri.clone(), interface: id.interface.clone(), persistent }
+fn entry(id: &PeerId, persistent: bool, argument: bool) -> PeerEntry {
+    PeerEntry { uri: id.uri.clone(), interface: id.interface.clone(), persistent, argument }
 }
 
-fn listen_error(message: String) -> PeerError {
-    PeerError { code: "cannot_listen".to_owned(), message, at: UnixTime(Moment::now().unix_s) }
+impl FailedListener {
+    fn new(uri: String, error: &PeersError) -> Self {
+        let (code, remedy) = match error {
+            PeersError::Listen(ListenError::Host(error)) => (error.code(), WRONG_HOST),
+            PeersError::Listen(ListenError::Overlay) => (CANNOT_LISTEN, WRONG_HOST),
+            PeersError::Listen(ListenError::Bind { source, .. }) => {
+                (CANNOT_LISTEN, remedy_for(source.kind()))
+            }
+            _ => (CANNOT_LISTEN, "Change `listen`."),
+        };
+        Self { uri, error: peer_error(code, super::chain(error)), remedy }
+    }
+
+    fn unresolved(uri: String) -> Self {
+        let message = "its name does not resolve in time".to_owned();
+        Self { uri, error: peer_error("name_not_resolved", message), remedy: WRONG_HOST }
+    }
 }
+
+fn peer_error(code: &str, message: String) -> PeerError {
+    PeerError { code: code.to_owned(), message, at: UnixTime(Moment::now().unix_s) }
+}
+
+/// What to do when the system refuses an address.
+fn remedy_for(refusal: io::ErrorKind) -> &'static str {
+    match refusal {
+        io::ErrorKind::AddrInUse => "Stop the program that uses the port, or change `listen`.",
+        io::ErrorKind::PermissionDenied => "Choose a port above 1023 in `listen`.",
+        _ => WRONG_HOST,
+    }
+}
+
+const CANNOT_LISTEN: &str = "cannot_listen";
+
+const WRONG_HOST: &str =
+    "Name an address of this computer in `listen`, or [::], which stands for all of them.";

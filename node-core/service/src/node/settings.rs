@@ -54,6 +54,17 @@ impl Settings {
         peers
     }
 
+    /// Whether the command line names the peer.
+    #[must_use]
+    pub fn is_argument(&self, id: &PeerId) -> bool {
+        self.arguments.peers.iter().any(|uri| PeerId::new(uri, None) == *id)
+    }
+
+    /// Ends the command line's wish for the peer.
+    pub fn forget_argument(&mut self, id: &PeerId) {
+        self.arguments.peers.retain(|uri| PeerId::new(uri, None) != *id);
+    }
+
     /// The listeners of file and command line, by name; the file's options win.
     #[must_use]
     pub fn listeners(&self) -> BTreeMap<String, ListenUri> {

@@ -3,6 +3,8 @@
 //! Each condition is one function: it returns the condition while it holds. The health store gives
 //! it its age and keeps blips quiet.
 
+use std::collections::BTreeSet;
+
 use planetary_ipc::{HealthItem, Severity};
 use planetary_runtime::links::peers::PeerStatus as Peer;
 
@@ -12,7 +14,7 @@ use crate::health::{Condition, Health};
 
 /// Reasons for which a peer never comes up by itself: somebody has to change a setting on either
 /// side.
-const LASTING: &[&str] = &[
+pub(super) const LASTING: &[&str] = &[
     "password_mismatch",
     "pinned_key_mismatch",
     "incompatible_version",
@@ -39,6 +41,12 @@ const CHECKS: [(&str, Check); 6] = [
     ("listener_failed", listener_failed),
     ("tun_lost", tun_lost),
 ];
+
+/// The codes of all conditions.
+#[cfg(test)]
+pub(super) fn codes() -> impl Iterator<Item = &'static str> {
+    CHECKS.iter().map(|(code, _)| *code)
+}
 
 /// What holds at this moment, even if it is too young to be worth a health item.
 pub(super) fn present(facts: &Facts) -> Vec<HealthItem> {
@@ -117,7 +125,7 @@ fn peer_refused(facts: &Facts) -> Option<Condition> {
         code: "peer_refused",
         severity: Severity::Warning,
         title: "A peer's settings do not fit".to_owned(),
-        text: format!("Trying again will not help: {words}."),
+        text: format!("No try succeeds before a setting is changed, here or there: {words}."),
         action: Some("Correct the peer's address or options, or remove it.".to_owned()),
         affects_connectivity: false,
         may_pass: false,
@@ -125,18 +133,18 @@ fn peer_refused(facts: &Facts) -> Option<Condition> {
 }
 
 fn listener_failed(facts: &Facts) -> Option<Condition> {
-    let words: Vec<_> = facts
-        .failed_listeners
+    let failed = &facts.failed_listeners[..facts.failed_listeners.len().min(NAMED_MAX)];
+    let words: Vec<_> = failed
         .iter()
-        .take(NAMED_MAX)
         .map(|listener| format!("{} ({})", listener.uri, listener.error.message))
         .collect();
+    let remedies: BTreeSet<_> = failed.iter().map(|listener| listener.remedy).collect();
     (!words.is_empty()).then(|| Condition {
         code: "listener_failed",
         severity: Severity::Warning,
         title: "Other nodes cannot link to this one".to_owned(),
         text: format!("The node cannot listen on {}.", words.join(", ")),
-        action: Some("Stop the program that uses the port, or change `listen`.".to_owned()),
+        action: Some(Vec::from_iter(remedies).join(" ")),
         affects_connectivity: false,
         may_pass: true,
     })

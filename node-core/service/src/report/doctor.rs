@@ -14,7 +14,7 @@ use super::{Facts, conditions};
 /// Codes of the health items that answer one question, in the place of a good answer.
 const QUESTIONS: &[(Question, &[&str])] = &[
     (identity, &["identity_exposed"]),
-    (settings, &["config_not_read"]),
+    (settings, &["config_not_read", "config_exposed"]),
     (records, &["intent_damaged", "sequence_damaged", "state_not_stored"]),
     (switch, &["node_not_started", "node_broken"]),
     (interface, &["tun_lost"]),
@@ -133,18 +133,80 @@ fn proof(facts: &Facts, _: &Status) -> Option<Answer> {
     let ago = facts.proven_ago()?.as_secs();
     let text =
         format!("The last answer came {} ago.", counted(usize::try_from(ago).ok()?, "second"));
-    facts.is_proven().then_some(("proof", "Other nodes answer through the network", text))
+    let proven = facts.is_proven() && facts.links_up() > 0;
+    proven.then_some(("proof", "Other nodes answer through the network", text))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
+    const DOCUMENT: &str = include_str!("../../../docs/ipc.md");
+
+    /// The codes of the table under `head`, each with what the document says of it.
+    fn table(head: &str) -> Vec<(&'static str, &'static str)> {
+        let (_, rows) = DOCUMENT.split_once(&format!("{head}\n| --- | --- |\n")).unwrap();
+        let row =
+            |row: &'static str| row.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | ");
+        rows.lines().map_while(row).collect()
+    }
+
+    fn codes(head: &str) -> BTreeSet<&'static str> {
+        table(head).into_iter().map(|(code, _)| code).collect()
+    }
+
     #[test]
-    fn every_condition_is_documented() {
-        let document = include_str!("../../../docs/ipc.md");
-        for code in QUESTIONS.iter().flat_map(|(_, codes)| codes.iter()) {
-            assert!(document.contains(&format!("\n| `{code}` |")), "{code}");
+    fn document_lists_every_condition_and_no_other() {
+        let known: BTreeSet<_> =
+            QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
+        assert_eq!(codes("| code | means |"), known);
+        assert!(conditions::codes().all(|code| known.contains(code)));
+    }
+
+    #[test]
+    fn document_lists_every_reason_of_a_failure_and_no_other() {
+        let mut known = BTreeSet::new();
+        for sources in ["../runtime/src", "src/node"] {
+            reasons_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join(sources), &mut known);
+        }
+        let listed = codes("| code | a link or a listener failed because |");
+        assert_eq!(listed.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), known);
+    }
+
+    #[test]
+    fn document_tells_which_reasons_are_settings() {
+        let rows = table("| code | a link or a listener failed because |");
+        let settings = rows.into_iter().filter(|(_, text)| text.starts_with("settings: "));
+        let settings: BTreeSet<_> = settings.map(|(code, _)| code).collect();
+        assert_eq!(settings, conditions::LASTING.iter().copied().collect());
+    }
+
+    /// The texts that the sources give as the code of a failure: in a struct, as a constant, or as
+    /// an arm of a function called `code`.
+    fn reasons_in(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                reasons_in(&path, found);
+                continue;
+            }
+            let Some(text) = path.extension().and_then(|_| fs::read_to_string(&path).ok()) else {
+                continue;
+            };
+            let mut in_code = false;
+            for line in text.lines() {
+                in_code = line.contains("fn code(") || (in_code && line != "    }");
+                let starts = ["code: \"", "CANNOT_LISTEN: &str = \""];
+                let arm = in_code.then_some("=> \"");
+                let texts =
+                    starts.into_iter().chain(arm).filter_map(|start| line.split_once(start));
+                found
+                    .extend(texts.filter_map(|(_, rest)| Some(rest.split_once('"')?.0.to_owned())));
+            }
         }
     }
 }

@@ -135,8 +135,7 @@ impl Observer {
         let mut health = facts.health.clone();
         health.extend(self.health.visible(facts.now));
         health.sort_by_key(|item| (std::cmp::Reverse(item.severity), item.since));
-        let (state, state_text) = state::judge(&facts, &health);
-        self.standing.settle(state, facts.now);
+        let (state, state_text) = self.standing.settle(&facts, &health);
         let peers = self.links.observe(&facts);
         self.revise(&facts);
 

@@ -9,8 +9,9 @@ use planetary_proto::LinkId;
 use planetary_proto::identity::{Identity, NodeKey};
 use planetary_runtime::links::Direction as Dialled;
 use planetary_runtime::links::peers::{LastError, PeerPhase};
-use planetary_runtime::{Counters, LinkSnapshot};
+use planetary_runtime::{Counters, LinkSnapshot, TreeSnapshot};
 
+use super::state::{CONNECT_PATIENCE, Gap};
 use super::*;
 use crate::health::SHOW_DELAY;
 
@@ -103,22 +104,9 @@ fn state_is_one_word_for_every_situation() {
         ("alone", State::Offline, facts(now)),
         ("only listening", State::Connecting, Facts { listeners: vec![listener], ..facts(now) }),
         (
-            "dialling for the first time",
+            "just started",
             State::Connecting,
-            Facts { peers: vec![peer(A, PeerPhase::Dialling, None)], ..facts(now) },
-        ),
-        (
-            "dialling again",
-            State::Offline,
-            Facts { peers: vec![peer(A, PeerPhase::Dialling, Some("dial_timeout"))], ..facts(now) },
-        ),
-        (
-            "one failed, one untried",
-            State::Connecting,
-            Facts {
-                peers: vec![peer(A, waiting(), Some("x")), peer(B, PeerPhase::Dialling, None)],
-                ..facts(now)
-            },
+            Facts { peers: vec![peer(A, waiting(), Some("cannot_connect"))], ..facts(now) },
         ),
         (
             "linked, silent",
@@ -142,8 +130,49 @@ fn state_is_one_word_for_every_situation() {
         ),
     ];
     for (name, state, facts) in cases {
-        assert_eq!(state::judge(&facts, &[]).0, state, "{name}");
+        assert_eq!(state::judge(&facts, &[], Gap::default()).0, state, "{name}");
     }
+}
+
+#[test]
+fn node_without_a_link_is_connecting_for_ten_seconds_and_then_offline() {
+    let start = Moment::now();
+    let mut observer = Observer::new(key(1), start);
+    let mut look = |seconds: u64, links: Vec<LinkSnapshot>, proven| {
+        let now = later(start, Duration::from_secs(seconds));
+        let peers = vec![peer(A, PeerPhase::Dialling, None), peer(B, waiting(), Some("x"))];
+        let snapshot = Some(snapshot(links, proven));
+        let status = observer.observe(Facts { peers, snapshot, ..wanting(facts(now), &[A, B]) });
+        (status.state, status.state_text.unwrap_or_default())
+    };
+    let dialling = || (State::Connecting, "dialling 2 peers".to_owned());
+    let offline = || (State::Offline, "2 peers cannot be reached".to_owned());
+    let up = || vec![link(1, A, Dialled::Outgoing, 0)];
+    let patience = CONNECT_PATIENCE.as_secs();
+    assert_eq!(look(0, vec![], None), dialling());
+    assert_eq!(look(patience - 1, vec![], None), dialling());
+    assert_eq!(look(patience, vec![], None), offline());
+    assert_eq!(look(20, up(), Some(0)).0, State::Connected);
+    // The link goes: a blip changes nothing, and an old answer is no link.
+    assert_eq!(look(30, vec![], Some(10)).0, State::Connected);
+    assert_eq!(look(34, vec![], Some(14)).0, State::Connected);
+    assert_eq!(look(35, vec![], Some(15)), dialling());
+    assert_eq!(look(40, vec![], Some(20)), offline());
+}
+
+#[test]
+fn peer_that_is_added_has_its_own_ten_seconds() {
+    let start = Moment::now();
+    let mut observer = Observer::new(key(1), start);
+    let mut look = |seconds: u64, peers: Vec<Peer>| {
+        let now = later(start, Duration::from_secs(seconds));
+        observer.observe(Facts { peers, ..facts(now) }).state
+    };
+    assert_eq!(look(0, vec![]), State::Offline);
+    let added = || vec![peer(A, PeerPhase::Dialling, None)];
+    assert_eq!(look(100, added()), State::Connecting);
+    assert_eq!(look(109, added()), State::Connecting);
+    assert_eq!(look(110, added()), State::Offline);
 }
 
 #[test]
@@ -313,7 +342,10 @@ fn peer_that_cannot_fit_is_told_at_once_and_with_its_reason() {
     let facts = Facts { peers, ..wanting(facts(now), &[A, B]) };
     let status = Observer::new(key(1), now).observe(facts);
     let item = status.health.iter().find(|item| item.code == "peer_refused").unwrap();
-    assert_eq!(item.text, "Trying again will not help: tcp://a.example:1 (in words).");
+    assert_eq!(
+        item.text,
+        "No try succeeds before a setting is changed, here or there: tcp://a.example:1 (in words)."
+    );
     assert_eq!(item.severity, Severity::Warning);
 }
 
@@ -334,6 +366,15 @@ fn doctor_gives_an_answer_or_a_problem_to_each_question() {
     let codes: Vec<_> = report.items.iter().map(|item| item.code.as_ref()).collect();
     assert_eq!(codes, ["identity", "config", "state", "up", "tun", "no_peers_configured", "tree"]);
     assert_eq!(report.worst(), Severity::Error);
+}
+
+#[test]
+fn doctor_takes_no_answer_for_proof_that_came_over_a_link_which_is_gone() {
+    let now = Moment::now();
+    let cut_off = Facts { snapshot: Some(snapshot(vec![], Some(19))), ..wanting(facts(now), &[A]) };
+    let status = Observer::new(key(1), now).observe(cut_off.clone());
+    let report = doctor::examine(&cut_off, &status);
+    assert!(!report.items.iter().any(|item| item.code == "proof"), "{report:#?}");
 }
 
 #[test]
@@ -362,6 +403,7 @@ fn every_condition_is_worded_for_people() {
                 message: "the address is in use".to_owned(),
                 at: UnixTime(0),
             },
+            remedy: "Stop the program that uses the port.",
         }],
         ..wanting(facts(now), &[A])
     };
@@ -375,4 +417,65 @@ fn every_condition_is_worded_for_people() {
         assert!(item.text.ends_with('.') && !item.text.contains(".."), "{}", item.text);
         assert!(item.action.is_some_and(|action| action.ends_with('.')));
     }
+}
+
+#[test]
+fn advice_on_listeners_is_that_of_the_ones_that_failed() {
+    let now = Moment::now();
+    let failed = |uri: &str, remedy| FailedListener {
+        uri: uri.to_owned(),
+        error: PeerError { code: "x".to_owned(), message: "y".to_owned(), at: UnixTime(0) },
+        remedy,
+    };
+    let failed_listeners = vec![
+        failed("tcp://a.example:1", "Name a host."),
+        failed("tcp://b.example:1", "Name a host."),
+        failed("tcp://[::]:1", "Stop the other program."),
+    ];
+    let facts = Facts { failed_listeners, ..facts(now) };
+    let found = conditions::present(&facts);
+    let item = found.iter().find(|item| item.code == "listener_failed").unwrap();
+    assert_eq!(item.action.as_deref(), Some("Name a host. Stop the other program."));
+}
+
+#[test]
+fn topology_places_peers_and_ancestors_and_leaves_out_what_the_tree_merely_remembers() {
+    // 9 is the root; 1 (this node) and 2 (its peer) are below 8 and 9; 5 was below 8 once; 3 is a
+    // peer that has not told its place, and 6 and 7 are each other's parent.
+    let place = |child: u8, parent: u8, port| TreeSnapshot {
+        key: key(child),
+        parent: key(parent),
+        port,
+        seq: u64::from(child),
+    };
+    let mut tree = vec![
+        place(9, 9, 0),
+        place(8, 9, 4),
+        place(1, 8, 2),
+        place(2, 9, 7),
+        place(5, 8, 3),
+        place(6, 7, 1),
+        place(7, 6, 1),
+    ];
+    tree.sort_by_key(|place| place.key);
+    let known = planetary_runtime::Topology {
+        own: key(1),
+        tree,
+        peers: vec![(key(2), None), (key(3), None), (key(6), None)],
+        paths: vec![],
+        sessions: vec![],
+    };
+    let drawn = topology::draw(&known, Some(vec![4, 2]), 1);
+    let found = |seed: u8| drawn.nodes.iter().find(|node| node.key == plain(&key(seed)));
+    let coordinates = |seed| found(seed).unwrap().coordinates.clone();
+    assert_eq!(coordinates(1), Some(vec![4, 2]));
+    assert_eq!(coordinates(2), Some(vec![7]));
+    assert_eq!(coordinates(3), None);
+    assert_eq!(coordinates(6), None);
+    assert_eq!(coordinates(8), Some(vec![4]));
+    assert_eq!(coordinates(9), Some(vec![]));
+    assert_eq!(found(2).unwrap().roles, [planetary_ipc::Role::Peer]);
+    assert_eq!(found(8).unwrap().roles, [planetary_ipc::Role::Ancestor]);
+    assert!(found(5).is_none());
+    assert!(!drawn.edges.iter().any(|edge| edge.from == plain(&key(5))));
 }

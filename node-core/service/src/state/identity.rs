@@ -93,8 +93,7 @@ pub enum IdentityError {
     },
     /// The file was damaged and is set aside as of this start.
     #[error(
-        "{}: the node's key is damaged: {reason}; the file was kept as {}. \
-         {}",
+        "{}: the node's key is damaged ({reason}), and the file was kept as {}; {}",
         path.display(), kept.display(), ways_out(path)
     )]
     SetAside {
@@ -107,8 +106,8 @@ pub enum IdentityError {
     },
     /// The file is damaged, and could not be renamed either.
     #[error(
-        "{}: the node's key is damaged: {reason}; it could not be set aside: {source}. \
-         {}",
+        "{}: the node's key is damaged ({reason}), and the file could not be set aside \
+         ({source}); {}",
         path.display(), ways_out(path)
     )]
     Stuck {
@@ -121,8 +120,7 @@ pub enum IdentityError {
     },
     /// A damaged file was set aside by an earlier start, and nothing has taken its place.
     #[error(
-        "{}: the node's key is missing; an earlier start found it damaged and kept it as {}. \
-         {}",
+        "{}: the node's key is missing: an earlier start found it damaged and kept it as {}; {}",
         path.display(), kept.display(), ways_out(path)
     )]
     StillAside {
@@ -150,8 +148,8 @@ pub enum IdentityError {
 
 fn ways_out(path: &Path) -> String {
     format!(
-        "to keep the address, put a copy of the key at {}; for a new key and address, \
-         move the damaged file to another folder",
+        "to keep the address, put a copy of the key at {}, or, for a new key and address, move \
+         the damaged file to another folder",
         path.display()
     )
 }

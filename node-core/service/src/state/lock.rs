@@ -4,7 +4,7 @@
 //! number inside the file only tells the next person whom to stop. The file itself stays: removing
 //! it would let two services lock two files of the same name.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -21,18 +21,27 @@ pub(super) struct Lock(#[expect(dead_code, reason = "open for as long as the loc
 impl Lock {
     pub(super) fn take(dir: &Path) -> Result<Self, StateError> {
         let path = dir.join(FILE_NAME);
-        let unusable = |source| StateError::Unusable { path: path.clone(), source };
+        let found = fs::metadata(&path);
+        if found.as_ref().is_ok_and(|found| !found.is_file()) {
+            return Err(StateError::LockInTheWay { path });
+        }
+        let refused = |source| match found {
+            Ok(_) => StateError::LockRefused { path: path.clone(), source },
+            Err(_) => StateError::Unwritable { path: dir.to_owned(), source },
+        };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(unusable)?;
+        let mut file = options.open(&path).map_err(refused)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StateError::InUse { path: dir.to_owned(), pid: read_pid(&mut file) });
             }
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+            Err(TryLockError::Error(source)) => {
+                return Err(StateError::LockRefused { path, source });
+            }
         }
         // A missing number costs a less precise message to somebody else, not the service.
         let _ = write_pid(&mut file);

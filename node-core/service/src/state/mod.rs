@@ -40,12 +40,46 @@ pub struct StateDir {
 pub enum StateError {
     /// The system does not let us make or open the folder.
     #[error(
-        "{}: {source}; make the folder, give it to the account that runs the service, \
-         or choose another with --state-dir",
+        "{}: the state folder cannot be used: {source}; make it, give it to the account that \
+         runs the service, or choose another with --state-dir",
         path.display()
     )]
     Unusable {
-        /// The folder or a file in it.
+        /// The folder.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The system does not let us write in the folder.
+    #[error(
+        "{path}: nothing can be written in the state folder: {source}; free space on the disk, \
+         give the folder to the account that runs the service and run `chmod 700 {path}`, or \
+         choose another with --state-dir",
+        path = path.display()
+    )]
+    Unwritable {
+        /// The folder.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// Something that is not an ordinary file has the name of the lock.
+    #[error(
+        "{}: not an ordinary file; move it away, or choose another folder with --state-dir",
+        path.display()
+    )]
+    LockInTheWay {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// The system does not let us lock the file that is there.
+    #[error(
+        "{}: the lock of the state folder cannot be taken: {source}; give the file to the \
+         account that runs the service, or choose another folder with --state-dir",
+        path.display()
+    )]
+    LockRefused {
+        /// The lock.
         path: PathBuf,
         /// The system's word.
         source: io::Error,
@@ -88,24 +122,31 @@ fn holder(pid: Option<u32>) -> String {
 }
 
 impl StateDir {
+    /// Looks whether `path` is, or can become, a state folder, without changing anything. Returns
+    /// whether it is there.
+    ///
+    /// # Errors
+    /// [`StateError`], worded for the person who started the service.
+    pub fn check(path: &Path) -> Result<bool, StateError> {
+        match fs::metadata(path) {
+            Ok(found) if !found.is_dir() => Err(StateError::NotAFolder { path: path.to_owned() }),
+            Ok(found) if writable_by_others(&found) => {
+                Err(StateError::WritableByOthers { path: path.to_owned() })
+            }
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(StateError::Unusable { path: path.to_owned(), source }),
+        }
+    }
+
     /// Opens the folder at `path`, making it (mode 0700) where it is missing, and locks it.
     ///
     /// # Errors
     /// [`StateError`], worded for the person who started the service.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
-        match fs::metadata(path) {
-            Ok(found) if !found.is_dir() => {
-                return Err(StateError::NotAFolder { path: path.to_owned() });
-            }
-            Ok(found) if writable_by_others(&found) => {
-                return Err(StateError::WritableByOthers { path: path.to_owned() });
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_private_dir(path).map_err(unusable)?;
-            }
-            Err(error) => return Err(unusable(error)),
+        if !Self::check(path)? {
+            make_private_dir(path)
+                .map_err(|source| StateError::Unusable { path: path.to_owned(), source })?;
         }
         let lock = Lock::take(path)?;
         atomic::remove_leftovers(path);
@@ -140,6 +181,19 @@ fn writable_by_others(found: &fs::Metadata) -> bool {
 /// the start.
 #[cfg(not(unix))]
 fn writable_by_others(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Whether the permissions of a file let every account read it.
+#[cfg(unix)]
+pub(crate) fn readable_by_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+}
+
+/// As for folders.
+#[cfg(not(unix))]
+pub(crate) fn readable_by_all(_: &Path) -> bool {
     false
 }
 
@@ -271,6 +325,24 @@ mod tests {
         let path = dir.path().join("state");
         fs::write(&path, "").unwrap();
         assert!(matches!(StateDir::open(&path).unwrap_err(), StateError::NotAFolder { .. }));
+    }
+
+    /// In `/sys` nobody makes a file, not even root.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn folder_that_cannot_be_written_is_named_itself() {
+        let error = StateDir::open(Path::new("/sys")).unwrap_err();
+        assert!(matches!(error, StateError::Unwritable { .. }), "{error}");
+        assert!(error.to_string().starts_with("/sys: nothing can be written"), "{error}");
+    }
+
+    #[test]
+    fn something_else_in_place_of_the_lock_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("service.lock");
+        fs::create_dir(&lock).unwrap();
+        let error = StateDir::open(dir.path()).unwrap_err();
+        assert!(matches!(&error, StateError::LockInTheWay { path } if *path == lock), "{error}");
     }
 
     #[test]

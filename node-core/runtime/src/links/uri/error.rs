@@ -1,0 +1,94 @@
+//! Why a URI is refused, in words that may be logged.
+
+use planetary_proto::link::meta::PASSWORD_MAX;
+use thiserror::Error;
+
+use super::{PINNED_KEYS_MAX, URI_LEN_MAX};
+
+/// Why a URI is refused. No variant carries the value of an option or user
+/// information, so an error may be logged.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UriError {
+    /// Longer than [`URI_LEN_MAX`].
+    #[error("the URI is longer than {URI_LEN_MAX} bytes")]
+    TooLong,
+    /// A blank or control character; write it as `%XX`.
+    #[error("a URI has no blanks or control characters, write them as %XX")]
+    BadCharacter,
+    /// There is no `scheme://`.
+    #[error("the URI has no scheme, it begins with tcp:// or tls://")]
+    NoScheme,
+    /// A scheme that the network does not know.
+    #[error("unknown scheme {0}, known are tcp and tls")]
+    UnknownScheme(String),
+    /// A scheme of the network that this program does not speak.
+    #[error("the scheme {0} is not built yet, use tcp or tls")]
+    NotBuiltYet(&'static str),
+    /// There is user information, which neither tcp nor tls has; most often it is a password.
+    #[error("nothing may stand before the host (as user@), a password is the option ?password=")]
+    UserInformation,
+    /// The host is empty.
+    #[error("the URI names no host")]
+    NoHost,
+    /// The host is neither a name nor an address.
+    #[error("the host is neither a name in ASCII letters nor an address (IPv6 in brackets)")]
+    BadHost,
+    /// A zone that is no interface name, or one on an address that needs none.
+    #[error("a zone is an interface name behind a link-local address, as in [fe80::1%25eth0]")]
+    BadZone,
+    /// There is no port, and no transport has a default one.
+    #[error("the URI names no port, write host:port")]
+    NoPort,
+    /// The port is not a number from 1 to 65535 (or 0 for a listener: any free port).
+    #[error("the port is not a number from 1 to 65535")]
+    BadPort,
+    /// There is a path or a fragment, which tcp and tls do not have.
+    #[error("nothing but options (?name=value) may follow the port, write # as %23")]
+    Trailing,
+    /// An option that the network does not know.
+    #[error("unknown option {option}, did you mean {nearest}?")]
+    UnknownOption {
+        /// The name as written, shortened and made printable.
+        option: String,
+        /// The known option that is spelt most like it.
+        nearest: &'static str,
+    },
+    /// A known option that would do nothing here.
+    #[error("the option {option} does nothing {place}")]
+    Inapplicable {
+        /// The option's name.
+        option: &'static str,
+        /// Where it would do nothing.
+        place: &'static str,
+    },
+    /// An option other than `key` appears twice.
+    #[error("the option {0} is given twice")]
+    Repeated(&'static str),
+    /// A `%` that two hexadecimal digits do not follow.
+    #[error("the value of {0} has a % that two hexadecimal digits do not follow")]
+    BadEscape(&'static str),
+    /// A pinned key that is not 64 hexadecimal digits.
+    #[error("bad pinned key, a key is exactly 64 hexadecimal digits")]
+    BadKey,
+    /// More than [`PINNED_KEYS_MAX`] pinned keys.
+    #[error("more than {PINNED_KEYS_MAX} pinned keys")]
+    TooManyKeys,
+    /// A priority outside 0 to 255.
+    #[error("bad priority, it is a number from 0 to 255")]
+    BadPriority,
+    /// A password of more than 64 bytes.
+    #[error("bad password, it has at most {PASSWORD_MAX} bytes")]
+    BadPassword,
+    /// A `maxbackoff` that is no duration or less than 5 s.
+    #[error("bad maxbackoff, it is a duration of at least 5s, such as 30s or 1h30m")]
+    BadBackoff,
+    /// An `sni` that is no host name.
+    #[error("bad sni, it is a host name in ASCII letters")]
+    BadSni,
+}
+
+/// A name from a URI as it may stand in an error: at most 24 characters, none of them odd.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(char::is_ascii_graphic).take(24).collect()
+}
