@@ -1,5 +1,6 @@
 //! What can be typed. The only definition of names, options and help texts.
 
+use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,11 +8,18 @@ use clap::{Parser, Subcommand};
 use planetary_ipc::{Target, limits};
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 the request failed, 2 wrong usage, 3 the service cannot be reached.
+Exit codes: 0 done, 1 the request failed, 2 what was typed is wrong,
+3 the service cannot be reached.
 
-The control socket is the one named by --control, else by PLANETARY_CONTROL, else the first that \
-exists of the system's service, of your own in the runtime folder and of your own in the state \
-folder. NO_COLOR turns colours off.";
+With --json an error is one line on standard error, with code, message and hint:
+{\"error\": {\"code\": …, \"message\": …, \"hint\": …}}
+The code is one of the service, or: `usage` (the command line is wrong), `output`
+(the answer cannot be written), and for a service that cannot be reached `stopped`,
+`no_permission`, `version_mismatch`, `untrusted`, `unreachable`, `connection_lost`.
+
+The control socket is the one named by --control, else by PLANETARY_CONTROL, else the
+first that exists of the system's service, of your own in the runtime folder and of your
+own in the state folder. NO_COLOR turns colours off.";
 
 /// See and steer the node of this computer.
 #[derive(Debug, Parser)]
@@ -46,8 +54,9 @@ pub(crate) enum Command {
     Down,
     /// Show the state as it changes, until interrupted
     ///
-    /// On a terminal this is a live view, which waits for the service when it goes away. Elsewhere
-    /// it prints one line per change and ends with the service (exit code 3).
+    /// On a terminal this is a live view, which waits for the service when it goes away; q ends it.
+    /// Elsewhere, and where TERM is unset or `dumb`, it prints one line per change and ends with
+    /// the service (exit code 3).
     Watch,
     /// Check everything and say what is wrong and what to do
     ///
@@ -79,16 +88,17 @@ pub(crate) enum Command {
     },
     /// Send echo requests to a node
     ///
-    /// Exit code 1 when none is answered.
+    /// Ctrl-C ends it with what was answered so far. Exit code 1 when none is answered.
     Ping {
         /// IPv6 address in 200::/7, or key of 64 hexadecimal digits
         #[arg(value_name = "ADDR")]
         target: Target,
         /// How many to send; 0 goes on until interrupted
-        #[arg(short, long, value_name = "N", default_value_t = 4)]
+        #[arg(short, long, value_name = "N", default_value_t = 4, allow_negative_numbers = true)]
         count: u32,
-        /// How long to wait for each answer, in seconds
+        /// How long to wait for each answer, in seconds, from 0.001 to 30
         #[arg(short = 'W', long, value_name = "SECONDS", default_value = "5", value_parser = wait)]
+        #[arg(allow_negative_numbers = true)]
         timeout: Duration,
     },
     /// Show who this node is
@@ -116,9 +126,10 @@ pub(crate) enum PeerCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct PeerName {
     /// Where it is, such as tls://host.example:443
+    #[arg(value_parser = uri)]
     pub(crate) uri: String,
     /// Reach it over this interface only
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = interface)]
     pub(crate) interface: Option<String>,
 }
 
@@ -126,6 +137,28 @@ pub(crate) struct PeerName {
 pub(crate) enum IdentityCommand {
     /// Show key, address and subnet
     Show,
+}
+
+/// Whether errors are to be JSON, for a command line that cannot be understood otherwise.
+pub(crate) fn wants_json() -> bool {
+    env::args_os().any(|argument| argument == "--json")
+}
+
+fn uri(text: &str) -> Result<String, String> {
+    of_length(text, limits::URI_LEN_MAX)
+}
+
+fn interface(text: &str) -> Result<String, String> {
+    of_length(text, INTERFACE_LEN_MAX)
+}
+
+/// The text if its length is sensible. What it means is for the service to judge.
+fn of_length(text: &str, most: usize) -> Result<String, String> {
+    match text.len() {
+        0 => Err("it is empty".to_owned()),
+        len if len > most => Err(format!("it has {len} bytes, where {most} fit")),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 fn wait(text: &str) -> Result<Duration, String> {
@@ -136,6 +169,9 @@ fn wait(text: &str) -> Result<Duration, String> {
         .filter(|wait| (Duration::from_millis(1)..=most).contains(wait))
         .ok_or_else(|| format!("it must be 0.001 to {} seconds", most.as_secs()))
 }
+
+/// Longest name of an interface. Windows has the longest, of 256 bytes.
+const INTERFACE_LEN_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -154,5 +190,14 @@ mod tests {
         for text in ["0", "-1", "31", "NaN", "inf", "soon", ""] {
             assert!(wait(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn texts_have_bounds() {
+        assert_eq!(uri("tls://host.example:443"), Ok("tls://host.example:443".to_owned()));
+        assert!(uri("").is_err() && interface("").is_err());
+        assert!(uri(&"x".repeat(limits::URI_LEN_MAX)).is_ok());
+        assert!(uri(&"x".repeat(limits::URI_LEN_MAX + 1)).is_err());
+        assert!(interface(&"x".repeat(257)).is_err());
     }
 }

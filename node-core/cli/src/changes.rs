@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use planetary_ipc::{PeerStatus, Status};
+use planetary_ipc::{HealthItem, PeerStatus, State, Status};
 
 use crate::format;
 
@@ -30,21 +30,30 @@ pub(crate) fn changes(old: Option<&Status>, new: &Status) -> Vec<String> {
             None => "place unknown".to_owned(),
         });
     }
-    let peers_before = old.map_or(&[][..], |old| &old.peers);
-    peer_changes(peers_before, &new.peers, &mut lines);
+    peer_changes(old, new, &mut lines);
     health_changes(old, new, &mut lines);
     lines.iter().map(|line| format::plain(line).into_owned()).collect()
 }
 
-fn peer_changes(old: &[PeerStatus], new: &[PeerStatus], lines: &mut Vec<String>) {
-    let before: BTreeMap<u64, &PeerStatus> = old.iter().map(|peer| (peer.link, peer)).collect();
-    for peer in new {
+fn peer_changes(old: Option<&Status>, new: &Status, lines: &mut Vec<String>) {
+    let peers_before = old.map_or(&[][..], |old| &old.peers);
+    let before: BTreeMap<u64, &PeerStatus> =
+        peers_before.iter().map(|peer| (peer.link, peer)).collect();
+    let is_off = new.state == State::Down;
+    for peer in &new.peers {
         let old = before.get(&peer.link);
-        if old.is_none_or(|old| condition(old) != condition(peer)) {
-            lines.push(format!("peer {} {}", peer.uri, condition_text(peer)));
+        let changed = if is_off && !peer.up {
+            // That a link which was down rests as well is no news.
+            old.is_none_or(|old| old.up)
+        } else {
+            old.is_none_or(|old| condition(old) != condition(peer))
+        };
+        if changed {
+            lines.push(format!("peer {} {}", peer.uri, condition_text(peer, is_off)));
         }
     }
-    for gone in old.iter().filter(|old| !new.iter().any(|peer| peer.link == old.link)) {
+    let is_gone = |old: &&PeerStatus| !new.peers.iter().any(|peer| peer.link == old.link);
+    for gone in peers_before.iter().filter(is_gone) {
         lines.push(format!("peer {} removed", gone.uri));
     }
 }
@@ -56,13 +65,14 @@ fn condition(peer: &PeerStatus) -> (bool, bool, Option<&str>) {
     (peer.up, peer.suspect, failure)
 }
 
-fn condition_text(peer: &PeerStatus) -> String {
+fn condition_text(peer: &PeerStatus, is_off: bool) -> String {
     match condition(peer) {
         (true, false, _) => match peer.latency_ms {
             Some(_) => format!("up, {}", format::milliseconds(peer.latency_ms)),
             None => "up".to_owned(),
         },
         (true, true, _) => "suspect".to_owned(),
+        (false, ..) if is_off => "down".to_owned(),
         (false, ..) => match &peer.last_error {
             Some(error) => format!("down: {}", error.message),
             None => "connecting".to_owned(),
@@ -71,16 +81,25 @@ fn condition_text(peer: &PeerStatus) -> String {
 }
 
 fn health_changes(old: Option<&Status>, new: &Status, lines: &mut Vec<String>) {
-    let before = old.map_or(&[][..], |old| &old.health);
-    let same = |a: &planetary_ipc::HealthItem, b: &planetary_ipc::HealthItem| {
-        (&a.code, &a.text) == (&b.code, &b.text)
+    let words = |item: &HealthItem| (item.code.clone(), item.title.clone(), item.text.clone());
+    let without = |items: &[HealthItem], others: &[HealthItem]| -> Vec<HealthItem> {
+        let others: Vec<_> = others.iter().map(words).collect();
+        items.iter().filter(|item| !others.contains(&words(item))).cloned().collect()
     };
-    for item in new.health.iter().filter(|item| !before.iter().any(|old| same(old, item))) {
-        lines.push(format!("health {}: {}", item.title, item.text));
+    let before = old.map_or(&[][..], |old| &old.health);
+    // A condition is known by its code; its words may change while it lasts.
+    let mut over = without(before, &new.health);
+    for item in without(&new.health, before) {
+        let HealthItem { title, text, .. } = &item;
+        match over.iter().position(|old| old.code == item.code) {
+            Some(place) => {
+                over.remove(place);
+                lines.push(format!("health changed: {title}: {text}"));
+            }
+            None => lines.push(format!("health {title}: {text}")),
+        }
     }
-    for item in before.iter().filter(|item| !new.health.iter().any(|now| same(now, item))) {
-        lines.push(format!("health over: {}", item.title));
-    }
+    lines.extend(over.iter().map(|item| format!("health over: {}", item.title)));
 }
 
 #[cfg(test)]
@@ -117,5 +136,44 @@ mod tests {
     fn nothing_new_is_no_line() {
         let status = Mock::settled().status();
         assert_eq!(changes(Some(&status), &status), Vec::<String>::new());
+    }
+
+    /// The state of the mock network after losing a peer, with what the test makes of it.
+    fn troubled(change: impl FnOnce(&mut Status)) -> Status {
+        let mut status = Mock::after(45).status();
+        change(&mut status);
+        status
+    }
+
+    #[test]
+    fn condition_with_other_words_is_not_over() {
+        let old = troubled(|_| {});
+        let new = troubled(|status| status.health[1].text = "It is worse.".to_owned());
+        let lines = changes(Some(&old), &new);
+        assert_eq!(lines, ["health changed: A peer does not answer: It is worse."]);
+
+        let over = troubled(|status| drop(status.health.remove(0)));
+        assert_eq!(changes(Some(&old), &over), ["health over: A peer does not answer"]);
+        let lines = changes(Some(&over), &old);
+        assert!(lines.len() == 1 && lines[0].starts_with("health A peer does not"), "{lines:?}");
+    }
+
+    #[test]
+    fn peers_of_a_node_that_is_down_do_not_connect() {
+        let up = troubled(|_| {});
+        let down = troubled(|status| {
+            status.state = State::Down;
+            for peer in &mut status.peers {
+                (peer.up, peer.suspect, peer.last_error) = (false, false, None);
+            }
+        });
+        let peers = |lines: Vec<String>| {
+            lines.into_iter().filter(|line| line.starts_with("peer ")).collect::<Vec<_>>()
+        };
+        let lines = peers(changes(Some(&up), &down));
+        assert_eq!(lines.len(), 3, "those that were up: {lines:?}");
+        assert!(lines.iter().all(|line| line.ends_with(" down")), "{lines:?}");
+        let lines = peers(changes(None, &down));
+        assert!(lines.len() == 5 && lines.iter().all(|line| line.ends_with(" down")), "{lines:?}");
     }
 }

@@ -1,11 +1,24 @@
 //! How a command ends that was not done: what is said, and the exit code.
+//!
+//! An error has a code for programs. Most are the service's own or name why it cannot be reached,
+//! and are listed in `docs/ipc.md`; two come from here alone:
+//!
+//! | code | when |
+//! | --- | --- |
+//! | `usage` | the command line is wrong |
+//! | `output` | what there is to say cannot be written, as on a full disk |
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use clap::error::ContextValue;
 use planetary_ipc::client::ConnectError;
+use planetary_ipc::endpoint::ReachError;
 use planetary_ipc::location::{Location, Source};
-use planetary_ipc::{ErrorCode, RequestError};
+use planetary_ipc::{ErrorCode, RequestError, limits};
 use serde_json::json;
 
 use crate::format;
@@ -13,8 +26,14 @@ use crate::format;
 /// Why a command was not done.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// What was typed cannot be understood.
+    Usage(clap::Error),
     /// There is nobody to ask.
     Unreachable { error: ConnectError, location: Location },
+    /// There is no socket, and cannot be one; says why.
+    NoSocket { why: String, location: Location },
+    /// The service accepts connections and says nothing.
+    Silent { location: Location },
     /// The service said no, or went away.
     Request(RequestError),
     /// What there is to say cannot be written.
@@ -34,13 +53,40 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
+    /// Names the reason why no connection was made, after so long.
+    pub(crate) fn unreachable(error: ConnectError, location: &Location, took: Duration) -> Self {
+        let (location, path) = (location.clone(), &location.path);
+        match &error {
+            ConnectError::NoHello if took >= limits::HELLO_DEADLINE => Self::Silent { location },
+            ConnectError::Reach(ReachError::Io { source, .. }) => match source.kind() {
+                // The queue of those who wait to be accepted is full.
+                io::ErrorKind::WouldBlock => Self::Silent { location },
+                io::ErrorKind::InvalidInput => {
+                    let len = path.as_os_str().len();
+                    let why = format!("its path of {len} bytes is too long");
+                    Self::NoSocket { why, location }
+                }
+                _ => Self::Unreachable { error, location },
+            },
+            ConnectError::Reach(ReachError::NotListening { .. }) if is_no_socket(path) => {
+                Self::NoSocket { why: "it is not a socket".to_owned(), location }
+            }
+            _ => Self::Unreachable { error, location },
+        }
+    }
+
     /// Tells the person, or the program, and gives the exit code.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         let code = match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
-            Self::Request(RequestError::Lost) | Self::Unreachable { .. } => 3,
+            Self::Usage(_) => 2,
+            Self::Request(error) if is_wrong_argument(error) => 2,
+            Self::Request(RequestError::Lost)
+            | Self::Unreachable { .. }
+            | Self::NoSocket { .. }
+            | Self::Silent { .. } => 3,
             Self::Request(_) | Self::Output(_) => 1,
         };
         let text = if json { self.as_json() } else { self.as_text() };
@@ -50,6 +96,9 @@ impl Failure {
     }
 
     fn as_text(&self) -> String {
+        if let Self::Usage(mistake) = self {
+            return usage(mistake);
+        }
         let mut text = format!("planetary: {}\n", format::plain(&self.message()));
         if let Some(hint) = self.hint() {
             text += &format!("hint: {}\n", format::plain(&hint));
@@ -65,7 +114,9 @@ impl Failure {
 
     pub(crate) fn code(&self) -> &'static str {
         match self {
+            Self::Usage(_) => "usage",
             Self::Unreachable { error, .. } => error.code(),
+            Self::NoSocket { .. } | Self::Silent { .. } => "unreachable",
             Self::Request(RequestError::Lost) => "connection_lost",
             Self::Request(error) => error.code().unwrap_or(ErrorCode::VersionMismatch).name(),
             Self::Output(_) => "output",
@@ -74,8 +125,28 @@ impl Failure {
 
     pub(crate) fn message(&self) -> String {
         match self {
+            Self::Usage(mistake) => {
+                let text = usage(mistake);
+                match text.strip_prefix("error: ") {
+                    Some(text) => paragraphs(text).next().unwrap_or_default(),
+                    // The whole help is shown instead of an error when nothing follows a command.
+                    None => "a command is missing".to_owned(),
+                }
+            }
+            Self::Unreachable { error: ConnectError::NoHello, location } => {
+                let (path, chosen) = (shown(location), chosen_by(location));
+                format!("what listens on {path} did not greet as the service does{chosen}")
+            }
             Self::Unreachable { error, location } => {
                 format!("{}{}", with_sources(error), chosen_by(location))
+            }
+            Self::NoSocket { why, location } => {
+                let (path, chosen) = (shown(location), chosen_by(location));
+                format!("{path} cannot be the control socket: {why}{chosen}")
+            }
+            Self::Silent { location } => {
+                let (path, chosen) = (shown(location), chosen_by(location));
+                format!("the service at {path} accepts connections but does not answer{chosen}")
             }
             Self::Request(error) => with_sources(error),
             Self::Output(error) => format!("cannot write the output: {error}"),
@@ -84,7 +155,17 @@ impl Failure {
 
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
+            Self::Usage(mistake) => {
+                let text = usage(mistake);
+                let hint = paragraphs(&text).find_map(|paragraph| {
+                    let usage = paragraph.starts_with("Usage: ").then(|| paragraph.clone());
+                    paragraph.strip_prefix("tip: ").map(str::to_owned).or(usage)
+                });
+                Some(hint.unwrap_or_else(|| "`planetary --help` says what can be typed".to_owned()))
+            }
             Self::Unreachable { error, .. } => error.hint().map(str::to_owned),
+            Self::NoSocket { .. } => ConnectError::NoHello.hint().map(str::to_owned),
+            Self::Silent { .. } => Some(RESTART_THE_SERVICE.to_owned()),
             Self::Request(RequestError::Refused(error)) => error.hint.clone(),
             Self::Request(RequestError::Lost) => {
                 Some("the service may have been stopped; try again when it runs".to_owned())
@@ -93,6 +174,47 @@ impl Failure {
             Self::Output(_) => None,
         }
     }
+}
+
+/// How a service that hangs is brought back.
+pub(crate) const RESTART_THE_SERVICE: &str = if cfg!(target_os = "linux") {
+    "restart it with `sudo systemctl restart planetaryd`; if it is your own, end the process and \
+     start it again"
+} else {
+    "restart the service `planetaryd`; if it is your own, end the process and start it again"
+};
+
+/// Whether the service says that what was typed names nothing. That is the same mistake as one that
+/// is found here.
+fn is_wrong_argument(error: &RequestError) -> bool {
+    matches!(error.code(), Some(ErrorCode::InvalidUri | ErrorCode::InvalidTarget))
+}
+
+/// What is wrong with the command line, with long arguments shortened.
+fn usage(mistake: &clap::Error) -> String {
+    let mut text = mistake.render().to_string();
+    for (_, value) in mistake.context() {
+        if let ContextValue::String(typed) = value
+            && let Cow::Owned(short) = format::shortened(typed)
+        {
+            text = text.replace(typed.as_str(), &short);
+        }
+    }
+    text
+}
+
+/// Each paragraph of a text in one line.
+fn paragraphs(text: &str) -> impl Iterator<Item = String> {
+    text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn shown(location: &Location) -> String {
+    format::shortened(&location.path.display().to_string()).into_owned()
+}
+
+/// Whether there is something else than a socket.
+fn is_no_socket(path: &Path) -> bool {
+    path.is_file() || path.is_dir()
 }
 
 /// Says why this socket was tried, unless the message is enough.

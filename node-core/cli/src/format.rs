@@ -37,9 +37,7 @@ pub(crate) enum Tone {
 
 impl Printer {
     pub(crate) fn new(json: bool) -> Self {
-        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let colour = io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb;
+        let colour = on_screen() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self { json, style: if colour { Style::Colour } else { Style::Plain } }
     }
 
@@ -72,18 +70,16 @@ impl Printer {
         json.push('\n');
         write_out(&json)
     }
+}
 
-    /// Says what was done: JSON for programs, a sentence on standard error for people.
-    pub(crate) fn confirm<T: Serialize>(
-        &self,
-        value: &T,
-        sentence: impl FnOnce(&T) -> String,
-    ) -> io::Result<()> {
-        if self.json {
-            return self.print(value, |_, _| String::new());
-        }
-        writeln!(io::stderr(), "{}", sentence(value))
-    }
+/// Whether standard output is a terminal that can move its cursor and show colours. One that does
+/// not say what it is may be anything; only Windows never says.
+pub(crate) fn on_screen() -> bool {
+    let able = match env::var_os("TERM") {
+        Some(term) => !term.is_empty() && term != "dumb",
+        None => cfg!(windows),
+    };
+    able && io::stdout().is_terminal()
 }
 
 /// Writes to standard output, to its end.
@@ -122,6 +118,15 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
         text.replace(char::is_control, "?").into()
     } else {
         text.into()
+    }
+}
+
+/// The text cut to a length that fits into a sentence.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    const CHARS_MAX: usize = 120;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
 }
 
@@ -179,6 +184,14 @@ pub(crate) fn ago(then: UnixTime, now: UnixTime) -> String {
     }
 }
 
+/// How long something has lasted at `now`.
+pub(crate) fn lasting(since: UnixTime, now: UnixTime) -> String {
+    match now.0.saturating_sub(since.0) {
+        0 => "just now".to_owned(),
+        seconds => format!("for {}", duration(seconds)),
+    }
+}
+
 /// A point in time as `2026-01-01T00:00:00Z`.
 pub(crate) fn timestamp(time: UnixTime) -> String {
     let (days, second) = (time.0 / 86_400, time.0 % 86_400);
@@ -222,6 +235,11 @@ pub(crate) fn dash() -> String {
 /// `1 peer`, `2 peers`.
 pub(crate) fn count(number: usize, singular: &str, plural: &str) -> String {
     format!("{number} {}", if number == 1 { singular } else { plural })
+}
+
+/// `and 2 more peers` for what a list leaves out.
+pub(crate) fn and_more(number: usize, singular: &str, plural: &str) -> String {
+    format!("and {number} more {}", if number == 1 { singular } else { plural })
 }
 
 /// Lines of a name and a value each, values beneath each other.
@@ -280,7 +298,7 @@ pub(crate) fn health_item(item: &HealthItem, now: UnixTime, style: Style) -> Str
         Severity::Warning => ("warning", Tone::Warning),
         Severity::Error => ("error", Tone::Bad),
     };
-    let since = item.since.map(|since| format!(" ({})", ago(since, now))).unwrap_or_default();
+    let since = item.since.map(|since| format!(" ({})", lasting(since, now))).unwrap_or_default();
     let mark = style.paint(tone, mark);
     let mut text = format!("{mark}: {}{since}\n", plain(&item.title));
     let _ = writeln!(text, "    {}", plain(&item.text));
@@ -363,5 +381,18 @@ mod tests {
         let rows = [["a".to_owned(), "1".to_owned()], ["ççç".to_owned(), "100".to_owned()]];
         let text = table([("X", Align::Left), ("N", Align::Right)], &rows, Style::Plain);
         assert_eq!(text, "  X      N\n  a      1\n  ççç  100\n");
+    }
+
+    #[test]
+    fn long_text_is_cut_between_letters() {
+        assert_eq!(shortened("short"), "short");
+        assert_eq!(shortened(&"ü".repeat(100_000)), format!("{}…", "ü".repeat(120)));
+    }
+
+    #[test]
+    fn condition_lasts_and_event_is_past() {
+        let (then, now) = (UnixTime(1_000), UnixTime(1_023));
+        assert_eq!((lasting(then, now), ago(then, now)), ("for 23 s".into(), "23 s ago".into()));
+        assert_eq!(lasting(now, now), "just now");
     }
 }

@@ -1,5 +1,7 @@
 //! What every command needs: where the service is, and a connection to it on demand.
 
+use std::time::Instant;
+
 use planetary_ipc::client::ConnectError;
 use planetary_ipc::location::{self, Location};
 use planetary_ipc::{Client, Updates, client};
@@ -26,14 +28,12 @@ impl Session {
 
     /// Connects for requests and updates.
     pub(crate) async fn connect(&self) -> Result<(Client, Updates), Failure> {
-        self.try_connect().await.map_err(|error| self.unreachable(error))
+        let began = Instant::now();
+        let connected = self.try_connect().await;
+        connected.map_err(|error| Failure::unreachable(error, &self.location, began.elapsed()))
     }
 
     pub(crate) async fn try_connect(&self) -> Result<(Client, Updates), ConnectError> {
         client::connect(&self.location.path, BUILD).await
-    }
-
-    pub(crate) fn unreachable(&self, error: ConnectError) -> Failure {
-        Failure::Unreachable { error, location: self.location.clone() }
     }
 }

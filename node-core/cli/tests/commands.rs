@@ -34,6 +34,15 @@ async fn both_forms(name: &str, arguments: &[&str]) {
     }
 }
 
+/// What a script is told in JSON: one line with an error of this code.
+fn error_of(run: &Run, code: &str) -> serde_json::Value {
+    assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{}", run.stderr);
+    let parsed: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+    assert_eq!(parsed["error"]["code"], code, "{parsed}");
+    assert!(parsed["error"]["message"].is_string() && parsed["error"].get("hint").is_some());
+    parsed["error"].clone()
+}
+
 /// A node with a path and a session.
 fn library() -> String {
     target_with_role("session")
@@ -121,22 +130,23 @@ async fn identity() {
 async fn requests_that_fail_say_why_and_what_to_do() {
     let strangers = "200::1";
     for (name, arguments) in [
-        ("peer-add-nonsense", &["peer", "add", "nonsense"][..]),
-        ("peer-add-twice", &["peer", "add", "tls://frankfurt.example:443?key=x"]),
+        ("peer-add-twice", &["peer", "add", "tls://frankfurt.example:443?key=x"][..]),
         ("peer-remove-unknown", &["peer", "remove", "tcp://nobody.example:1"]),
         ("path-unreachable", &["path", strangers]),
     ] {
-        both_forms_failing(name, arguments).await;
+        both_forms_failing(name, 1, arguments).await;
     }
+    // A wrong argument is wrong usage, whoever finds it.
+    both_forms_failing("peer-add-nonsense", 2, &["peer", "add", "nonsense"]).await;
 }
 
-async fn both_forms_failing(name: &str, arguments: &[&str]) {
+async fn both_forms_failing(name: &str, code: i32, arguments: &[&str]) {
     for (form, json) in [("txt", false), ("json", true)] {
         let service = Service::start(Mock::after(SECOND));
         let mut arguments = arguments.to_vec();
         arguments.extend(json.then_some("--json"));
         let run = run(&service, &arguments).await;
-        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{name}");
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{name}");
         golden(&format!("{name}.{form}"), &run.transcript(&service));
         if json {
             let parsed: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
@@ -192,7 +202,39 @@ async fn dead_socket_and_other_file_are_named() {
     let _listener = std::os::unix::net::UnixListener::bind(&service.path).unwrap();
     std::fs::remove_file(&service.path).unwrap();
     std::fs::write(&service.path, "no socket").unwrap();
-    assert_eq!(run(&service, &["status"]).await.code, 3);
+    let file = run(&service, &["status"]).await;
+    golden("no-socket.txt", &file.transcript(&service));
+    error_of(&run(&service, &["status", "--json"]).await, "unreachable");
+}
+
+#[tokio::test]
+async fn path_that_is_too_long_for_a_socket_is_said_to_be() {
+    let service = Service::nowhere();
+    for len in [200, 100_000] {
+        let path = format!("/tmp/{}", "x".repeat(len));
+        let run = run(&service, &["status", "--control", &path]).await;
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+        assert!(run.stderr.starts_with("planetary: /tmp/xxxx"), "{}", run.stderr);
+        assert!(run.stderr.contains("bytes is too long (named by --control)\n"), "{}", run.stderr);
+        assert!(run.stderr.len() < 500, "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn service_that_hangs_is_named_and_to_be_restarted() {
+    let service = Service::nowhere();
+    let _listener = std::os::unix::net::UnixListener::bind(&service.path).unwrap();
+    let (doctor, status) = tokio::join!(run(&service, &["doctor"]), run(&service, &["status"]));
+    golden("doctor-hanging.txt", &doctor.transcript(&service));
+    golden("hanging.txt", &status.transcript(&service));
+}
+
+#[tokio::test]
+async fn service_that_does_not_finish_its_checks_is_a_finding_of_the_doctor() {
+    let service = Service::stuck();
+    let run = run(&service, &["doctor"]).await;
+    golden("doctor-stuck.txt", &run.transcript(&service));
+    assert_eq!(run.code, 1);
 }
 
 #[tokio::test]
@@ -222,13 +264,71 @@ async fn wrong_usage_is_exit_code_2() {
         &["address", "--key", "--subnet"],
         &["topology", "--dot", "--json"],
         &["identity"],
+        &["peer", "add", ""],
+        &["peer", "remove", ""],
+        &["ping", "-c", "-1", "200::1"],
+        &["ping", "-W", "-1", "200::1"],
     ] {
-        let run = run(&service, arguments).await;
-        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{arguments:?}");
-        assert!(!run.stderr.is_empty());
+        let text = run(&service, arguments).await;
+        assert_eq!((text.code, text.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(!text.stderr.is_empty() && !text.stderr.contains("tip:"), "{}", text.stderr);
+        let json = run(&service, &[arguments, &["--json"]].concat()).await;
+        assert_eq!(json.code, 2, "{arguments:?}");
+        error_of(&json, "usage");
     }
     let run = run(&service, &["path", "moon"]).await;
     golden("path-moon.txt", &run.transcript(&service));
+}
+
+#[tokio::test]
+async fn wrong_usage_in_json_says_what_is_wrong_and_what_to_do() {
+    let service = Service::nowhere();
+    for (arguments, message, hint) in [
+        (
+            &["--json", "status", "--fast"][..],
+            "unexpected argument '--fast' found",
+            "Usage: planetary status [OPTIONS]",
+        ),
+        (
+            &["--json", "path"],
+            "the following required arguments were not provided: <ADDR>",
+            "Usage: planetary path <ADDR>",
+        ),
+        (
+            &["status", "--jsn", "--json"],
+            "unexpected argument '--jsn' found",
+            "a similar argument exists: '--json'",
+        ),
+        (&["--json", "peer"], "a command is missing", "Usage: planetary peer [OPTIONS] <COMMAND>"),
+    ] {
+        let error = error_of(&run(&service, arguments).await, "usage");
+        assert_eq!((&error["message"], &error["hint"]), (&message.into(), &hint.into()));
+    }
+}
+
+#[tokio::test]
+async fn long_argument_is_shortened_in_the_answer() {
+    let service = Service::start(Mock::after(SECOND));
+    let long = "x".repeat(100_000);
+    let option = format!("--{long}");
+    for arguments in [
+        &["peer", "add", &long][..],
+        &["peer", "add", "tcp://host.example:1", "--interface", &long],
+        &["peer", "remove", &long],
+        &["path", &long],
+        &["ping", "200::1", "-c", &long],
+        &["ping", "200::1", &format!("-c{long}")],
+        &[&long],
+        &["status", &option],
+    ] {
+        for json in [false, true] {
+            let mut arguments = arguments.to_vec();
+            arguments.extend(json.then_some("--json"));
+            let run = run(&service, &arguments).await;
+            assert_eq!(run.code, 2);
+            assert!(run.stderr.contains("xxx…") && run.stderr.len() < 1_000, "{}", run.stderr);
+        }
+    }
 }
 
 #[tokio::test]
@@ -238,6 +338,22 @@ async fn help_and_version_are_done() {
         let run = run(&service, arguments).await;
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
         assert!(!run.stdout.is_empty());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn output_that_cannot_be_written_is_a_failure() {
+    let service = Service::start(Mock::after(SECOND));
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [&["status"][..], &["up"], &["--help"], &["ping", "--help"], &["--version"]] {
+        let mut command = planetary();
+        command.args(arguments).env("PLANETARY_CONTROL", &service.path);
+        let child = command.stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(stderr.starts_with("planetary: cannot write the output: "), "{stderr}");
     }
 }
 
@@ -321,6 +437,7 @@ async fn watch_on_a_terminal_draws_and_leaves_no_trace() {
     let mut terminal = running::Terminal::run(&service, &["watch"]);
     terminal.until("4 of 5 peers connected").await;
     assert!(terminal.seen.starts_with("\x1b[?1049h\x1b[?25l\x1b[H"), "{:?}", terminal.seen);
+    assert!(!running::is_cooked(&terminal.keyboard()));
     assert!(terminal.seen.contains("\x1b[32mconnected\x1b[0m"));
     let widest = terminal.widest_line();
     assert!(widest <= usize::from(running::COLUMNS), "{widest} columns");
@@ -335,6 +452,40 @@ async fn watch_on_a_terminal_draws_and_leaves_no_trace() {
     let (code, rest) = terminal.end().await;
     assert_eq!(code, Some(0));
     assert!(rest.ends_with("\x1b[?25h\x1b[?1049l"), "{rest:?}");
+}
+
+#[tokio::test]
+async fn watch_fits_the_terminal_and_ends_with_q() {
+    let service = Service::start(Mock::after(SECOND));
+    let mut terminal = running::Terminal::run_sized(&service, &["watch"], &[], (24, 80));
+    terminal.until("q ends this view").await;
+    let screen = terminal.seen.rsplit("\x1b[H").next().unwrap();
+    assert!(screen.lines().count() <= 24, "{screen}");
+    for part in ["3 of 5 peers connected", "  and 2 more peers", "and 1 more thing to look at"] {
+        assert!(screen.contains(part), "{part:?} is missing in {screen}");
+    }
+    assert!(terminal.widest_line() <= 80);
+
+    terminal.press("xq");
+    terminal.until("\x1b[?25h\x1b[?1049l").await;
+    let keyboard = terminal.keyboard();
+    let (code, seen) = terminal.end().await;
+    assert_eq!(code, Some(0));
+    assert!(running::is_cooked(&keyboard));
+    assert!(!seen.contains("xq"), "typed keys are shown: {seen:?}");
+}
+
+#[tokio::test]
+async fn watch_on_a_terminal_that_cannot_draw_prints_a_line_per_change() {
+    let service = Service::start(Mock::after(SECOND));
+    for term in ["dumb", ""] {
+        let mut terminal = running::Terminal::run_with(&service, &["watch"], &[("TERM", term)]);
+        terminal.until("health A peer does not answer").await;
+        terminal.interrupt();
+        let (code, seen) = terminal.end().await;
+        assert_eq!(code, Some(0));
+        assert!(seen.contains("Z state connected\r\n") && !seen.contains('\x1b'), "{seen:?}");
+    }
 }
 
 #[tokio::test]
@@ -370,4 +521,24 @@ async fn ping_that_is_interrupted_prints_its_summary() {
         .unwrap();
     assert!(text.contains(" answered, 0 % lost\nround trip: shortest "), "{text}");
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn ping_without_an_answer_yet_says_whom_it_asks_and_how_far_it_came() {
+    let service = Service::stuck();
+    let mut child = planetary()
+        .args(["ping", "200::1", "--control", service.path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    stdout.read_line(&mut text).await.unwrap();
+    assert_eq!(text, "ping 200::1\n");
+    // The first request is on its way once the program waits for signals.
+    service.asked().await;
+    running::interrupt(&child);
+    stdout.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "ping 200::1\n\n1 sent, 0 answered, 100 % lost\n");
+    assert_eq!(child.wait().await.unwrap().code(), Some(1));
 }

@@ -6,9 +6,9 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use planetary_ipc::{DoctorReport, HealthItem, RequestError, Severity, UnixTime};
+use planetary_ipc::{DoctorReport, ErrorCode, HealthItem, RequestError, Severity, UnixTime};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, RESTART_THE_SERVICE};
 use crate::format::{self, Printer, Style};
 use crate::session::Session;
 
@@ -18,8 +18,16 @@ pub(super) async fn run(session: &Session, printer: &Printer) -> Result<ExitCode
             let broken = report.worst() == Severity::Error;
             (report, if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
-        Err(failure @ (Failure::Unreachable { .. } | Failure::Request(RequestError::Lost))) => {
-            (DoctorReport { time: now(), items: vec![unreachable(&failure)] }, ExitCode::from(3))
+        Err(
+            failure @ (Failure::Unreachable { .. }
+            | Failure::NoSocket { .. }
+            | Failure::Silent { .. }
+            | Failure::Request(RequestError::Lost)),
+        ) => (DoctorReport { time: now(), items: vec![unreachable(&failure)] }, ExitCode::from(3)),
+        // The usual advice is to run this command.
+        Err(Failure::Request(error)) if error.code() == Some(ErrorCode::DeadlineExceeded) => {
+            let items = vec![stuck(session, &error)];
+            (DoctorReport { time: now(), items }, ExitCode::FAILURE)
         }
         Err(failure) => return Err(failure),
     };
@@ -78,6 +86,8 @@ fn other_release(theirs: &str) -> HealthItem {
 fn unreachable(failure: &Failure) -> HealthItem {
     let code = failure.code();
     let title = match code {
+        _ if matches!(failure, Failure::Silent { .. }) => "The service does not answer",
+        "connection_lost" => "The service went away",
         "stopped" => "The service does not run",
         "no_permission" => "You may not use the control socket",
         "version_mismatch" => "The service is of another release",
@@ -94,6 +104,19 @@ fn unreachable(failure: &Failure) -> HealthItem {
         // The node may be well; it only cannot be asked. A service that does not run has no node.
         affects_connectivity: code == "stopped",
         action: failure.hint().map(|hint| sentence(&hint)),
+    }
+}
+
+fn stuck(session: &Session, error: &RequestError) -> HealthItem {
+    let socket = session.location.path.display();
+    HealthItem {
+        code: ErrorCode::DeadlineExceeded.name().into(),
+        title: "The service does not finish its checks".to_owned(),
+        severity: Severity::Error,
+        text: format!("It greets at {socket}, and then does not answer: {error}."),
+        since: None,
+        affects_connectivity: false,
+        action: Some(sentence(RESTART_THE_SERVICE)),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn list(session: &Session, printer: &Printer) -> Result<(), Fai
     let client = session.client().await?;
     let status = &client.hello().status;
     let list = PeerList { peers: &status.peers, status };
-    Ok(printer.print(&list, |list, style| status::peers(list.status, style))?)
+    Ok(printer.print(&list, |list, style| status::peers(list.status, usize::MAX, style))?)
 }
 
 pub(super) async fn add(
@@ -30,9 +30,9 @@ pub(super) async fn add(
     peer: PeerName,
 ) -> Result<(), Failure> {
     let entry = session.client().await?.add_peer(peer.uri, peer.interface).await?;
-    Ok(printer.confirm(&entry, |entry| {
+    Ok(printer.print(&entry, |entry, _| {
         let kept = if entry.persistent { "" } else { " for this run only" };
-        format!("Added the peer {}{kept}.", name(entry))
+        format!("Added the peer {}{kept}.\n", name(entry))
     })?)
 }
 
@@ -42,7 +42,17 @@ pub(super) async fn remove(
     peer: PeerName,
 ) -> Result<(), Failure> {
     let entry = session.client().await?.remove_peer(peer.uri, peer.interface).await?;
-    Ok(printer.confirm(&entry, |entry| format!("Removed the peer {}.", name(entry)))?)
+    Ok(printer.print(&entry, |entry, _| removed(entry))?)
+}
+
+fn removed(entry: &PeerEntry) -> String {
+    let name = name(entry);
+    match entry.argument {
+        true => format!(
+            "Removed the peer {name} for this run; the command line of the service names it.\n"
+        ),
+        false => format!("Removed the peer {name}.\n"),
+    }
 }
 
 fn name(entry: &PeerEntry) -> String {
@@ -50,5 +60,19 @@ fn name(entry: &PeerEntry) -> String {
     match &entry.interface {
         Some(interface) => format!("{uri} on {}", format::plain(interface)),
         None => uri.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peer_that_comes_back_with_the_next_start_is_said_to() {
+        let uri = "tls://host.example:443".to_owned();
+        let entry = PeerEntry { uri, interface: None, persistent: true, argument: false };
+        assert_eq!(removed(&entry), "Removed the peer tls://host.example:443.\n");
+        let text = removed(&PeerEntry { argument: true, ..entry });
+        assert!(text.contains(" for this run; the command line of the service"), "{text}");
     }
 }

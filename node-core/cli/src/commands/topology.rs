@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use planetary_ipc::{EdgeKind, Node, NodeKey, Role, Topology};
+use planetary_ipc::{Edge, EdgeKind, Node, NodeKey, Role, Topology};
 
 use crate::failure::Failure;
 use crate::format::{self, Printer, Style, Tone};
@@ -31,12 +31,12 @@ fn tree(topology: &Topology, style: Style) -> String {
             _ => tops.push(node),
         }
     }
-    let latency: BTreeMap<NodeKey, Option<f64>> = topology
-        .edges
-        .iter()
-        .filter(|edge| edge.kind != EdgeKind::Tree)
-        .map(|edge| (edge.to, edge.latency_ms))
-        .collect();
+    let mut latency: BTreeMap<NodeKey, f64> = BTreeMap::new();
+    for edge in &topology.edges {
+        if let Some(ms) = edge.latency_ms {
+            latency.entry(edge.to).or_insert(ms);
+        }
+    }
 
     let mut text = String::new();
     let mut shown = BTreeSet::new();
@@ -45,7 +45,7 @@ fn tree(topology: &Topology, style: Style) -> String {
         if !shown.insert(node.key) {
             continue;
         }
-        text += &line(node, depth, latency.get(&node.key).copied().flatten(), style);
+        text += &line(node, depth, latency.get(&node.key).copied(), style);
         let mut below = children.remove(&node.key).unwrap_or_default();
         below.sort_by_key(|child| std::cmp::Reverse(child.port));
         waiting.extend(below.into_iter().map(|child| (depth + 1, child)));
@@ -53,7 +53,7 @@ fn tree(topology: &Topology, style: Style) -> String {
     let summary = format!(
         "\n{}, {}\n",
         format::count(topology.nodes.len(), "node", "nodes"),
-        format::count(topology.edges.len(), "edge", "edges")
+        format::count(joined(topology).len(), "edge", "edges")
     );
     text + &summary
 }
@@ -61,10 +61,13 @@ fn tree(topology: &Topology, style: Style) -> String {
 fn line(node: &Node, depth: usize, latency: Option<f64>, style: Style) -> String {
     // Deeper than any real tree; a longer line would only wrap.
     let depth = depth.min(60);
-    let port = match (node.parent, node.port) {
-        (Some(parent), _) if parent == node.key => "root".to_owned(),
-        (_, Some(port)) => port.to_string(),
-        (_, None) => "?".to_owned(),
+    let port = match (node.parent, node.port, node.coordinates.as_deref()) {
+        (Some(parent), ..) if parent == node.key => "root".to_owned(),
+        (_, Some(port), _) => port.to_string(),
+        // It is beneath nobody here, so it is named by the whole way from the root.
+        (_, None, Some([])) => "root".to_owned(),
+        (_, None, Some(ports)) => format::coordinates(Some(ports)),
+        (_, None, None) => "?".to_owned(),
     };
     let roles: Vec<_> = node.roles.iter().map(|&role| role_name(role)).collect();
     let address = node.address.to_string();
@@ -90,21 +93,56 @@ fn graph(topology: &Topology) -> String {
         let own = if node.roles.contains(&Role::Myself) { ", style=bold" } else { "" };
         let _ = writeln!(text, "  \"{}\" [label=\"{}\"{own}];", node.key, node.address);
     }
-    for edge in &topology.edges {
-        let style = match edge.kind {
-            EdgeKind::Tree => "solid",
-            EdgeKind::Peer => "bold",
-            EdgeKind::Path => "dotted",
-            EdgeKind::Session => "dashed",
-        };
-        let label = match edge.latency_ms {
-            Some(_) => format!(", label=\"{}\"", format::milliseconds(edge.latency_ms)),
-            None => String::new(),
-        };
-        let _ = writeln!(text, "  \"{}\" -- \"{}\" [style={style}{label}];", edge.from, edge.to);
+    for edge in joined(topology) {
+        // The link itself is drawn rather than what runs over it.
+        let styles = [
+            (EdgeKind::Peer, "bold"),
+            (EdgeKind::Tree, "solid"),
+            (EdgeKind::Session, "dashed"),
+            (EdgeKind::Path, "dotted"),
+        ];
+        let style = styles.iter().find(|(kind, _)| edge.kinds.contains(kind));
+        let style = style.map_or("solid", |(_, style)| style);
+        let kinds = edge.kinds.iter().map(|&kind| kind_name(kind).to_owned());
+        let latency = edge.latency_ms.map(|_| format::milliseconds(edge.latency_ms));
+        let label = kinds.chain(latency).collect::<Vec<_>>().join(", ");
+        let (from, to) = (edge.from, edge.to);
+        let _ = writeln!(text, "  \"{from}\" -- \"{to}\" [style={style}, label=\"{label}\"];");
     }
     text.push_str("}\n");
     text
+}
+
+/// All that joins two nodes.
+struct Joined {
+    from: NodeKey,
+    to: NodeKey,
+    kinds: BTreeSet<EdgeKind>,
+    latency_ms: Option<f64>,
+}
+
+/// The edges, those between the same two nodes as one, in the order of the first of them.
+fn joined(topology: &Topology) -> Vec<Joined> {
+    let mut places: BTreeMap<(NodeKey, NodeKey), usize> = BTreeMap::new();
+    let mut all: Vec<Joined> = Vec::new();
+    for &Edge { from, to, kind, latency_ms } in &topology.edges {
+        let place = *places.entry((from.min(to), from.max(to))).or_insert(all.len());
+        if place == all.len() {
+            all.push(Joined { from, to, kinds: BTreeSet::new(), latency_ms: None });
+        }
+        all[place].kinds.insert(kind);
+        all[place].latency_ms = all[place].latency_ms.or(latency_ms);
+    }
+    all
+}
+
+fn kind_name(kind: EdgeKind) -> &'static str {
+    match kind {
+        EdgeKind::Tree => "tree",
+        EdgeKind::Peer => "peer",
+        EdgeKind::Path => "path",
+        EdgeKind::Session => "session",
+    }
 }
 
 fn role_name(role: Role) -> &'static str {
@@ -139,5 +177,44 @@ mod tests {
         let text = tree(&topology, Style::Plain);
         assert!(text.starts_with("root  200::1\n"), "{text}");
         assert!(text.ends_with("\n4 nodes, 0 edges\n"), "{text}");
+    }
+
+    #[test]
+    fn all_that_joins_two_nodes_is_one_edge() {
+        let [one, two] = [NodeKey([1; 32]), NodeKey([2; 32])];
+        let edge = |from, to, kind, latency_ms| Edge { from, to, kind, latency_ms };
+        let topology = Topology {
+            edges: vec![
+                edge(one, two, EdgeKind::Peer, Some(1.31)),
+                edge(two, one, EdgeKind::Tree, None),
+                edge(one, two, EdgeKind::Session, None),
+            ],
+            ..Topology::default()
+        };
+        let graph = graph(&topology);
+        assert!(graph.contains("[style=bold, label=\"tree, peer, session, 1.31 ms\"]"), "{graph}");
+        assert_eq!(graph.matches("--").count(), 1, "{graph}");
+        assert!(tree(&topology, Style::Plain).ends_with("\n0 nodes, 1 edge\n"));
+    }
+
+    #[test]
+    fn latency_of_a_link_is_shown_beside_a_session_without_one() {
+        let node = Node {
+            key: NodeKey([2; 32]),
+            address: "200::2".parse().unwrap(),
+            roles: vec![Role::Peer, Role::Session],
+            parent: None,
+            port: None,
+            coordinates: Some(vec![7, 3]),
+            sequence: None,
+        };
+        let edge = |kind, latency_ms| {
+            let (from, to) = (NodeKey([1; 32]), node.key);
+            Edge { from, to, kind, latency_ms }
+        };
+        let edges = vec![edge(EdgeKind::Peer, Some(1.31)), edge(EdgeKind::Session, None)];
+        let topology = Topology { nodes: vec![node.clone()], edges, ..Topology::default() };
+        let text = tree(&topology, Style::Plain);
+        assert!(text.starts_with("7 3  200::2  peer, session  1.31 ms\n"), "{text}");
     }
 }

@@ -4,7 +4,7 @@
 //! the scroll-back is left alone; a service that goes away is waited for. Elsewhere each change is
 //! a line (with `--json` each update), and the end of the service is the end of the command.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::Duration;
 
 use planetary_ipc::{Event, RequestError, Status, Topic, Update, Updates};
@@ -15,6 +15,7 @@ use super::status;
 use crate::changes::changes;
 use crate::failure::Failure;
 use crate::format::{self, Printer, Style, Tone};
+use crate::keys::Keys;
 use crate::session::Session;
 
 /// Time between two attempts to reach a service that went away.
@@ -22,9 +23,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(session: &Session, printer: &Printer) -> Result<(), Failure> {
     let watching = async {
-        match (printer.is_json(), io::stdout().is_terminal()) {
+        match (printer.is_json(), format::on_screen()) {
             (true, _) => json_lines(session, printer).await,
-            (false, true) => live(session, printer.style()).await,
+            (false, true) => until_key(session, printer.style()).await,
             (false, false) => text_lines(session).await,
         }
     };
@@ -62,17 +63,32 @@ fn print_changes(old: Option<&Status>, new: &Status) -> Result<(), Failure> {
     Ok(format::write_out(&lines.collect::<String>())?)
 }
 
-async fn live(session: &Session, style: Style) -> Result<(), Failure> {
+async fn until_key(session: &Session, style: Style) -> Result<(), Failure> {
+    let mut keys = Keys::open();
+    let end = if keys.is_some() { "q ends this view" } else { "Ctrl-C ends this view" };
+    let pressed = async {
+        match &mut keys {
+            Some(keys) => keys.until(b'q').await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = live(session, end, style) => ended,
+        () = pressed => Ok(()),
+    }
+}
+
+async fn live(session: &Session, end: &str, style: Style) -> Result<(), Failure> {
     // The first time a missing service is an error: the person may have mistyped.
     let (client, mut updates) = session.connect().await?;
-    let screen = Screen::open()?;
+    let mut view = View { screen: Screen::open()?, end, style };
     let mut current = client.hello().status.clone();
     drop(client);
     loop {
-        let lost = follow(&screen, &mut updates, &mut current, style).await?;
+        let lost = view.follow(&mut updates, &mut current).await?;
         loop {
             let why = format!("{lost}; trying again");
-            screen.draw(&page(&current, Some(&why), style))?;
+            view.draw(&current, Some(&why))?;
             time::sleep(RETRY).await;
             if let Ok((client, newer)) = session.try_connect().await {
                 updates = newer;
@@ -83,35 +99,48 @@ async fn live(session: &Session, style: Style) -> Result<(), Failure> {
     }
 }
 
-/// Draws until the connection ends; gives the reason.
-async fn follow(
-    screen: &Screen,
-    updates: &mut Updates,
-    current: &mut Status,
+/// The page on the screen.
+struct View<'a> {
+    screen: Screen,
+    /// How the person ends it.
+    end: &'a str,
     style: Style,
-) -> Result<RequestError, Failure> {
-    if let Err(lost) = updates.client().subscribe(vec![Topic::Traffic]).await {
-        return Ok(lost);
-    }
-    loop {
-        screen.draw(&page(current, None, style))?;
-        match updates.next().await {
-            Ok(Update { event: Event::Status(newer), .. }) => *current = *newer,
-            Ok(Update { event: Event::Traffic(traffic), .. }) => current.apply_traffic(&traffic),
-            Ok(_) => {}
-            Err(lost) => return Ok(lost),
-        }
-    }
 }
 
-fn page(status: &Status, trouble: Option<&str>, style: Style) -> String {
-    let mut text = status::render(status, style);
-    text.push('\n');
-    match trouble {
-        Some(trouble) => text += &style.paint(Tone::Bad, trouble),
-        None => text += &style.paint(Tone::Muted, "Ctrl-C ends this view"),
+impl View<'_> {
+    /// Draws until the connection ends; gives the reason.
+    async fn follow(
+        &mut self,
+        updates: &mut Updates,
+        current: &mut Status,
+    ) -> Result<RequestError, Failure> {
+        if let Err(lost) = updates.client().subscribe(vec![Topic::Traffic]).await {
+            return Ok(lost);
+        }
+        loop {
+            self.draw(current, None)?;
+            match updates.next().await {
+                Ok(Update { event: Event::Status(newer), .. }) => *current = *newer,
+                Ok(Update { event: Event::Traffic(traffic), .. }) => {
+                    current.apply_traffic(&traffic);
+                }
+                Ok(_) => {}
+                Err(lost) => return Ok(lost),
+            }
+        }
     }
-    text
+
+    fn draw(&mut self, status: &Status, trouble: Option<&str>) -> io::Result<()> {
+        let (columns, rows) = size();
+        let last = match trouble {
+            Some(trouble) => self.style.paint(Tone::Bad, trouble),
+            None => self.style.paint(Tone::Muted, self.end),
+        };
+        // The last line stays even where there is room for little else.
+        let room = rows.saturating_sub(2);
+        let page = status::fitting(status, room, self.style);
+        self.screen.draw(page.lines().take(room).chain(["", &last]), columns)
+    }
 }
 
 /// The alternate screen of the terminal, for as long as this lives.
@@ -124,10 +153,9 @@ impl Screen {
     }
 
     /// Replaces what is shown: from the top, each line cut to the width and cleared to its end.
-    fn draw(&self, page: &str) -> io::Result<()> {
-        let (columns, rows) = size();
+    fn draw<'a>(&mut self, lines: impl Iterator<Item = &'a str>, columns: usize) -> io::Result<()> {
         let mut text = String::from("\x1b[H");
-        for (index, line) in page.lines().take(rows).enumerate() {
+        for (index, line) in lines.enumerate() {
             if index > 0 {
                 text.push_str("\r\n");
             }
@@ -152,9 +180,11 @@ fn size() -> (usize, usize) {
     (usize::from(columns), usize::from(rows))
 }
 
-/// The line cut to so many characters; colour codes take no room and are kept whole.
+/// The line cut to so many characters, the last one telling that more would follow. Colour codes
+/// take no room and are kept whole.
 fn clipped(line: &str, columns: usize) -> String {
     let mut text = String::with_capacity(line.len());
+    let mut left = width(line);
     let mut room = columns;
     let mut in_code = false;
     for letter in line.chars() {
@@ -162,11 +192,23 @@ fn clipped(line: &str, columns: usize) -> String {
             in_code = letter != 'm';
             text.push(letter);
         } else if room > 0 {
+            text.push(if room == 1 && left > 1 { '…' } else { letter });
             room -= 1;
-            text.push(letter);
+            left -= 1;
         }
     }
     text
+}
+
+/// Characters of a line, without colour codes.
+fn width(line: &str) -> usize {
+    let mut in_code = false;
+    let is_shown = |letter: &char| {
+        let is_code = in_code || *letter == '\x1b';
+        in_code = is_code && *letter != 'm';
+        !is_code
+    };
+    line.chars().filter(is_shown).count()
 }
 
 /// Waits until the person or the system wants an end.
@@ -199,8 +241,9 @@ mod tests {
 
     #[test]
     fn clipping_counts_letters_and_keeps_colours_whole() {
-        assert_eq!(clipped("\x1b[32mgreen\x1b[0m rest", 4), "\x1b[32mgree\x1b[0m");
-        assert_eq!(clipped("äöü", 2), "äö");
+        assert_eq!(clipped("\x1b[32mgreen\x1b[0m rest", 4), "\x1b[32mgre…\x1b[0m");
+        assert_eq!(clipped("\x1b[32mgreen\x1b[0m", 5), "\x1b[32mgreen\x1b[0m");
+        assert_eq!(clipped("äöü", 2), "ä…");
         assert_eq!(clipped("short", 80), "short");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,17 +11,22 @@ use std::time::Duration;
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 use planetary_ipc::endpoint::Listener;
 use planetary_ipc::mock::Mock;
-use planetary_ipc::serve;
+use planetary_ipc::server::Handler;
+use planetary_ipc::{ApiError, ErrorCode, PeerCredentials, Reply, Request, serve};
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time;
 
 /// Width of the terminal that [`Terminal`] is.
 pub(crate) const COLUMNS: u16 = 72;
+
+/// Height of the terminal that [`Terminal`] is.
+const ROWS: u16 = 40;
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Service {
     pub(crate) mock: Arc<Mock>,
     pub(crate) path: PathBuf,
+    asked: Arc<Notify>,
     serving: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     _folder: tempfile::TempDir,
 }
@@ -40,11 +47,27 @@ impl Service {
         service
     }
 
+    /// A service that greets, and then answers no ping at all and no other request in time.
+    pub(crate) fn stuck() -> Self {
+        let mut service = Self::nowhere();
+        let listener = Listener::bind(&service.path).unwrap();
+        let mock = service.mock.service();
+        let handler = Arc::new(Stuck { asked: Arc::clone(&service.asked) });
+        let (status, build) = (mock.status, mock.build);
+        let stuck = planetary_ipc::server::Service { handler, status, build };
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(serve(listener, stuck, async {
+            let _ = stopped.await;
+        }));
+        service.serving = Some((stop, serving));
+        service
+    }
+
     /// A place for a socket without a service.
     pub(crate) fn nowhere() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
-        Self { mock: Mock::new(), path, serving: None, _folder: folder }
+        Self { mock: Mock::new(), path, asked: Arc::default(), serving: None, _folder: folder }
     }
 
     pub(crate) fn restart(&mut self, mock: Arc<Mock>) {
@@ -57,6 +80,11 @@ impl Service {
         self.serving = Some((stop, serving));
     }
 
+    /// Waits until a service that is stuck was asked for a ping.
+    pub(crate) async fn asked(&self) {
+        time::timeout(PATIENCE, self.asked.notified()).await.unwrap();
+    }
+
     pub(crate) async fn stop(mut self) {
         self.end().await;
     }
@@ -65,6 +93,23 @@ impl Service {
         if let Some((stop, serving)) = self.serving.take() {
             stop.send(()).unwrap();
             serving.await.unwrap();
+        }
+    }
+}
+
+/// The handler of a service that is stuck.
+struct Stuck {
+    asked: Arc<Notify>,
+}
+
+impl Handler for Stuck {
+    async fn handle(&self, request: Request, _caller: PeerCredentials) -> Result<Reply, ApiError> {
+        match request {
+            Request::Ping { .. } => {
+                self.asked.notify_one();
+                std::future::pending().await
+            }
+            _ => Err(ApiError::new(ErrorCode::DeadlineExceeded, "it took too long")),
         }
     }
 }
@@ -136,6 +181,7 @@ pub(crate) fn interrupt(child: &Child) {
 /// The program on a terminal.
 pub(crate) struct Terminal {
     child: Child,
+    keyboard: File,
     screen: mpsc::UnboundedReceiver<Vec<u8>>,
     /// What has arrived on the screen so far.
     pub(crate) seen: String,
@@ -151,18 +197,29 @@ impl Terminal {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        let size = Winsize { ws_row: 40, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        Self::run_sized(service, arguments, environment, (ROWS, COLUMNS))
+    }
+
+    pub(crate) fn run_sized(
+        service: &Service,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        (ws_row, ws_col): (u16, u16),
+    ) -> Self {
+        let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).unwrap();
+        let keyboard = File::from(pty.master.try_clone().unwrap());
         let screen = read_all(pty.master);
         let child = planetary()
             .args(arguments)
             .envs(environment.iter().copied())
             .env("PLANETARY_CONTROL", &service.path)
+            .stdin(Stdio::from(pty.slave.try_clone().unwrap()))
             .stdout(Stdio::from(pty.slave))
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { child, screen, seen: String::new() }
+        Self { child, keyboard, screen, seen: String::new() }
     }
 
     /// Waits until the text has been on the screen.
@@ -173,6 +230,15 @@ impl Terminal {
             let part = part.unwrap_or_else(|| panic!("{text:?} is not in {:?}", self.seen));
             self.seen += &String::from_utf8_lossy(&part);
         }
+    }
+
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// The terminal's own end of the line, which outlives the program.
+    pub(crate) fn keyboard(&self) -> File {
+        self.keyboard.try_clone().unwrap()
     }
 
     pub(crate) fn interrupt(&self) {
@@ -202,6 +268,12 @@ impl Terminal {
         }
         widest
     }
+}
+
+/// Whether the terminal gives its input line by line and shows it.
+pub(crate) fn is_cooked(keyboard: &File) -> bool {
+    let flags = tcgetattr(keyboard).unwrap().local_flags;
+    flags.contains(LocalFlags::ICANON | LocalFlags::ECHO)
 }
 
 /// Reads what the program writes to its terminal, on a thread, until the program is gone.
