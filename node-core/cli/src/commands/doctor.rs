@@ -51,10 +51,10 @@ fn render(report: &DoctorReport, style: Style) -> String {
     let items = report.items.iter();
     let mut text: String =
         items.map(|item| format::health_item(item, report.time, style)).collect();
-    let wrong = report.items.iter().filter(|item| item.severity >= Severity::Warning).count();
-    text += &match wrong {
+    let notable = report.items.iter().filter(|item| item.severity > Severity::Ok).count();
+    text += &match notable {
         0 => "\nAll is well.\n".to_owned(),
-        wrong => format!("\n{} to look at.\n", format::count(wrong, "thing", "things")),
+        notable => format!("\n{} to look at.\n", format::count(notable, "thing", "things")),
     };
     text
 }

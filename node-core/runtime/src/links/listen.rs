@@ -22,7 +22,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 pub use super::admission::{HANDSHAKES_MAX, HANDSHAKES_PER_SOURCE_MAX};
 use super::{
@@ -139,8 +139,11 @@ impl Listener {
                 drop(ticket);
                 match link {
                     Ok(link) => {
+                        let listener = &listener.uri;
+                        info!(%listener, "incoming link up");
                         let end = sink.run(link).await;
-                        debug!(%remote, reason = end.code, "incoming link ended");
+                        info!(%listener, reason = %end.message, "incoming link down");
+                        debug!(%remote, "it came from there");
                     }
                     Err(error) => {
                         debug!(%remote, %error, "a connection did not become a link");

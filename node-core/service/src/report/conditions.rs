@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use planetary_ipc::{HealthItem, Severity};
-use planetary_runtime::links::peers::PeerStatus as Peer;
+use planetary_runtime::links::peers::{PeerPhase, PeerStatus as Peer};
 
 use super::Facts;
 use super::state::counted;
@@ -33,11 +33,12 @@ const NAMED_MAX: usize = 3;
 /// Returns the condition while it holds.
 type Check = fn(&Facts) -> Option<Condition>;
 
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     ("no_peers_configured", no_peers_configured),
     ("no_peer_connected", no_peer_connected),
     ("no_answer", no_answer),
     ("peer_refused", peer_refused),
+    ("peer_down", peer_down),
     ("listener_failed", listener_failed),
     ("tun_lost", tun_lost),
 ];
@@ -114,12 +115,28 @@ fn no_answer(facts: &Facts) -> Option<Condition> {
     })
 }
 
+/// The code of what keeps a peer from being up.
+fn failure(peer: &Peer) -> Option<&'static str> {
+    let error = peer.last_error.as_ref().filter(|_| peer.phase != PeerPhase::Up);
+    error.map(|error| error.code)
+}
+
+fn peer_down(facts: &Facts) -> Option<Condition> {
+    let down = |peer: &Peer| failure(peer).is_some_and(|code| !LASTING.contains(&code));
+    let words = reasons(&facts.peers, down);
+    (facts.links_up() > 0 && !words.is_empty()).then(|| Condition {
+        code: "peer_down",
+        severity: Severity::Info,
+        title: "Not every peer is connected".to_owned(),
+        text: format!("The node keeps trying {words}."),
+        action: Some("Nothing needs to be done; remove a peer that is gone for good.".to_owned()),
+        affects_connectivity: false,
+        may_pass: true,
+    })
+}
+
 fn peer_refused(facts: &Facts) -> Option<Condition> {
-    let lasting = |peer: &Peer| {
-        let code = peer.last_error.as_ref().map(|error| error.code);
-        let is_up = peer.phase == planetary_runtime::links::peers::PeerPhase::Up;
-        !is_up && code.is_some_and(|code| LASTING.contains(&code))
-    };
+    let lasting = |peer: &Peer| failure(peer).is_some_and(|code| LASTING.contains(&code));
     let words = reasons(&facts.peers, lasting);
     (!words.is_empty()).then(|| Condition {
         code: "peer_refused",
@@ -133,17 +150,16 @@ fn peer_refused(facts: &Facts) -> Option<Condition> {
 }
 
 fn listener_failed(facts: &Facts) -> Option<Condition> {
-    let failed = &facts.failed_listeners[..facts.failed_listeners.len().min(NAMED_MAX)];
-    let words: Vec<_> = failed
-        .iter()
-        .map(|listener| format!("{} ({})", listener.uri, listener.error.message))
-        .collect();
+    let failed = &facts.failed_listeners;
+    let words = first_of(
+        failed.iter().map(|listener| format!("{} ({})", listener.uri, listener.error.message)),
+    );
     let remedies: BTreeSet<_> = failed.iter().map(|listener| listener.remedy).collect();
     (!words.is_empty()).then(|| Condition {
         code: "listener_failed",
         severity: Severity::Warning,
         title: "Other nodes cannot link to this one".to_owned(),
-        text: format!("The node cannot listen on {}.", words.join(", ")),
+        text: format!("The node cannot listen on {words}."),
         action: Some(Vec::from_iter(remedies).join(" ")),
         affects_connectivity: false,
         may_pass: true,
@@ -169,5 +185,14 @@ fn reasons(peers: &[Peer], matches: impl Fn(&Peer) -> bool) -> String {
     let words = failed.filter_map(|peer| {
         peer.last_error.as_ref().map(|error| format!("{} ({})", peer.id.uri, error.message))
     });
-    words.take(NAMED_MAX).collect::<Vec<_>>().join(", ")
+    first_of(words)
+}
+
+/// The first few of a list as text, and how many there are beyond them.
+fn first_of(mut words: impl Iterator<Item = String>) -> String {
+    let first = words.by_ref().take(NAMED_MAX).collect::<Vec<_>>().join(", ");
+    match words.count() {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }

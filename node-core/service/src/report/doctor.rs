@@ -19,7 +19,7 @@ const QUESTIONS: &[(Question, &[&str])] = &[
     (switch, &["node_not_started", "node_broken"]),
     (interface, &["tun_lost"]),
     (listeners, &["listener_failed"]),
-    (peers, &["no_peers_configured", "no_peer_connected", "peer_refused"]),
+    (peers, &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down"]),
     (tree, &[]),
     (proof, &["no_answer"]),
 ];

@@ -314,7 +314,8 @@ fn conditions_come_after_their_delay_and_go_with_their_cause() {
     };
     let linked = |proven| {
         let links = vec![link(1, A, Dialled::Outgoing, 0)];
-        Facts { snapshot: Some(snapshot(links, proven)), ..failing() }
+        let peers = vec![peer(A, PeerPhase::Up, Some("cannot_connect"))];
+        Facts { peers, snapshot: Some(snapshot(links, proven)), ..failing() }
     };
     let none: [&str; 0] = [];
     assert_eq!(codes(start, facts(start)), ["no_peers_configured"]);
@@ -347,6 +348,27 @@ fn peer_that_cannot_fit_is_told_at_once_and_with_its_reason() {
         "No try succeeds before a setting is changed, here or there: tcp://a.example:1 (in words)."
     );
     assert_eq!(item.severity, Severity::Warning);
+}
+
+#[test]
+fn peers_that_are_down_beside_others_are_told_and_counted() {
+    let now = Moment::now();
+    let links = vec![link(1, A, Dialled::Outgoing, 0)];
+    let down = ["tcp://c.example:1", "tcp://d.example:1", "tcp://e.example:1", "tcp://f.example:1"];
+    let mut peers: Vec<_> =
+        down.iter().map(|uri| peer(uri, waiting(), Some("cannot_connect"))).collect();
+    peers.push(peer(A, PeerPhase::Up, Some("cannot_connect")));
+    let snapshot = Some(snapshot(links, Some(1)));
+    let facts = Facts { peers, snapshot, ..wanting(facts(now), &[A]) };
+    let status = Observer::new(key(1), now).observe(facts.clone());
+    let report = doctor::examine(&facts, &status);
+    let item = report.items.iter().find(|item| item.code == "peer_down").unwrap();
+    assert_eq!(
+        item.text,
+        "The node keeps trying tcp://c.example:1 (in words), tcp://d.example:1 (in words), \
+         tcp://e.example:1 (in words) and 1 more."
+    );
+    assert_eq!(status.state, State::Connected);
 }
 
 #[test]
