@@ -88,13 +88,16 @@ impl Reading<'_> {
     }
 
     fn report(&mut self, name: &str, fault: Fault, span: Option<Range<usize>>) {
-        let start = fault.span.or(span).map_or(0, |span| span.start);
+        let start = fault.span.or_else(|| span.clone()).map_or(0, |span| span.start);
         self.problems.push(Problem {
             line: line_at(self.text, start),
             key: printable(name),
             what: fault.what,
             remedy: fault.remedy,
         });
+        for other in fault.others {
+            self.report(name, other, span.clone());
+        }
     }
 }
 

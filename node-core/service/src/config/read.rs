@@ -26,11 +26,22 @@ pub(super) struct Fault {
     pub(super) remedy: String,
     /// Where in the file, when that is more precise than where the key stands.
     pub(super) span: Option<Range<usize>>,
+    /// What else is wrong with it, when it is a list.
+    pub(super) others: Vec<Self>,
 }
 
 impl Fault {
     pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into(), span: None }
+        Self { what: what.into(), remedy: remedy.into(), span: None, others: Vec::new() }
+    }
+
+    /// All of them in one, if there are any.
+    pub(super) fn all(mut faults: Vec<Self>) -> Option<Self> {
+        let others = faults.split_off(faults.len().min(1));
+        faults.pop().map(|mut first| {
+            first.others.extend(others);
+            first
+        })
     }
 
     fn at(mut self, span: Option<Range<usize>>) -> Self {
@@ -106,19 +117,18 @@ pub(super) fn list<T>(
         let what = format!("{} entries", array.len());
         return Err(Fault::new(what, format!("list at most {len_max}")));
     }
-    array
-        .iter()
-        .map(|value| {
-            let text = value.as_str().ok_or_else(|| {
-                mismatch(
-                    "a text in the list",
-                    value.type_name(),
-                    "write each entry in double quotes",
-                )
-            });
-            text.and_then(&read).map_err(|fault| fault.at(value.span()))
-        })
-        .collect()
+    let (mut entries, mut faults) = (Vec::with_capacity(array.len()), Vec::new());
+    for value in array {
+        let text = value.as_str().ok_or_else(|| {
+            let remedy = "write each entry in double quotes";
+            mismatch("a text in the list", value.type_name(), remedy)
+        });
+        match text.and_then(&read) {
+            Ok(entry) => entries.push(entry),
+            Err(fault) => faults.push(fault.at(value.span())),
+        }
+    }
+    Fault::all(faults).map_or(Ok(entries), Err)
 }
 
 /// Reads a public key.

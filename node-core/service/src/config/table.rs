@@ -353,13 +353,16 @@ fn interface_peers(item: &Item, config: &mut Config) -> Result<(), Fault> {
             "write eth0 = [\"tcp://…\"] under [interface_peers]",
         )
     })?;
-    let mut all = BTreeMap::new();
+    let (mut all, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, peers) in table.iter() {
         if InterfaceName::new(name).is_none() {
-            return Err(not_an_interface(name, "write the name that `ip link` shows"));
+            faults.push(not_an_interface(name, "write the name that `ip link` shows"));
         }
-        all.insert(name.to_owned(), list(peers, PEERS_MAX, uri)?);
+        match list(peers, PEERS_MAX, uri) {
+            Ok(peers) => drop(all.insert(name.to_owned(), peers)),
+            Err(fault) => faults.push(fault),
+        }
     }
     config.interface_peers = all;
-    Ok(())
+    Fault::all(faults).map_or(Ok(()), Err)
 }
