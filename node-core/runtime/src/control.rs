@@ -3,7 +3,8 @@
 //! It sleeps on one bounded channel. What arrives there comes from link readers (control frames,
 //! and packets they could not settle), from new links, and from [`crate::Engine`] as commands.
 //! After each input the node's frames go to the links and its forwarding table to the data half.
-//! Nothing that carries traffic waits for this thread.
+//! Nothing that carries traffic waits for this thread, except the reader of a link that brings more
+//! control frames than are handled.
 
 mod links;
 mod prober;

@@ -33,7 +33,7 @@ use planetary_proto::{
 
 use super::{
     DataPlane, Routes,
-    buffers::{HEADROOM, header_fits},
+    buffers::{Frame, HEADROOM, Packet, header_fits},
     count,
     flows::{SourceQueue, Waiting, Way},
     liveness::SharedLiveness,
@@ -80,7 +80,7 @@ pub(crate) struct Egress {
 struct Writer {
     stream: WriteHalf,
     /// The rest of a frame that the socket did not take.
-    rest: Vec<u8>,
+    rest: Option<Frame>,
     /// The socket is full.
     blocked: bool,
     failed: bool,
@@ -90,14 +90,14 @@ struct Writer {
 struct Queues {
     control: VecDeque<Vec<u8>>,
     control_bytes: usize,
-    transit: FairQueue<Vec<u8>>,
+    transit: FairQueue<Frame>,
     source: SourceQueue,
 }
 
 /// What is written next.
 enum Next {
     Control(Vec<u8>),
-    Transit(Vec<u8>),
+    Transit(Frame),
     Source(Waiting),
 }
 
@@ -109,7 +109,7 @@ impl Egress {
             tx_bytes: AtomicU64::new(0),
             rx_bytes: AtomicU64::new(0),
             socket: Arc::clone(stream.socket()),
-            writer: Mutex::new(Writer { stream, rest: Vec::new(), blocked: false, failed: false }),
+            writer: Mutex::new(Writer { stream, rest: None, blocked: false, failed: false }),
             queues: Mutex::default(),
             busy: AtomicBool::new(false),
             blocked_since: AtomicU64::new(0),
@@ -183,34 +183,36 @@ impl Egress {
             self.release(writer, data, SERVE_MAX);
             return;
         }
+        let waiting = Frame::copy_of(frame);
         let mut queues = self.queues.lock();
-        let dropped = queues.transit.push(source, dest, frame.len(), frame.to_vec());
+        let dropped = queues.transit.push(source, dest, frame.len(), waiting);
         data.counters.drop_queue.fetch_add(dropped.len() as u64, Relaxed);
         self.busy.store(true, SeqCst);
         drop(queues);
         self.drain(data);
     }
 
-    /// Seals and sends a packet of this machine. The packet's buffer is given back if it was
-    /// written at once.
+    /// Seals and sends a packet of this machine. Gives the packet's buffer back unless the packet
+    /// waits in it.
     pub(crate) fn send_source(
         &self,
         data: &DataPlane,
         routes: &Routes,
         mut waiting: Waiting,
-    ) -> Option<Waiting> {
+    ) -> Option<Packet> {
         if let Some(mut writer) = self.try_write_through() {
             self.seal_and_write(&mut writer, data, routes, &mut waiting);
             self.release(writer, data, SERVE_MAX);
-            return Some(waiting);
+            return Some(waiting.packet);
         }
+        let free = waiting.packet.fit();
         let mut queues = self.queues.lock();
         let dropped = queues.source.push(waiting);
         data.counters.drop_queue.fetch_add(dropped, Relaxed);
         self.busy.store(true, SeqCst);
         drop(queues);
         self.drain(data);
-        None
+        free
     }
 
     /// The writer, if nothing waits and the socket is not full.
@@ -340,7 +342,8 @@ impl Egress {
                 data.counters.drop_queue.fetch_add(dropped, Relaxed);
             }
             match next {
-                Next::Control(frame) | Next::Transit(frame) => self.write(writer, data, &frame),
+                Next::Control(frame) => self.write(writer, data, &frame),
+                Next::Transit(frame) => self.write(writer, data, frame.bytes()),
                 Next::Source(mut waiting) => {
                     let routes = routes.get_or_insert_with(|| data.routes.load());
                     self.seal_and_write(writer, data, routes, &mut waiting);
@@ -401,7 +404,8 @@ impl Egress {
         match writer.stream.write(frame) {
             Ok(Written::All) => {}
             Ok(Written::Blocked(taken)) => {
-                writer.rest.extend_from_slice(&frame[taken..]);
+                let rest = &frame[taken..];
+                writer.rest = (!rest.is_empty()).then(|| Frame::copy_of(rest));
                 self.block(writer, data, taken > 0);
             }
             Err(error) => self.fail(writer, &error),
@@ -414,22 +418,22 @@ impl Egress {
             return;
         }
         writer.blocked = false;
-        let rest = std::mem::take(&mut writer.rest);
-        let result = match writer.stream.flush() {
-            Ok(Written::All) if rest.is_empty() => Ok(Written::All),
-            Ok(Written::All) => writer.stream.write(&rest),
-            Ok(Written::Blocked(taken)) => {
-                writer.rest = rest;
-                return self.block(writer, data, taken > 0);
+        let result = match (writer.stream.flush(), &mut writer.rest) {
+            (Ok(Written::All), Some(rest)) => {
+                let result = writer.stream.write(rest.bytes());
+                if let Ok(Written::Blocked(taken)) = result {
+                    rest.skip(taken);
+                }
+                result
             }
-            Err(error) => return self.fail(writer, &error),
+            (flushed, _) => flushed,
         };
         match result {
-            Ok(Written::All) => self.blocked_since.store(0, Relaxed),
-            Ok(Written::Blocked(taken)) => {
-                writer.rest = rest[taken..].to_vec();
-                self.block(writer, data, taken > 0);
+            Ok(Written::All) => {
+                writer.rest = None;
+                self.blocked_since.store(0, Relaxed);
             }
+            Ok(Written::Blocked(taken)) => self.block(writer, data, taken > 0),
             Err(error) => self.fail(writer, &error),
         }
     }

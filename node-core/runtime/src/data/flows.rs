@@ -31,6 +31,10 @@ const QUANTUM: i64 = 65_536;
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Packets over all flows: bounds the memory of small packets.
 const PACKETS_MAX: usize = 4_096;
+/// Queues of flows that ended are kept for the next ones, so many and with room for so many packets
+/// at most: a packet that has to wait now and then shall not allocate.
+const SPARE_MAX: usize = 16;
+const SPARE_ROOM_MAX: usize = 64;
 
 /// A packet that waits, with all that is needed to seal and route it.
 pub(crate) struct Waiting<W = Way> {
@@ -56,6 +60,8 @@ pub(crate) struct SourceQueue<W = Way> {
     fresh: VecDeque<u64>,
     /// Flows that have used up a turn.
     served: VecDeque<u64>,
+    /// Empty queues for flows to come.
+    spare: Vec<VecDeque<Waiting<W>>>,
     bytes: usize,
     packets: usize,
 }
@@ -73,6 +79,7 @@ impl<W> Default for SourceQueue<W> {
             flows: HashMap::new(),
             fresh: VecDeque::new(),
             served: VecDeque::new(),
+            spare: Vec::new(),
             bytes: 0,
             packets: 0,
         }
@@ -86,7 +93,8 @@ impl<W> SourceQueue<W> {
         let len = waiting.packet.len;
         let flow = self.flows.entry(id).or_insert_with(|| {
             self.fresh.push_back(id);
-            Flow { packets: VecDeque::new(), bytes: 0, deficit: QUANTUM, codel: Codel::default() }
+            let packets = self.spare.pop().unwrap_or_default();
+            Flow { packets, bytes: 0, deficit: QUANTUM, codel: Codel::default() }
         });
         flow.packets.push_back(waiting);
         flow.bytes += len;
@@ -135,7 +143,10 @@ impl<W> SourceQueue<W> {
                 }
                 None => {
                     list.pop_front();
-                    self.flows.remove(&id);
+                    let ended = self.flows.remove(&id).map(|flow| flow.packets);
+                    let keeps = self.spare.len() < SPARE_MAX;
+                    let kept = ended.filter(|it| keeps && it.capacity() <= SPARE_ROOM_MAX);
+                    self.spare.extend(kept);
                 }
             }
         }
@@ -390,6 +401,26 @@ mod tests {
             assert!(queue.pop(at(millis)).is_some());
         }
         assert_eq!(queue.dropped, 0);
+    }
+
+    #[test]
+    fn a_flow_that_begins_anew_finds_room_for_its_packets() {
+        let mut queue = Queue::default();
+        for _ in 0..2 {
+            queue.push(&packet(TCP, 1, 48), at(0));
+            assert_eq!(queue.queue.spare.len(), 0, "it is in use");
+            queue.drain(at(0));
+            assert_eq!(queue.queue.spare.len(), 1, "it is free");
+        }
+        for port in 0..2 * SPARE_MAX as u16 {
+            queue.push(&packet(TCP, port, 48), at(0));
+        }
+        for _ in 0..=SPARE_ROOM_MAX {
+            queue.push(&packet(TCP, 1, 48), at(0));
+        }
+        queue.drain(at(0));
+        assert_eq!(queue.queue.spare.len(), SPARE_MAX);
+        assert!(queue.queue.spare.iter().all(|spare| spare.capacity() <= SPARE_ROOM_MAX));
     }
 
     #[test]

@@ -6,13 +6,17 @@
 //!   link reader ── transit ─┘        link reader ─────┘
 //! ```
 //!
-//! Threads of this half share [`DataPlane`] and never wait for the control thread: routes are a
-//! snapshot behind an atomic pointer, sessions are found in sharded tables, and what this half
-//! cannot settle is handed over through a bounded channel that drops when it is full. A packet is
-//! not copied on its way unless it has to wait.
+//! Threads of this half share [`DataPlane`] and do not wait for the control thread with a packet:
+//! routes are a snapshot behind an atomic pointer, sessions are found in sharded tables, and what
+//! this half cannot settle is handed over through a bounded channel that drops when it is full.
+//! Control frames alone may not be dropped: while too many of a link are unhandled
+//! ([`Egress::await_control_room`]), its reader waits, and with it what comes behind them on that
+//! link. A packet is not copied on its way unless it has to wait, and its memory is not allocated
+//! but used again.
 //!
 //! Locks, in the order in which they may be taken together: an egress's writer, a session's opener,
-//! a session's sealer; an egress's queues are taken last and only for a moment.
+//! a session's sealer; an egress's queues are taken last and only for a moment. Those of the pools
+//! of buffers may be taken at any time, for nobody waits for them.
 
 pub(crate) mod buffers;
 pub(crate) mod egress;

@@ -42,7 +42,8 @@ pub(crate) fn run(
         chunk: vec![0; CHUNK_LEN.max(leftover.len() + FRAME_ROOM)],
         start: 0,
         end: leftover.len(),
-        quiet: 0,
+        // An untouched chunk needs no exchange.
+        quiet: u32::MAX,
         spill: Vec::new(),
     };
     reader.chunk[..leftover.len()].copy_from_slice(leftover);

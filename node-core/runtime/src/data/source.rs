@@ -14,7 +14,7 @@ use planetary_proto::{
 
 use super::{
     DataPlane, Routes,
-    buffers::{Packet, SMALL_PACKET_MAX},
+    buffers::Packet,
     count,
     flows::{Waiting, Way},
     sessions::Session,
@@ -112,17 +112,8 @@ fn send_in(
     match decide(&routes, &session.key, path.as_deref()) {
         Some(Decision::Forward { link, watermark }) => {
             let Some(egress) = routes.links.get(&link) else { return Some(packet) };
-            // A small packet must not keep a large buffer while it waits; whether it will is not
-            // known yet, and a copy is cheap.
-            let (packet, spare) = if packet.len <= SMALL_PACKET_MAX {
-                (Packet::copy_of(packet.bytes()), Some(packet))
-            } else {
-                (packet, None)
-            };
             let way = Way { session, path, watermark, kind: PAYLOAD_IPV6 };
-            let waiting = Waiting { packet, way, since: data.clock.mono() };
-            let sent = egress.send_source(data, &routes, waiting).map(|waiting| waiting.packet);
-            spare.or(sent)
+            egress.send_source(data, &routes, Waiting { packet, way, since: data.clock.mono() })
         }
         Some(Decision::Stuck) => {
             stuck(data, &routes, session.key);
