@@ -24,7 +24,7 @@ pub const INFOS_MAX: usize = 65_536;
 /// Ports in the coordinates of a node that we keep a path to or choose as a parent. Deeper ones are
 /// ignored: no sane tree is that deep, and every step costs time in each round of maintenance.
 pub const COORDS_MAX: usize = 512;
-/// Paths known at once, 60 s each. The one used least recently makes room.
+/// Paths known at once, 60 s each. The one that expires first makes room.
 pub const PATHS_MAX: usize = 16_384;
 /// Lookups under way at once. The oldest makes room.
 pub const LOOKUPS_MAX: usize = 4_096;

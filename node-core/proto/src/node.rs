@@ -15,6 +15,8 @@
 //!
 //! The two loops that drive a node are the engine of the runtime and the simulator.
 
+#[cfg(test)]
+mod bounds;
 mod greetings;
 mod lookups;
 mod packets;

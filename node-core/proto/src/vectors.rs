@@ -1,15 +1,17 @@
 //! Every vector of the protocol chapters, as a test of the code that must agree with it.
+//!
+//! Whatever a test reads is noted, so that [`every_vector_is_read_by_a_test`] sees what is left.
 
-use std::sync::LazyLock;
+use std::{cell::RefCell, collections::BTreeSet, sync::LazyLock};
 
 use serde_json::Value;
 
 use crate::{
-    crypto::{ExchangeKey, ExchangeSecret, keyed_hash},
+    crypto::{ExchangeKey, ExchangeSecret, Signature, box_open, keyed_hash},
     forward::WATERMARK_START,
     identity::{Address, Identity, NodeKey, Subnet},
     link::meta::{HEAD_LEN, Meta},
-    lookup::{BloomFilter, BloomPositions},
+    lookup::{BloomFilter, BloomPositions, murmur3_x64_128},
     session::{
         GroupSecret, Handshake, HandshakeKind, OpenError, Opener, SEAL_OVERHEAD_MAX, compose,
         open_handshake,
@@ -26,15 +28,33 @@ static VECTORS: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../tests/test-vectors.json")).expect("vectors are JSON")
 });
 
+thread_local! {
+    /// The vectors that this test has read.
+    static READ: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+fn vector(path: &str) -> &'static Value {
+    READ.with_borrow_mut(|read| read.insert(path.to_owned()));
+    VECTORS.pointer(path).unwrap_or_else(|| panic!("no vector {path}"))
+}
+
 fn text(path: &str) -> &'static str {
-    VECTORS.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("no vector {path}"))
+    vector(path).as_str().expect("the vector is a text")
+}
+
+fn number(path: &str) -> u64 {
+    vector(path).as_u64().expect("the vector is a number")
+}
+
+fn word(path: &str) -> u64 {
+    u64::from_str_radix(text(path), 16).expect("the vector is 64 bits")
 }
 
 fn bytes(path: &str) -> Vec<u8> {
     unhex(text(path))
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let digit = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("vectors are hexadecimal");
     (0..text.len()).step_by(2).map(digit).collect()
 }
@@ -160,6 +180,15 @@ fn tree_messages() {
 }
 
 #[test]
+fn murmur_hashes() {
+    for case in 0..4 {
+        let at = |field: &str| format!("/murmur3_x64_128_seed0/{case}/{field}");
+        let expected = (word(&at("h1")), word(&at("h2")));
+        assert_eq!(murmur3_x64_128(&bytes(&at("input"))), expected);
+    }
+}
+
+#[test]
 fn announcements_with_any_flipped_bit_are_invalid() {
     let wire = bytes("/frames/announce_B_child_of_A");
     for at in 3..wire.len() {
@@ -174,23 +203,38 @@ fn announcements_with_any_flipped_bit_are_invalid() {
 #[test]
 fn bloom_filters() {
     for name in ["A", "B", "C", "Z", "R"] {
-        let positions = BloomPositions::of(&key(name).transform());
-        let mut filter = BloomFilter::default();
-        filter.insert(&positions);
+        let at = |field: &str| format!("/identities/{name}/bloom/{field}");
+        let transformed = key(name).transform();
+        let longer = [&transformed.as_bytes()[..], &[1]].concat();
+        let (h0, h1) = murmur3_x64_128(transformed.as_bytes());
+        let (h2, h3) = murmur3_x64_128(&longer);
+        for (index, hash) in [h0, h1, h2, h3].into_iter().enumerate() {
+            assert_eq!(hash, word(&at(&format!("h/{index}"))));
+        }
+        let positions = BloomPositions::of(&transformed);
+        for (index, position) in positions.0.into_iter().enumerate() {
+            assert_eq!(u64::from(position), number(&at(&format!("positions/{index}"))));
+        }
+        let filter = filter_of(&[name]);
         let wire = filter.emit();
-        assert_eq!(body(&wire).1, bytes(&format!("/identities/{name}/bloom/filter_body")));
+        assert_eq!(body(&wire).1, bytes(&at("filter_body")));
         assert!(filter.contains(&positions));
         assert_eq!(BloomFilter::parse(body(&wire).1), Ok(filter));
     }
-    assert_eq!(BloomFilter::default().emit(), bytes("/frames/bloom_empty"));
+    assert_eq!(filter_of(&[]).emit(), bytes("/frames/bloom_empty"));
+    assert_eq!(filter_of(&["A"]).emit(), bytes("/frames/bloom_A"));
     let with_word = bytes("/frames/bloom_A_and_word3_all_ones");
     let parsed = BloomFilter::parse(body(&with_word).1).unwrap();
     assert_eq!((parsed.count_ones(), parsed.emit()), (72, with_word));
-    let mut three = BloomFilter::default();
-    for name in ["A", "B", "C"] {
-        three.insert(&BloomPositions::of(&key(name).transform()));
+    assert_eq!(body(&filter_of(&["A", "B", "C"]).emit()).1, bytes("/bloom/A_B_C_body"));
+}
+
+fn filter_of(names: &[&str]) -> BloomFilter {
+    let mut filter = BloomFilter::default();
+    for name in names {
+        filter.insert(&BloomPositions::of(&key(name).transform()));
     }
-    assert_eq!(body(&three.emit()).1, bytes("/bloom/A_B_C_body"));
+    filter
 }
 
 #[test]
@@ -216,6 +260,7 @@ fn lookup_messages() {
     };
     assert_eq!(notify.emit(), bytes("/frames/path_notify"));
     assert!(notify.is_authentic());
+    assert_eq!(c.sign(&bytes("/frames/path_notify_signature_input")), notify.sig);
     assert_eq!(PathNotify::parse(body(&notify.emit()).1), Ok(notify));
 
     let broken = PathBroken {
@@ -245,13 +290,9 @@ fn traffic() {
 
 #[test]
 fn session_keys() {
-    let Some(Value::Object(keys)) = VECTORS.pointer("/sessions/x25519_public_keys_by_private_byte")
-    else {
-        panic!("no keys")
-    };
-    for (byte, public) in keys {
-        let byte = u8::from_str_radix(byte, 16).unwrap();
-        assert_eq!(pair(byte).public().as_bytes()[..], unhex(public.as_str().unwrap()));
+    for byte in [0x11, 0x22, 0x33, 0x44, 0x46, 0x55, 0x62, 0x63, 0x64, 0x65, 0x66] {
+        let public = array(&format!("/sessions/x25519_public_keys_by_private_byte/{byte:02x}"));
+        assert_eq!(*pair(byte).public().as_bytes(), public);
     }
     let shared = pair(0x33).shared(&ExchangeKey::of_node(&key("B")).unwrap());
     assert_eq!(*shared.as_bytes(), array("/sessions/init_shared"));
@@ -262,10 +303,29 @@ fn session_keys() {
     }
 }
 
+/// Chapter 7.3: what is inside the box of an Init, and what its signature covers.
+#[test]
+fn signatures_of_handshakes() {
+    let (a, b) = (identity("A"), identity("B"));
+    let shared = pair(0x33).shared(&ExchangeKey::of_node(&b.key()).unwrap());
+    let input = bytes("/sessions/init_signature_input");
+    let secret = bytes("/sessions/group_secret_for_password_secret");
+    let signature = bytes("/sessions/init_signature");
+    assert_eq!(a.sign(&input).as_bytes()[..], signature);
+
+    let inner = |name| box_open(&shared, &bytes(name)[33..]).unwrap();
+    let plain = inner("/sessions/1_init_A_to_B");
+    // The ephemeral key stands outside of the box.
+    assert_eq!(plain, [&signature[..], &input[32..]].concat());
+    let grouped = inner("/sessions/1_init_A_to_B_with_group_password_secret");
+    let expected = Signature::from_bytes(*grouped.first_chunk().unwrap());
+    assert_eq!(a.sign(&[secret, input].concat()), expected);
+}
+
 /// The worked example of chapter 7.7, both ends, byte for byte.
 #[test]
 fn session_handshake_and_ratchet() {
-    const CLOCK: u64 = 1_700_000_000;
+    let clock = number("/sessions/clock");
     let (a, b) = (identity("A"), identity("B"));
     let now = Instant::from_micros(1);
     let vector = |name: &str| bytes(&format!("/sessions/{name}"));
@@ -273,7 +333,7 @@ fn session_handshake_and_ratchet() {
         current: pair(0x11).public(),
         next: pair(0x22).public(),
         key_seq: 0,
-        seq: CLOCK,
+        seq: clock,
     };
     let compose_from = |from: &Identity, to: &Identity, kind, said: &Handshake, eph, group| {
         compose(kind, said, from, group, &to.key(), &pair(eph)).unwrap()
@@ -288,7 +348,7 @@ fn session_handshake_and_ratchet() {
     let (mut b_open, mut b_seal) = Opener::new(&init, pair(0x61), pair(0x62), pair(0x63));
     b_seal.install(b_open.update(&init, pair(0x64)));
     b_open.refill(pair(0x66));
-    let ack = b_open.offer(CLOCK);
+    let ack = b_open.offer(clock);
     let wire = compose_from(&b, &a, HandshakeKind::Ack, &ack, 0x65, None);
     assert_eq!(wire, vector("2_ack_B_to_A"));
 
@@ -296,7 +356,7 @@ fn session_handshake_and_ratchet() {
     let (mut a_open, mut a_seal) = Opener::new(&ack, pair(0x10), pair(0x11), pair(0x22));
     a_seal.install(a_open.update(&ack, pair(0x44)));
     a_open.refill(pair(0x46));
-    let wire = compose_from(&a, &b, HandshakeKind::Ack, &a_open.offer(CLOCK), 0x55, None);
+    let wire = compose_from(&a, &b, HandshakeKind::Ack, &a_open.offer(clock), 0x55, None);
     assert_eq!(wire, vector("3_ack_A_to_B"));
 
     let seal = |sealer: &mut crate::session::Sealer, data: &[u8]| {
@@ -348,4 +408,44 @@ fn packet_too_big() {
     );
     assert_eq!(reply[..100], expected);
     assert_eq!(ipv6::packet_too_big(&packet, &b, 1280), None);
+}
+
+/// Runs all tests of this file once more, in one thread.
+#[test]
+fn every_vector_is_read_by_a_test() {
+    keys_addresses_and_partial_keys();
+    exchange_keys_of_nodes();
+    greetings();
+    beacons_carry_the_same_hash();
+    tree_messages();
+    murmur_hashes();
+    bloom_filters();
+    lookup_messages();
+    traffic();
+    session_keys();
+    signatures_of_handshakes();
+    session_handshake_and_ratchet();
+    let mut unread = BTreeSet::new();
+    leaves(&VECTORS, "", &mut unread);
+    READ.with_borrow(|read| unread.retain(|path| !read.contains(path)));
+    assert_eq!(unread, BTreeSet::from(["/note".to_owned()]), "the note is not a vector");
+}
+
+/// Collects the pointers to everything below `value` that is neither an object nor an array.
+fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                leaves(field, &format!("{path}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                leaves(item, &format!("{path}/{index}"), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            found.insert(path.to_owned());
+        }
+    }
 }

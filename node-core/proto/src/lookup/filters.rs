@@ -190,3 +190,35 @@ fn send(key: &NodeKey, filter: &BloomFilter, tree: &Tree, out: &mut Outbox) {
         out.direct(*link, frame.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_that_grow_are_sent_at_their_rate() {
+        let now = Instant::START;
+        let mut exchange = Exchange {
+            received: BloomFilter::default(),
+            sent: BloomFilter::default(),
+            on_tree: true,
+            sent_at: now,
+            due: None,
+            sending: RateLimiter::new(FILTER_SEND_RATE, now),
+        };
+        let mut wanted = BloomFilter::default();
+        let mut count = 0;
+        for number in 0..FILTER_SEND_RATE.burst as u8 + 3 {
+            let key = NodeKey::from_bytes([number; 32]);
+            wanted.insert(&BloomPositions::of(&key.transform()));
+            if let Some(filter) = exchange.next(wanted.clone(), now) {
+                exchange.sent = filter;
+                count += 1;
+            }
+        }
+        assert_eq!(count, FILTER_SEND_RATE.burst);
+        let due = exchange.due.expect("the rest is owed");
+        assert!(due > now);
+        assert_eq!(exchange.next(wanted.clone(), due), Some(wanted));
+    }
+}

@@ -7,6 +7,8 @@ mod bloom;
 mod filters;
 mod paths;
 
+#[cfg(test)]
+pub(crate) use bloom::murmur3_x64_128;
 pub use bloom::{BloomFilter, BloomPositions};
 pub(crate) use filters::Filters;
 pub use paths::KnownPath;

@@ -48,7 +48,10 @@ pub(crate) enum Verdict {
     /// The path is as known.
     Confirmed,
     /// The path is new or has changed.
-    Changed,
+    Changed {
+        /// Whose path was forgotten to make room for it.
+        displaced: Option<NodeKey>,
+    },
 }
 
 /// See the module.
@@ -147,11 +150,13 @@ impl Paths {
         }
         let unchanged = known.is_some_and(|path| path.coords == notify.coords);
         let since = known.map_or(now, |path| path.since);
+        let mut displaced = None;
         if known.is_none() && self.paths.len() >= PATHS_MAX {
             let oldest = self.paths.iter().min_by_key(|(_, path)| path.expires);
-            if let Some(key) = oldest.map(|(key, _)| *key) {
-                self.paths.remove(&key);
-            }
+            displaced = oldest.map(|(key, _)| *key);
+        }
+        if let Some(key) = &displaced {
+            self.paths.remove(key);
         }
         let path = KnownPath {
             coords: notify.coords.clone(),
@@ -161,7 +166,7 @@ impl Paths {
             expires: now + PATH_TIMEOUT,
         };
         self.paths.insert(notify.source, path);
-        if unchanged { Verdict::Confirmed } else { Verdict::Changed }
+        if unchanged { Verdict::Confirmed } else { Verdict::Changed { displaced } }
     }
 
     /// A packet for `dest` got stuck. Returns whether a lookup may go out.
@@ -223,7 +228,9 @@ impl Lookup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identity::Identity, time::Duration};
+    use crate::identity::Identity;
+
+    const CHANGED: Verdict = Verdict::Changed { displaced: None };
 
     fn notify(identity: &Identity, seq: u64, ports: &[u64]) -> PathNotify {
         let coords = Coords::from(ports.to_vec());
@@ -235,6 +242,28 @@ mod tests {
             seq,
             sig: PathNotify::sign(identity, seq, &coords),
             coords,
+        }
+    }
+
+    fn key(number: usize) -> NodeKey {
+        let mut bytes = [0xff; 32];
+        bytes[..4].copy_from_slice(&(number as u32 + 1).to_be_bytes());
+        NodeKey::from_bytes(bytes)
+    }
+
+    impl Paths {
+        /// Puts in paths to nowhere, as many as there is room for.
+        pub(crate) fn fill(&mut self, now: Instant) {
+            let path = KnownPath {
+                coords: Coords::default(),
+                seq: 1,
+                since: now,
+                broken: false,
+                expires: now + PATH_TIMEOUT,
+            };
+            for number in 0..PATHS_MAX - self.paths.len() {
+                self.paths.insert(key(number), path.clone());
+            }
         }
     }
 
@@ -251,10 +280,10 @@ mod tests {
         let mut forged = notify(&far, 5, &[1]);
         forged.seq = 6;
         assert_eq!(paths.handle_notify(&forged, at(0)), Verdict::Ignored);
-        assert_eq!(paths.handle_notify(&notify(&far, 5, &[1]), at(0)), Verdict::Changed);
+        assert_eq!(paths.handle_notify(&notify(&far, 5, &[1]), at(0)), CHANGED);
         assert_eq!(paths.handle_notify(&notify(&far, 5, &[2]), at(0)), Verdict::Ignored);
         assert_eq!(paths.handle_notify(&notify(&far, 6, &[1]), at(0)), Verdict::Confirmed);
-        assert_eq!(paths.handle_notify(&notify(&far, 7, &[2]), at(0)), Verdict::Changed);
+        assert_eq!(paths.handle_notify(&notify(&far, 7, &[2]), at(0)), CHANGED);
     }
 
     #[test]
@@ -313,6 +342,37 @@ mod tests {
         assert!(paths.handle_broken(&far.key(), at(62)));
         assert_eq!(paths.expire(at(91), |_| Some(at(89))), [far.key()]);
         assert!(!paths.handle_broken(&far.key(), at(92)));
-        let _ = Duration::ZERO;
+    }
+
+    #[test]
+    fn the_oldest_path_makes_room_and_is_named() {
+        let far = Identity::from_seed(&[1; 32]);
+        let mut paths = Paths::default();
+        let oldest = Identity::from_seed(&[2; 32]);
+        paths.want(oldest.key(), at(0));
+        assert_eq!(paths.handle_notify(&notify(&oldest, 5, &[1]), at(0)), CHANGED);
+        paths.fill(at(1));
+        paths.want(far.key(), at(2));
+        let verdict = paths.handle_notify(&notify(&far, 5, &[1]), at(2));
+        assert_eq!(verdict, Verdict::Changed { displaced: Some(oldest.key()) });
+        assert!(paths.get(&oldest.key()).is_none() && paths.get(&far.key()).is_some());
+        assert_eq!(paths.paths.len(), PATHS_MAX);
+        // A known path needs no room.
+        let verdict = paths.handle_notify(&notify(&far, 6, &[2]), at(2));
+        assert_eq!(verdict, Verdict::Changed { displaced: None });
+    }
+
+    #[test]
+    fn the_oldest_lookup_makes_room() {
+        let mut paths = Paths::default();
+        for number in 0..LOOKUPS_MAX {
+            paths.want(key(number), at(if number == 5 { 0 } else { 1 }));
+        }
+        paths.want(key(0), at(2));
+        assert!(paths.lookups.contains_key(&key(5).transform()), "an old one needs no room");
+        paths.want(key(LOOKUPS_MAX), at(2));
+        assert_eq!(paths.lookups.len(), LOOKUPS_MAX);
+        assert!(!paths.lookups.contains_key(&key(5).transform()));
+        assert!(paths.lookups.contains_key(&key(LOOKUPS_MAX).transform()));
     }
 }

@@ -149,7 +149,10 @@ impl<S: SessionTable> Node<S> {
             return;
         }
         let key = notify.source;
-        if verdict == Verdict::Changed {
+        if let Verdict::Changed { displaced } = verdict {
+            if let Some(displaced) = displaced {
+                self.sessions.set_path(&displaced, None);
+            }
             self.sessions.set_path(&key, Some(&notify.coords));
         }
         self.outbox.events.push_back(Event::PathFound(key));

@@ -313,3 +313,77 @@ impl core::fmt::Debug for SealerKeys {
         f.debug_struct("SealerKeys").field("local_seq", &self.local_seq).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_micros(1);
+
+    fn pair(byte: u8) -> ExchangeSecret {
+        ExchangeSecret::from_bytes(&[byte; 32])
+    }
+
+    /// A session as it is after the handshake: who opens, and who seals at the far end.
+    fn session() -> (Opener, Sealer) {
+        let init =
+            Handshake { current: pair(1).public(), next: pair(2).public(), key_seq: 0, seq: 1 };
+        let (mut opener, _) = Opener::new(&init, pair(3), pair(4), pair(5));
+        opener.update(&init, pair(6));
+        let ack = opener.offer(1);
+        let (mut far, mut sealer) = Opener::new(&ack, pair(7), pair(1), pair(2));
+        sealer.install(far.update(&ack, pair(8)));
+        (opener, sealer)
+    }
+
+    /// An authentic message around `plain`, its numbers as long as numbers can be.
+    fn long_message(sealer: &Sealer, plain: &[u8]) -> Vec<u8> {
+        let keys = &sealer.keys;
+        let mut message = vec![SESSION_TRAFFIC];
+        for number in [keys.local_seq, keys.remote_seq, 1] {
+            message.push(number as u8 | 0x80);
+            message.extend([0x80; 8]);
+            message.push(0);
+        }
+        let mut sealed = plain.to_vec();
+        let cipher = keys.secret.shared(&keys.theirs).cipher();
+        message.extend(cipher.seal_in_place(1, &mut sealed));
+        message.extend(sealed);
+        message
+    }
+
+    #[test]
+    fn an_authentic_message_too_short_for_a_next_key_is_malformed() {
+        let (mut opener, sealer) = session();
+        for len in 0..NEXT_KEY_LEN {
+            let mut message = long_message(&sealer, &vec![9; len]);
+            assert!(message.len() + NEXT_KEY_LEN > TRAFFIC_LEN_MIN);
+            assert_eq!(opener.open(&mut message, NOW).unwrap_err(), OpenError::Malformed);
+        }
+        let mut message = long_message(&sealer, &[9; NEXT_KEY_LEN]);
+        assert_eq!(opener.open(&mut message, NOW).unwrap().data, message.len());
+    }
+
+    #[test]
+    fn messages_cut_short_and_numbers_without_an_end_are_malformed() {
+        let (mut opener, sealer) = session();
+        let message = long_message(&sealer, &[9; 64]);
+        for number in 0..3 {
+            let last = 1 + 10 * number + 9;
+            let mut overlong = message.clone();
+            overlong[last] = 2;
+            assert_eq!(opener.open(&mut overlong, NOW).unwrap_err(), OpenError::Malformed);
+            let mut endless = message.clone();
+            endless[last] = 0x80;
+            assert_eq!(opener.open(&mut endless, NOW).unwrap_err(), OpenError::Malformed);
+        }
+        for len in 0..TRAFFIC_LEN_MIN {
+            let mut short = message[..len].to_vec();
+            assert_eq!(opener.open(&mut short, NOW).unwrap_err(), OpenError::Malformed);
+        }
+        let mut other = message.clone();
+        other[0] = SESSION_TRAFFIC + 1;
+        assert_eq!(opener.open(&mut other, NOW).unwrap_err(), OpenError::Malformed);
+        assert!(opener.open(&mut message.clone(), NOW).is_ok());
+    }
+}

@@ -565,3 +565,150 @@ fn root_announce(identity: &Identity, seq: u64, rng: &mut ChaCha20Rng) -> Announ
     let sig = edge.sign(identity);
     Announce { edge, psig: sig, sig }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::crypto::Signature;
+
+    const UNSIGNED: Signature = Signature::from_bytes([0; 64]);
+
+    const fn key(number: u64) -> NodeKey {
+        let mut bytes = [0xff; 32];
+        let [_, _, _, _, _, a, b, c] = number.to_be_bytes();
+        [bytes[0], bytes[1], bytes[2]] = [a, b, c];
+        NodeKey::from_bytes(bytes)
+    }
+
+    /// An announcement as it is after its signatures were looked at.
+    const fn edge(node: NodeKey, parent: NodeKey, seq: u64, nonce: u64) -> Announce {
+        let request = SigReq { seq, nonce };
+        Announce {
+            edge: EdgeDraft { node, parent, request, port: 1 },
+            psig: UNSIGNED,
+            sig: UNSIGNED,
+        }
+    }
+
+    /// Chapter 4.6. Neighbours that disagree on any line bounce announcements for ever.
+    #[test]
+    fn a_higher_seq_then_a_lower_parent_then_a_lower_nonce_supersedes() {
+        // Seq, parent and nonce of an announcement beside seq 5, parent 5, nonce 5.
+        let cases = [
+            ((6, 5, 5), true),
+            ((6, 9, 9), true),
+            ((4, 5, 5), false),
+            ((4, 1, 1), false),
+            ((5, 4, 5), true),
+            ((5, 4, 9), true),
+            ((5, 6, 5), false),
+            ((5, 6, 1), false),
+            ((5, 5, 4), true),
+            ((5, 5, 6), false),
+            ((5, 5, 5), false),
+        ];
+        let known = edge(key(0), key(5), 5, 5);
+        for ((seq, parent, nonce), newer) in cases {
+            let other = edge(key(0), key(parent), seq, nonce);
+            assert_eq!(supersedes(&other, &known), newer, "{:?}", (seq, parent, nonce));
+            let differs = (seq, parent, nonce) != (5, 5, 5);
+            assert_eq!(supersedes(&known, &other), differs && !newer);
+        }
+        let mut elsewhere = known.clone();
+        elsewhere.edge.port = 9;
+        elsewhere.sig = Signature::from_bytes([1; 64]);
+        assert!(!supersedes(&elsewhere, &known), "port and signatures take no part");
+    }
+
+    #[test]
+    fn the_own_edge_changes_at_its_rate() {
+        let mut rng = ChaCha20Rng::from_seed([0; 32]);
+        let mut outbox = Outbox::default();
+        let own = Identity::from_seed(&[1; 32]);
+        let at = |millis: u64| Now { mono: Instant::from_micros(millis * 1000), unix_s: 1 };
+        let mut tree = Tree::new(&own, 1, &mut rng, at(0).mono);
+        let mut changes = |now| {
+            tree.refresh = true;
+            tree.maintain(&own, &mut rng, now, &mut outbox)
+        };
+        assert_eq!((0..REPARENT_RATE.burst + 3).filter(|_| changes(at(0))).count(), 8);
+        assert!(!changes(at(999)) && changes(at(1000)) && !changes(at(1000)));
+        // What was put off is not forgotten.
+        assert_eq!(tree.next_timeout(), Some(at(2000).mono));
+    }
+
+    /// A tree that knows as many edges as it may, and one of its neighbours. All nodes are roots.
+    struct Full {
+        tree: Tree,
+        neighbour: Identity,
+        rng: ChaCha20Rng,
+        outbox: Outbox,
+        stats: Stats,
+    }
+
+    const LINK: LinkId = LinkId(1);
+
+    impl Full {
+        fn new() -> Self {
+            let mut rng = ChaCha20Rng::from_seed([0; 32]);
+            let mut outbox = Outbox::default();
+            let own = Identity::from_seed(&[1; 32]);
+            let neighbour = Identity::from_seed(&[2; 32]);
+            let now = Instant::START;
+            let mut tree = Tree::new(&own, 1, &mut rng, now);
+            tree.link_up(LINK, neighbour.key(), 0, &mut rng, now, &mut outbox);
+            tree.store(root_announce(&neighbour, 1, &mut rng), now);
+            for number in 2..INFOS_MAX as u64 {
+                let node = key(number);
+                tree.store(edge(node, node, 1, 1), now);
+            }
+            assert_eq!(tree.info_count(), INFOS_MAX);
+            Self { tree, neighbour, rng, outbox, stats: Stats::default() }
+        }
+
+        /// Another node announces itself through the neighbour. Returns whether it is known then.
+        fn hears_of(&mut self, seed: u8) -> bool {
+            let other = Identity::from_seed(&[seed; 32]);
+            let announce = root_announce(&other, 1, &mut self.rng);
+            let Self { tree, rng, outbox, stats, .. } = self;
+            tree.handle_announce(LINK, announce, rng, Instant::START, outbox, stats).unwrap();
+            self.tree.knows(&other.key())
+        }
+    }
+
+    #[test]
+    fn edges_in_nobodys_ancestry_make_room_in_a_full_table() {
+        let mut full = Full::new();
+        let neighbour = full.neighbour.key();
+        assert!(full.hears_of(3));
+        assert_eq!(full.tree.info_count(), 3);
+        assert!(full.tree.knows(&neighbour) && full.tree.knows(&full.tree.own));
+        assert_eq!(full.stats.infos_refused, 0);
+    }
+
+    #[test]
+    fn a_table_full_of_ancestors_refuses_new_edges_and_counts_them() {
+        let mut full = Full::new();
+        // Every node is a neighbour, so all are needed.
+        for number in 2..INFOS_MAX as u64 {
+            let neighbour = Neighbour::new(number, SigReq { seq: 1, nonce: 1 });
+            full.tree.neighbours.insert(key(number), neighbour);
+        }
+        assert!(!full.hears_of(3) && !full.hears_of(4));
+        assert_eq!((full.tree.info_count(), full.stats.infos_refused), (INFOS_MAX, 2));
+        // What is known already may still change.
+        let neighbour = full.neighbour.clone();
+        let announce = root_announce(&neighbour, 2, &mut full.rng);
+        let Full { tree, rng, outbox, stats, .. } = &mut full;
+        tree.handle_announce(LINK, announce, rng, Instant::START, outbox, stats).unwrap();
+        assert_eq!(tree.infos[&neighbour.key()].announce.edge.request.seq, 2);
+        // A neighbour that goes leaves room.
+        let gone = LinkId(2);
+        tree.link_up(gone, key(2), 0, rng, Instant::START, outbox);
+        tree.link_down(gone);
+        assert!(full.hears_of(3));
+        assert_eq!((full.tree.info_count(), full.stats.infos_refused), (INFOS_MAX, 2));
+    }
+}

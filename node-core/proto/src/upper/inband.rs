@@ -224,4 +224,22 @@ mod tests {
         let late = inband.expire(Instant::START + REQUEST_TIMEOUT);
         assert_eq!(late, [(key, InbandKind::GetSelf)]);
     }
+    #[test]
+    fn no_more_than_so_many_questions_wait_and_askers_are_remembered() {
+        let key = |number: usize| NodeKey::from_bytes([number as u8; 32]);
+        let mut inband = Inband::default();
+        for number in 0..REQUESTS_MAX {
+            assert!(inband.ask(key(number), InbandKind::NodeInfo, Instant::START));
+            assert!(inband.may_answer(key(number), Instant::START));
+        }
+        assert!(!inband.ask(key(0), InbandKind::GetTree, Instant::START));
+        assert!(inband.ask(key(0), InbandKind::NodeInfo, Instant::START), "asked already");
+        assert_eq!(inband.asked.len(), REQUESTS_MAX);
+        inband.may_answer(key(0), Instant::START);
+        assert_eq!(inband.answered.len(), REQUESTS_MAX);
+        let mut other = *key(0).as_bytes();
+        other[0] = 1;
+        inband.may_answer(NodeKey::from_bytes(other), Instant::START);
+        assert!(inband.answered.len() <= REQUESTS_MAX);
+    }
 }

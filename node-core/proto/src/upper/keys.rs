@@ -26,15 +26,17 @@ impl KeyTable {
     /// the same.
     pub(crate) fn learn(&mut self, key: NodeKey, now: Instant) {
         let expires = now + KEY_TIMEOUT;
-        if self.expiries.insert(key, expires).is_some() {
+        if let Some(known) = self.expiries.get_mut(&key) {
+            *known = expires;
             return;
         }
-        if self.expiries.len() > PATHS_MAX {
+        if self.expiries.len() >= PATHS_MAX {
             let oldest = self.expiries.iter().min_by_key(|(_, expires)| **expires);
             if let Some(oldest) = oldest.map(|(key, _)| *key) {
                 self.forget(&oldest);
             }
         }
+        self.expiries.insert(key, expires);
         self.addresses.insert(key.address(), key);
         self.subnets.insert(key.subnet(), key);
     }
@@ -81,5 +83,31 @@ impl KeyTable {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.expiries.values().min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: usize) -> NodeKey {
+        let mut bytes = [0xff; 32];
+        bytes[..4].copy_from_slice(&(number as u32).to_be_bytes());
+        NodeKey::from_bytes(bytes)
+    }
+
+    #[test]
+    fn the_oldest_key_makes_room_with_its_address_and_subnet() {
+        let mut table = KeyTable::default();
+        for number in 1..=PATHS_MAX {
+            table.learn(key(number), Instant::START);
+        }
+        // The lowest key, at the same moment: no younger than the others, and the first in order.
+        table.learn(key(0), Instant::START);
+        let sizes = [table.expiries.len(), table.addresses.len(), table.subnets.len()];
+        assert_eq!(sizes, [PATHS_MAX; 3]);
+        assert_eq!(table.find(&Target::Address(key(0).address())), Some(key(0)));
+        table.expire(Instant::START + KEY_TIMEOUT, |_| None, |_| false);
+        assert!(table.addresses.is_empty() && table.subnets.is_empty());
     }
 }
