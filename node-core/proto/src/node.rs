@@ -210,7 +210,19 @@ impl<S: SessionTable> Node<S> {
     /// A link owes an answer for so long that nothing should be routed over it, or has answered
     /// after all.
     pub fn handle_link_suspect(&mut self, link: LinkId, suspect: bool, now: Now) {
-        self.tree.set_suspect(link, suspect);
+        self.handle_links_suspect([(link, suspect)], now);
+    }
+
+    /// The same for several links at once: when all fall silent together, none is exchanged for
+    /// another.
+    pub fn handle_links_suspect(
+        &mut self,
+        links: impl IntoIterator<Item = (LinkId, bool)>,
+        now: Now,
+    ) {
+        for (link, suspect) in links {
+            self.tree.set_suspect(link, suspect);
+        }
         self.rebuild_table();
         self.settle(now);
     }

@@ -45,7 +45,9 @@ const BATCH: usize = 64;
 /// Links are looked after at least this often: between two looks a keep-alive may become due
 /// unnoticed.
 const LOOK_AFTER: Duration = Duration::from_millis(250);
-/// A pause of this length between two rounds means that the machine slept: the thread never waits
+/// A pause of this length between two rounds means that the program did not run.
+const PAUSED: Duration = Duration::from_secs(1);
+/// A pause of this length means that the machine slept: the thread never waits
 /// longer than [`LOOK_AFTER`].
 const SLEPT: Duration = Duration::from_secs(10);
 /// Links are looked after at most this often, however much arrives.
@@ -306,20 +308,26 @@ impl Control {
         if self.node.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.node.handle_timeout(now);
         }
-        if self.links_seen_at + SLEPT <= now.mono {
+        let unseen = now.mono.since(self.links_seen_at);
+        if unseen >= SLEPT {
             tracing::info!("the machine has slept, links are probed");
             self.node.probe_links(now);
             self.woke.notify_one();
         }
-        if self.links_seen_at + LOOK_GAP <= now.mono {
+        if unseen >= LOOK_GAP {
             self.links_seen_at = now.mono;
+        }
+        // After a pause answers lie in the sockets that nobody has read yet: the next look judges.
+        if (LOOK_GAP..PAUSED).contains(&unseen) {
             for (link, why) in self.links.look_after(&mut self.node, &self.data, now) {
                 self.end_link(link, LinkEnd { code: "peer_timeout", message: why.into() });
             }
         }
         if self.upkeep_at + LOOK_AFTER <= now.mono {
             self.upkeep_at = now.mono;
-            self.prober.look_after(&mut self.node, &self.data, now);
+            if self.prober.look_after(&mut self.node, &self.data, now) {
+                self.changed();
+            }
             self.questions.forget_abandoned();
         }
         if self.links.take_changed() {

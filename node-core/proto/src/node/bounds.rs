@@ -422,3 +422,42 @@ fn a_path_that_makes_room_for_another_leaves_its_session() {
     assert!(node.paths.get(&other.key()).is_some());
     assert_eq!(path_of(&node, &friend.key()), None);
 }
+
+/// The node of identity 1 below another, and a second neighbour over link 2 that has said nothing.
+fn child() -> (Node<Sessions>, NodeKey) {
+    let own = identity(1).key();
+    let parent = (2..).map(identity).find(|it| it.key() < own).unwrap();
+    let mut node = lonely_node();
+    node.handle_link_up(LINK, parent.key(), 0, at(0));
+    let request = node.outbox.transmits.iter().find_map(|transmit| {
+        let (kind, _) = cut_frame(&transmit.frame).unwrap().unwrap();
+        (transmit.frame[kind] == FrameKind::SigReq as u8)
+            .then(|| SigReq::parse(&transmit.frame[kind + 1..]).unwrap())
+    });
+    let edge = EdgeDraft { node: own, parent: parent.key(), request: request.unwrap(), port: 1 };
+    node.take(&announce(&parent, &parent, 0).emit(), at(100));
+    let answer = SigRes { request: edge.request, port: 1, psig: edge.sign(&parent) };
+    node.take(&answer.emit(), at(200));
+    assert_eq!(node.tree.parent(), parent.key());
+    node.handle_link_up(LinkId(2), identity(100).key(), 0, at(300));
+    drain(&mut node);
+    (node, parent.key())
+}
+
+#[test]
+fn a_silent_parent_is_left_for_the_sake_of_others_once_a_minute() {
+    let (mut node, parent) = child();
+    node.handle_link_suspect(LINK, true, at(2_000));
+    assert_eq!(node.tree.parent(), node.tree.own());
+    // The simulator stammers for longer (`sim/tests/links.rs`).
+    assert_ne!(node.tree.parent(), parent);
+}
+
+#[test]
+fn a_node_whose_links_are_all_silent_stays_where_it_is() {
+    for order in [[LINK, LinkId(2)], [LinkId(2), LINK]] {
+        let (mut node, parent) = child();
+        node.handle_links_suspect(order.map(|link| (link, true)), at(2_000));
+        assert_eq!(node.tree.parent(), parent);
+    }
+}

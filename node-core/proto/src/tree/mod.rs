@@ -508,7 +508,7 @@ impl Tree {
     /// round trip is known.
     pub(crate) fn probe(&mut self, now: Instant, outbox: &mut Outbox) {
         for neighbour in self.neighbours.values_mut() {
-            neighbour.repeat_request(now, outbox);
+            neighbour.send_request(now, outbox);
         }
     }
 
@@ -538,7 +538,7 @@ impl Tree {
         for neighbour in self.neighbours.values_mut() {
             neighbour.request = SigReq { seq, nonce: rng.next_u64() };
             neighbour.response = None;
-            neighbour.repeat_request(now, outbox);
+            neighbour.send_request(now, outbox);
         }
     }
 

@@ -59,11 +59,20 @@ impl Neighbour {
             .map(|(id, link)| (*id, link))
     }
 
-    /// Sends the outstanding request on every link, again or for the first time.
+    /// Sends the outstanding request on every link, and measures the answer from now on.
+    pub(super) fn send_request(&mut self, now: Instant, outbox: &mut Outbox) {
+        for link in self.links.values_mut() {
+            link.asked_at = None;
+        }
+        self.repeat_request(now, outbox);
+    }
+
+    /// Sends the outstanding request again. On a link that still owes an answer to it, the next one
+    /// is measured from the first time: it may have been asked for more than a round trip ago.
     pub(super) fn repeat_request(&mut self, now: Instant, outbox: &mut Outbox) {
         let frame = self.request.emit();
         for (link, at) in &mut self.links {
-            at.asked_at = Some(now);
+            at.asked_at.get_or_insert(now);
             outbox.direct(*link, frame.clone());
         }
     }

@@ -94,7 +94,7 @@ impl Links {
             .flat_map(|neighbour| neighbour.links)
             .map(|link| (link.id, link.round_trip))
             .collect();
-        let mut dead = Vec::new();
+        let (mut dead, mut doubted) = (Vec::new(), Vec::new());
         for (id, link) in &mut self.links {
             link.round_trip = round_trips.get(id).copied().flatten();
             let liveness = link.egress.liveness.snapshot();
@@ -111,9 +111,12 @@ impl Links {
             let suspect = health != Health::Alive;
             if suspect != link.suspect {
                 link.suspect = suspect;
-                self.changed = true;
-                node.handle_link_suspect(*id, suspect, now);
+                doubted.push((*id, suspect));
             }
+        }
+        if !doubted.is_empty() {
+            self.changed = true;
+            node.handle_links_suspect(doubted, now);
         }
         dead
     }

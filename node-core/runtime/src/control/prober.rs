@@ -54,7 +54,14 @@ impl Prober {
         }
     }
 
-    pub(super) fn look_after(&mut self, node: &mut Node<Sessions>, data: &DataPlane, now: Now) {
+    /// Asks if it is time. Returns whether there is a first proof.
+    pub(super) fn look_after(
+        &mut self,
+        node: &mut Node<Sessions>,
+        data: &DataPlane,
+        now: Now,
+    ) -> bool {
+        let before = self.proven_at;
         let recent = node
             .sessions()
             .filter_map(|(key, _)| {
@@ -69,6 +76,7 @@ impl Prober {
         if (proof_due || never) && may_ask {
             self.ask(node, now);
         }
+        before.is_none() && !never
     }
 
     fn ask(&mut self, node: &mut Node<Sessions>, now: Now) {
