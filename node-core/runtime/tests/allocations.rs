@@ -40,6 +40,8 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use tokio::runtime::{Handle, Runtime};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a packet that is lost is sent again.
+const TRIES: u32 = 5;
 const MTU: u16 = 65_535;
 const PORT: u16 = 7;
 /// There and back again makes two packets.
@@ -152,13 +154,15 @@ fn packets_are_carried_without_allocating() {
     }
     assert!(ALLOCATIONS.load(Relaxed) > 0, "threads that carry packets are known by their names");
     for socket in [&near, &far] {
-        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        socket.set_read_timeout(Some(PATIENCE / TRIES)).expect("a time-out");
     }
     let sizes = [64, 1_200, 2_100, 9_000, 60_000];
     let mut carry = |rounds: u64| {
         let before = ALLOCATIONS.load(Relaxed);
         for len in sizes.iter().cycle().take(rounds as usize) {
-            assert!(round_trip(sockets, &mut buffer, *len), "a packet of {len} bytes is lost");
+            // A busy machine may lose one to a link that seemed silent.
+            let arrives = (0..TRIES).any(|_| round_trip(sockets, &mut buffer, *len));
+            assert!(arrives, "packets of {len} bytes are lost");
         }
         ALLOCATIONS.load(Relaxed) - before
     };

@@ -55,7 +55,7 @@ fn check_config(file: Option<PathBuf>) -> Outcome {
     if config.is_exposed(&path) {
         eprintln!(
             "{shown}: warning: every account of this computer can read the passwords in it; run \
-             `chmod 600 {shown}`"
+             `chmod o-r {shown}`"
         );
     }
     print(&format!("{shown}: no mistakes\n"))

@@ -43,6 +43,12 @@ impl Place {
         self.dir.path().join(name)
     }
 
+    /// Lets every account of the computer into the folder.
+    fn open_to_all(&self) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(self.dir.path(), mode).unwrap();
+    }
+
     fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
@@ -277,6 +283,7 @@ async fn removal_tells_of_the_command_line_and_of_interfaces() {
 #[tokio::test]
 async fn passwords_that_all_can_read_are_told_at_start_and_after_an_edit() {
     let place = Place::new();
+    place.open_to_all();
     let path = place.path("config.toml");
     let open = || std::os::unix::fs::PermissionsExt::from_mode(0o644);
     let told = |status: &Status| status.health.iter().any(|item| item.code == "config_exposed");
@@ -285,7 +292,7 @@ async fn passwords_that_all_can_read_are_told_at_start_and_after_an_edit() {
     let service = place.start(&[]).await;
     service.until("told at start", told).await;
     let log = place.text("log");
-    assert!(log.contains(&format!("chmod 600 {}", path.display())), "{log}");
+    assert!(log.contains(&format!("chmod o-r {}", path.display())), "{log}");
     drop(service);
 
     fs::write(&path, "peers = []\n").unwrap();
@@ -360,6 +367,7 @@ async fn reload_takes_over_a_good_file_and_tells_of_a_wrong_one() {
     fs::write(place.path("config.toml"), text).unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fs::set_permissions(place.path("config.toml"), open).unwrap();
+    place.open_to_all();
     service.signal("HUP");
     let exposed = |status: &Status| status.health.iter().any(|item| item.code == "config_exposed");
     service.until("told of the open passwords", exposed).await;

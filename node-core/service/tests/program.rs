@@ -71,6 +71,7 @@ fn full_disk_behind_standard_output_is_told() {
 fn passwords_in_a_file_that_is_open_to_all_are_warned_of() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = dir.path().join("config.toml");
     for (text, mode, warned) in [
         ("peers = [\"tcp://h:1?password=x\"]", 0o644, true),
@@ -84,10 +85,15 @@ fn passwords_in_a_file_that_is_open_to_all_are_warned_of() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let output = planetaryd(&["check-config", path.to_str().unwrap()]);
         let words = stderr(&output);
-        let remedy = format!("run `chmod 600 {}`", path.display());
+        let remedy = format!("run `chmod o-r {}`", path.display());
         assert_eq!(words.contains(&remedy), warned, "{text} {mode:o}: {words}");
         assert_eq!(output.status.code(), Some(0));
     }
+    fs::write(&path, "group_password = \"x\"").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o750)).unwrap();
+    let words = stderr(&planetaryd(&["check-config", path.to_str().unwrap()]));
+    assert!(!words.contains("chmod"), "nobody else comes into the folder: {words}");
 }
 
 #[test]

@@ -11,9 +11,14 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
+use parking_lot::Mutex;
+use planetary_proto::{
+    limits::Rate,
+    rate::RateLimiter,
+    time::{Duration, Instant},
+};
 use socket2::{Domain, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::{
@@ -39,6 +44,9 @@ use super::{
 /// moment without the processor.
 const BACKLOG: i32 = 128;
 
+/// Incoming links that the log tells of; further ones are told at the level of debugging.
+const TOLD_RATE: Rate = Rate { per_s: 1, burst: 60 };
+
 /// How long to wait when the system has no descriptors or memory left for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,6 +56,9 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     uri: ListenUri,
+    opened: std::time::Instant,
+    /// Links that are told of: strangers must not fill the log.
+    told: Mutex<RateLimiter>,
 }
 
 /// Why a listener could not be opened.
@@ -87,7 +98,11 @@ impl Listener {
                 continue;
             }
             match bind(address) {
-                Ok((socket, address)) => return Ok(Self { socket, address, uri }),
+                Ok((socket, address)) => {
+                    let opened = std::time::Instant::now();
+                    let told = Mutex::new(RateLimiter::new(TOLD_RATE, Instant::START));
+                    return Ok(Self { socket, address, uri, opened, told });
+                }
                 Err(source) => failure = ListenError::Bind { address, source },
             }
         }
@@ -98,6 +113,12 @@ impl Listener {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether the log may tell of another link.
+    fn tells(&self) -> bool {
+        let elapsed = Duration::from_micros(self.opened.elapsed().as_micros() as u64);
+        self.told.lock().allow(Instant::START + elapsed)
     }
 
     /// Takes connections, makes links of them, and hands these to `sink`, until `stop` fires or its
@@ -139,11 +160,16 @@ impl Listener {
                 drop(ticket);
                 match link {
                     Ok(link) => {
-                        let listener = &listener.uri;
-                        info!(%listener, "incoming link up");
+                        let uri = &listener.uri;
+                        let is_told = listener.tells();
+                        if is_told {
+                            info!(listener = %uri, "incoming link up");
+                        }
                         let end = sink.run(link).await;
-                        info!(%listener, reason = %end.message, "incoming link down");
-                        debug!(%remote, "it came from there");
+                        if is_told {
+                            info!(listener = %uri, reason = %end.message, "incoming link down");
+                        }
+                        debug!(%remote, reason = end.code, "incoming link ended");
                     }
                     Err(error) => {
                         debug!(%remote, %error, "a connection did not become a link");

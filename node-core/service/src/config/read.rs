@@ -16,9 +16,6 @@ use super::nearest::nearest;
 /// Longest text value, in bytes.
 const TEXT_LEN_MAX: usize = 4096;
 
-/// The options of a URI that mean something here.
-const URI_OPTIONS: [&str; 5] = ["key", "password", "priority", "maxbackoff", "sni"];
-
 /// What is wrong with one value.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -145,21 +142,16 @@ pub(super) fn uri<T: FromStr<Err = UriError>>(text: &str) -> Result<T, Fault> {
     text.parse().map_err(|error: UriError| {
         let shown = printable(&public_uri(text));
         match error {
-            UriError::UnknownOption { option, .. } => unknown_option(&shown, &option),
+            UriError::UnknownOption { option, nearest } => Fault::new(
+                format!("\"{shown}\": unknown option {option}"),
+                format!("the nearest known one is {nearest}"),
+            ),
             error => {
                 let what = format!("\"{shown}\": {error}");
                 Fault::new(what, "a URI looks like tls://host.example:443")
             }
         }
     })
-}
-
-fn unknown_option(uri: &str, option: &str) -> Fault {
-    let remedy = match nearest(option, URI_OPTIONS.into_iter()) {
-        Some(meant) => format!("the nearest known one is {meant}"),
-        None => format!("known ones are {}", URI_OPTIONS.join(", ")),
-    };
-    Fault::new(format!("\"{uri}\": unknown option {option}"), remedy)
 }
 
 /// Reads a table as a JSON object. The parser bounds the depth of the text, and so this recursion.

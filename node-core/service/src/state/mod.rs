@@ -184,11 +184,16 @@ fn writable_by_others(_: &fs::Metadata) -> bool {
     false
 }
 
-/// Whether the permissions of a file let every account read it.
+/// Whether the permissions of a file, and of the folders that lead to it, let every account read
+/// it.
 #[cfg(unix)]
 pub(crate) fn readable_by_all(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+    let allows = |path: &Path, right| {
+        fs::metadata(path).is_ok_and(|found| found.permissions().mode() & right != 0)
+    };
+    let Ok(path) = path.canonicalize() else { return false };
+    allows(&path, 0o004) && path.ancestors().skip(1).all(|folder| allows(folder, 0o001))
 }
 
 /// As for folders.

@@ -49,11 +49,18 @@ pub enum UriError {
     /// An option that the network does not know.
     #[error("unknown option {option}, did you mean {nearest}?")]
     UnknownOption {
-        /// The name as written, shortened and made printable.
+        /// The name as written, made printable.
         option: String,
         /// The known option that is spelt most like it.
         nearest: &'static str,
     },
+    /// Something that is spelt like no option; it may be a piece of a password with an `&` in it,
+    /// so it is not repeated.
+    #[error(
+        "unknown option, known are key, password, priority, maxbackoff and sni; write & in a \
+         password as %26"
+    )]
+    NoOption,
     /// A known option that would do nothing here.
     #[error("the option {option} does nothing {place}")]
     Inapplicable {

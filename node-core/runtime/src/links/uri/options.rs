@@ -9,6 +9,10 @@ use super::{
     BACKOFF_CEILING_MIN, PINNED_KEYS_MAX, Password, UriError, error::printable, is_host_name,
 };
 
+/// How much an unknown option must be like a known one to be a slip of the finger: Jaro-Winkler,
+/// from 0 to 1.
+const LIKE_ENOUGH: f64 = 0.8;
+
 /// Options as they stand in a query string, before defaults.
 #[derive(Default)]
 pub(super) struct Options {
@@ -50,12 +54,14 @@ impl Name {
         if let Some(name) = Self::ALL.into_iter().find(|name| name.text() == text) {
             return Ok(name);
         }
-        let option = printable(text);
-        let likeness = |name: &Self| strsim::jaro_winkler(name.text(), &option);
-        let nearest = Self::ALL.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        // The list is not empty; `key` stands in for a case that cannot be.
-        let nearest = nearest.unwrap_or(Self::Key).text();
-        Err(UriError::UnknownOption { option, nearest })
+        let lower = text.to_ascii_lowercase();
+        let likeness = |name: &&str| strsim::jaro_winkler(name, &lower);
+        let known = Self::ALL.map(Self::text);
+        let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        Err(match nearest.filter(|name| likeness(name) >= LIKE_ENOUGH) {
+            Some(nearest) => UriError::UnknownOption { option: printable(text), nearest },
+            None => UriError::NoOption,
+        })
     }
 }
 
@@ -69,7 +75,7 @@ impl Options {
     ) -> Result<Self, UriError> {
         let mut options = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = pair.split_once('=').ok_or(UriError::NoOption)?;
             let name = Name::parse(name)?;
             if !allowed.contains(&name) {
                 return Err(UriError::Inapplicable { option: name.text(), place });
