@@ -1,7 +1,7 @@
 //! Keys of the terminal, each as it is pressed.
 //!
 //! A terminal gives its input line by line and shows it. While [`Keys`] lives it does neither;
-//! Ctrl-C and its kind keep their meaning.
+//! Ctrl-C and its kind go on to send signals, and who waits for these must let it end.
 
 #[cfg(unix)]
 pub(crate) use unix::Keys;
@@ -14,6 +14,7 @@ mod unix {
     use std::io::{self, Read};
     use std::thread;
 
+    use nix::sys::signal::{SigSet, Signal};
     use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
     use tokio::sync::mpsc;
 
@@ -31,6 +32,7 @@ mod unix {
             single.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
             tcsetattr(io::stdin(), SetArg::TCSADRAIN, &single).ok()?;
             let (sender, pressed) = mpsc::unbounded_channel();
+            let keys = Self { before, pressed };
             // It waits for a key to the end of the program, which does not wait for it.
             thread::spawn(move || {
                 for key in io::stdin().lock().bytes().map_while(Result::ok) {
@@ -39,7 +41,7 @@ mod unix {
                     }
                 }
             });
-            Some(Self { before, pressed })
+            Some(keys)
         }
 
         /// Waits until a key is pressed.
@@ -56,6 +58,8 @@ mod unix {
 
     impl Drop for Keys {
         fn drop(&mut self) {
+            // A program in the background would be stopped here instead of ending.
+            let _ = SigSet::from(Signal::SIGTTOU).thread_block();
             // If the terminal is gone there is nothing to restore.
             let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before);
         }
