@@ -400,7 +400,9 @@ pub(crate) fn config_exposed(config: &Config, path: &Path) -> Option<Condition> 
         severity: Severity::Warning,
         title: "The configuration shows its passwords to others".to_owned(),
         text: format!("Every account of this computer can read the passwords in {shown}."),
-        action: Some(format!("Run `chmod o-r {shown}`; the account of the service must be able to read it.")),
+        action: Some(format!(
+            "Run `chmod o-r {shown}`; the account of the service must be able to read it."
+        )),
         affects_connectivity: false,
         may_pass: false,
     })
