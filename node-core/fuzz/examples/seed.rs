@@ -44,6 +44,7 @@ fn main() -> io::Result<()> {
     node_info()?;
     control()?;
     uris()?;
+    filter()?;
     configs()?;
     keys()
 }
@@ -202,6 +203,62 @@ fn control() -> io::Result<()> {
     seed("control_frames", "huge_length", [0xff; 8])?;
     seed("control_frames", "cut_short", &framed(hello)[..20])?;
     seed("control_frames", "nested", framed(&"[".repeat(200)))
+}
+
+fn filter() -> io::Result<()> {
+    // Choices of the target: 0 waits, 1 and 2 take bytes as they are, 3 and 4 put addresses before
+    // them (with whom, a next header, a block), 5 turns the last packet around, 6 quotes it in an
+    // error, 7 sets rules. In is 1 and 3, out 2 and 4.
+    let with = |choice: u8, peer: u8, next: u8, payload: &[u8]| {
+        [&[choice, peer, next, payload.len() as u8][..], payload].concat()
+    };
+    let tcp = |flags| {
+        let ports = [0, 22, 0, 22];
+        [&ports[..], &[0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0, 0, 0, 0, 0, 0, b'd']].concat()
+    };
+    let udp = [0, 53, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    let echo = [128, 0, 0, 0, 0, 7, 0, 1];
+    let turned = [5, 0];
+    let rules = |which: u8| [7, which];
+    seed("filter", "refused", with(3, 0, 6, &tcp(2)))?;
+    seed("filter", "tcp_out", [&with(4, 2, 6, &tcp(2))[..], &turned, &[0, 9], &turned].concat())?;
+    let connection = [2, 0x12, 0x10, 0x10, 0x11, 0x11, 0x10, 4, 2].map(tcp);
+    let ways = [3, 4, 3, 4, 3, 4, 3, 4, 3].iter().zip(&connection);
+    let connection: Vec<u8> = ways.flat_map(|(way, tcp)| with(*way, 0, 6, tcp)).collect();
+    seed("filter", "tcp_in", [&rules(1)[..], &connection].concat())?;
+    let ended = [&rules(1)[..], &connection[..50], &rules(0), &connection[25..]].concat();
+    seed("filter", "rules_change", ended)?;
+    let quoted = [&with(4, 2, 17, &udp)[..], &[6, 0], &turned, &[6, 2]].concat();
+    seed("filter", "udp_and_error", quoted)?;
+    seed("filter", "echo", [&rules(1)[..], &with(3, 0, 58, &echo).repeat(14), &turned].concat())?;
+    seed("filter", "own_echo", [&with(4, 1, 58, &echo)[..], &turned, &[0, 255], &turned].concat())?;
+    let fragment = |offset: u8, more: u8, payload: &[u8]| {
+        let header = [17, 0, 0, offset | more, 0, 0, 0, 9];
+        with(3, 0, 44, &[&header[..], payload].concat())
+    };
+    let fragments = [fragment(0, 1, &udp), fragment(16, 1, &udp), fragment(32, 0, &udp)].concat();
+    seed("filter", "fragments", [&rules(1)[..], &fragments].concat())?;
+    let overlap = [fragment(0, 1, &udp), fragment(8, 1, &udp), fragment(16, 0, &udp)].concat();
+    seed("filter", "overlap", [&rules(1)[..], &overlap].concat())?;
+    seed(
+        "filter",
+        "tiny",
+        [&rules(1)[..], &with(3, 0, 44, &[6, 0, 0, 1, 0, 0, 0, 9, 0, 9, 0, 22, 0, 0, 0, 1])]
+            .concat(),
+    )?;
+    let options = [&[60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0][..], &udp].concat();
+    seed("filter", "options", [&rules(1)[..], &with(3, 0, 0, &options)].concat())?;
+    let jumbo = [&[17, 0, 0xc2, 4, 0, 1, 0, 0][..], &udp].concat();
+    seed("filter", "jumbo", [&rules(1)[..], &with(3, 0, 0, &jumbo)].concat())?;
+    seed("filter", "routing", with(3, 0, 43, &[17, 0, 0, 0, 0, 0, 0, 0]))?;
+    seed("filter", "blocked", [&with(4, 0, 17, &udp)[..], &rules(3), &turned, &turned].concat())?;
+    let mut flood = rules(2).to_vec();
+    for port in 0..40 {
+        let syn = [&[9, port][..], &tcp(2)[2..]].concat();
+        flood.extend(with(3, port % 3, 6, &syn));
+    }
+    seed("filter", "flood", flood)?;
+    seed("filter", "raw", [&[1, 0, 41][..], &[0x60; 41], &[2, 1, 3], &[0x60; 3]].concat())
 }
 
 fn uris() -> io::Result<()> {

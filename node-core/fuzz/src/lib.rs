@@ -18,6 +18,7 @@ mod targets;
 
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
+pub use targets::filter::filter;
 pub use targets::frames::frames;
 pub use targets::identity_pem::identity_pem;
 pub use targets::meta::meta;
@@ -31,9 +32,10 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("config", config),
     ("control_frames", control_frames),
+    ("filter", filter),
     ("frames", frames),
     ("identity_pem", identity_pem),
     ("meta", meta),

@@ -1,0 +1,400 @@
+//! Who may open what on this machine: a [`Policy`] as people set it, compiled to [`Rules`].
+//!
+//! Rules only ever allow. What no rule allows stays shut, a key on the block list may do nothing at
+//! all, and the settings [`Policy::inbound`] and [`Policy::paused`] close what rules open. Rules
+//! are immutable: a change is a new snapshot, handed to every shard by
+//! [`Filter::set_rules`](super::Filter::set_rules), which counts a generation so that live flows
+//! are judged anew.
+//!
+//! Circles are bits of a `u64`; which bit is which circle is the caller's business. A person's own
+//! services hang on the person and vanish with it.
+
+use core::ops::Range;
+
+use planetary_proto::NodeKey;
+use thiserror::Error;
+
+use super::{
+    flow::{Kind, Tuple},
+    verdict::Reason,
+};
+use crate::limits::{BLOCKED_MAX, PEOPLE_MAX, RULES_MAX, SERVICES_PER_PERSON_MAX};
+
+/// Whom a setting means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Nobody.
+    Nobody,
+    /// The people of the policy.
+    #[default]
+    Circles,
+    /// Every key that is not blocked.
+    Everyone,
+}
+
+/// What people have set. `Policy::default()` lets nobody in and everything out.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who may open TCP and UDP here. `Circles`: whomever a rule names, which may be everyone for
+    /// one port. `Everyone`: anybody anything, as without a filter. Other protocols always need a
+    /// rule.
+    pub inbound: Audience,
+    /// Whose echo requests are let in. `Circles`: of people with [`Person::echo`].
+    pub echo: Audience,
+    /// Whom this machine may speak to.
+    pub outbound: Audience,
+    /// Nobody may open anything here, echo included, until this is over.
+    pub paused: bool,
+    /// Friends and members of circles, at most [`PEOPLE_MAX`], each key once.
+    pub people: Vec<Person>,
+    /// Keys that nothing passes to or from, whatever else is set; at most [`BLOCKED_MAX`].
+    pub blocked: Vec<NodeKey>,
+    /// At most [`RULES_MAX`].
+    pub rules: Vec<Rule>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            inbound: Audience::Circles,
+            echo: Audience::Circles,
+            outbound: Audience::Everyone,
+            paused: false,
+            people: Vec::new(),
+            blocked: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// A friend, or a member of a circle. Unlike a stranger, a person is told when something is
+/// refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Its key.
+    pub key: NodeKey,
+    /// The circles it belongs to, one bit each; zero for a friend without any.
+    pub circles: u64,
+    /// Whether its echo requests are let in.
+    pub echo: bool,
+    /// What it may reach besides what its circles may; at most [`SERVICES_PER_PERSON_MAX`].
+    pub services: Vec<Service>,
+}
+
+/// Lets somebody reach a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whom.
+    pub who: Who,
+    /// What.
+    pub service: Service,
+}
+
+/// Whom a rule names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Members of any of these circles.
+    Circles(u64),
+    /// Everybody, strangers too.
+    Everyone,
+}
+
+/// Something to be reached on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Protocol and ports.
+    pub protocol: Protocol,
+    /// Where.
+    pub destination: Destination,
+}
+
+/// Protocol of a service, with its ports from the first to the last, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP to these ports.
+    Tcp(u16, u16),
+    /// UDP to these ports.
+    Udp(u16, u16),
+    /// Any other protocol, by its number. TCP, UDP and ICMPv6 are not among them.
+    Other(u8),
+}
+
+/// Where a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// At the node's address and everywhere in its subnet.
+    Anywhere,
+    /// At this address alone.
+    Host([u8; 16]),
+}
+
+/// Why a policy cannot be used. It is to be refused as a whole, and the rules before it stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RulesError {
+    /// A key stands twice among the people: their rights are to be joined by who knows them.
+    #[error("{0} is among the people twice")]
+    Twice(NodeKey),
+    /// More people, rules, services or blocked keys than a bound allows.
+    #[error("more than {0} {1}")]
+    TooMany(usize, &'static str),
+    /// A range of ports that ends before it begins.
+    #[error("ports {0} to {1} are none")]
+    NoPorts(u16, u16),
+    /// A protocol that has a form of its own, or, ICMPv6, settings.
+    #[error("protocol {0} has rules of its own")]
+    NamedProtocol(u8),
+}
+
+/// A compiled policy. See the module.
+#[derive(Debug)]
+pub struct Rules {
+    inbound: Audience,
+    echo: Audience,
+    outbound: Audience,
+    paused: bool,
+    /// Ordered by key.
+    people: Vec<Compiled>,
+    /// Services of people, each person's together.
+    services: Vec<Service>,
+    /// Ordered.
+    blocked: Vec<NodeKey>,
+    for_everyone: Vec<Service>,
+    for_circles: Vec<(u64, Service)>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    key: NodeKey,
+    circles: u64,
+    echo: bool,
+    services: Range<usize>,
+}
+
+impl Rules {
+    /// Compiles a policy. The same policy gives the same verdicts, in whatever order its lists are.
+    ///
+    /// # Errors
+    /// See [`RulesError`].
+    pub fn compile(policy: &Policy) -> Result<Self, RulesError> {
+        let counts = [
+            (policy.people.len(), PEOPLE_MAX, "people"),
+            (policy.blocked.len(), BLOCKED_MAX, "blocked keys"),
+            (policy.rules.len(), RULES_MAX, "rules"),
+        ];
+        let of_people = policy.people.iter().map(|person| person.services.len());
+        let of_people = of_people.map(|len| (len, SERVICES_PER_PERSON_MAX, "services of a person"));
+        for (len, max, what) in counts.into_iter().chain(of_people) {
+            if len > max {
+                return Err(RulesError::TooMany(max, what));
+            }
+        }
+        let of_people = policy.people.iter().flat_map(|person| &person.services);
+        for service in policy.rules.iter().map(|rule| &rule.service).chain(of_people) {
+            service.check()?;
+        }
+
+        let mut order: Vec<&Person> = policy.people.iter().collect();
+        order.sort_by_key(|person| person.key);
+        if let Some(pair) = order.windows(2).find(|pair| pair[0].key == pair[1].key) {
+            return Err(RulesError::Twice(pair[0].key));
+        }
+        let (mut people, mut services) = (Vec::with_capacity(order.len()), Vec::new());
+        for Person { key, circles, echo, services: own } in order {
+            let first = services.len();
+            services.extend_from_slice(own);
+            let services = first..services.len();
+            people.push(Compiled { key: *key, circles: *circles, echo: *echo, services });
+        }
+        let mut blocked = policy.blocked.clone();
+        blocked.sort();
+        let (mut for_everyone, mut for_circles) = (Vec::new(), Vec::new());
+        for Rule { who, service } in &policy.rules {
+            match who {
+                Who::Everyone => for_everyone.push(*service),
+                Who::Circles(circles) => for_circles.push((*circles, *service)),
+            }
+        }
+        let Policy { inbound, echo, outbound, paused, .. } = *policy;
+        Ok(Self {
+            inbound,
+            echo,
+            outbound,
+            paused,
+            people,
+            services,
+            blocked,
+            for_everyone,
+            for_circles,
+        })
+    }
+
+    /// Whether a stranger can open anything at all here. If not, strangers need no session.
+    #[must_use]
+    pub fn is_open_to_strangers(&self) -> bool {
+        let inbound = match self.inbound {
+            Audience::Nobody => false,
+            Audience::Circles => !self.for_everyone.is_empty(),
+            Audience::Everyone => true,
+        };
+        !self.paused && (inbound || self.echo == Audience::Everyone)
+    }
+
+    /// Whether the key is a friend or a member of a circle, and not blocked.
+    #[must_use]
+    pub fn knows(&self, key: &NodeKey) -> bool {
+        self.person(key).is_some() && !self.is_blocked(key)
+    }
+
+    /// Whether nothing passes to or from the key.
+    #[must_use]
+    pub fn is_blocked(&self, key: &NodeKey) -> bool {
+        self.blocked.binary_search(key).is_ok()
+    }
+
+    /// Whether `key`, which is not blocked, may open this flow here.
+    pub(crate) fn admit(&self, key: &NodeKey, tuple: &Tuple) -> Result<(), Reason> {
+        if self.paused {
+            return Err(Reason::Shut);
+        }
+        let person = self.person(key);
+        if tuple.kind == Kind::EchoTheirs {
+            let admitted = match self.echo {
+                Audience::Nobody => false,
+                Audience::Circles => person.is_some_and(|person| person.echo),
+                Audience::Everyone => true,
+            };
+            return if admitted { Ok(()) } else { Err(Reason::EchoRefused) };
+        }
+        match self.inbound {
+            Audience::Nobody => return Err(Reason::Shut),
+            Audience::Everyone if matches!(tuple.kind, Kind::Tcp | Kind::Udp) => return Ok(()),
+            Audience::Circles | Audience::Everyone => {}
+        }
+        let of_person = person.is_some_and(|person| {
+            let own = &self.services[person.services.clone()];
+            let of_circles = self.for_circles.iter();
+            own.iter().any(|service| service.matches(tuple))
+                || of_circles
+                    .filter(|(circles, _)| circles & person.circles != 0)
+                    .any(|(_, service)| service.matches(tuple))
+        });
+        if of_person || self.for_everyone.iter().any(|service| service.matches(tuple)) {
+            Ok(())
+        } else {
+            Err(Reason::NoRule)
+        }
+    }
+
+    /// Whether this machine may open something at `key`, which is not blocked.
+    pub(crate) fn may_reach(&self, key: &NodeKey) -> Result<(), Reason> {
+        let may = match self.outbound {
+            Audience::Nobody => false,
+            Audience::Circles => self.person(key).is_some(),
+            Audience::Everyone => true,
+        };
+        if may { Ok(()) } else { Err(Reason::OutboundRefused) }
+    }
+
+    fn person(&self, key: &NodeKey) -> Option<&Compiled> {
+        let at = self.people.binary_search_by_key(key, |person| person.key).ok()?;
+        self.people.get(at)
+    }
+}
+
+impl Service {
+    fn check(&self) -> Result<(), RulesError> {
+        match self.protocol {
+            Protocol::Tcp(first, last) | Protocol::Udp(first, last) if first > last => {
+                Err(RulesError::NoPorts(first, last))
+            }
+            // TCP, UDP, ICMPv6, and what is no protocol but an extension header.
+            Protocol::Other(number @ (0 | 6 | 17 | 43 | 44 | 58 | 60)) => {
+                Err(RulesError::NamedProtocol(number))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn matches(&self, tuple: &Tuple) -> bool {
+        let is_protocol = match (self.protocol, tuple.kind) {
+            (Protocol::Tcp(first, last), Kind::Tcp) | (Protocol::Udp(first, last), Kind::Udp) => {
+                (first..=last).contains(&tuple.local_port)
+            }
+            (Protocol::Other(number), Kind::Other(other)) => number == other,
+            _ => false,
+        };
+        is_protocol
+            && match self.destination {
+                Destination::Anywhere => true,
+                Destination::Host(address) => address == tuple.local,
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: NodeKey = NodeKey::from_bytes([7; 32]);
+
+    fn service(protocol: Protocol) -> Service {
+        Service { protocol, destination: Destination::Anywhere }
+    }
+
+    fn person(services: Vec<Service>) -> Person {
+        Person { key: KEY, circles: 0, echo: false, services }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let error = |policy: Policy| Rules::compile(&policy).err();
+        let people = vec![person(vec![]), person(vec![])];
+        assert_eq!(error(Policy { people, ..Policy::default() }), Some(RulesError::Twice(KEY)));
+        for (protocol, expected) in [
+            (Protocol::Tcp(2, 1), RulesError::NoPorts(2, 1)),
+            (Protocol::Udp(1, 0), RulesError::NoPorts(1, 0)),
+            (Protocol::Other(58), RulesError::NamedProtocol(58)),
+        ] {
+            let people = vec![person(vec![service(protocol)])];
+            assert_eq!(error(Policy { people, ..Policy::default() }), Some(expected));
+            let rules = vec![Rule { who: Who::Everyone, service: service(protocol) }];
+            assert_eq!(error(Policy { rules, ..Policy::default() }), Some(expected));
+        }
+        let rule = Rule { who: Who::Circles(1), service: service(Protocol::Tcp(1, 1)) };
+        let rules = vec![rule; RULES_MAX + 1];
+        let too_many = RulesError::TooMany(RULES_MAX, "rules");
+        assert_eq!(error(Policy { rules, ..Policy::default() }), Some(too_many));
+        let services = vec![service(Protocol::Tcp(1, 1)); SERVICES_PER_PERSON_MAX + 1];
+        let too_many = RulesError::TooMany(SERVICES_PER_PERSON_MAX, "services of a person");
+        let people = vec![person(services)];
+        assert_eq!(error(Policy { people, ..Policy::default() }), Some(too_many));
+        assert_eq!(error(Policy::default()), None);
+    }
+
+    #[test]
+    fn strangers_are_told_from_people_and_open_doors_are_known() {
+        let open = |policy: &Policy| Rules::compile(policy).unwrap().is_open_to_strangers();
+        let mut policy = Policy { people: vec![person(vec![])], ..Policy::default() };
+        assert!(!open(&policy));
+        let rules = Rules::compile(&policy).unwrap();
+        assert!(rules.knows(&KEY) && !rules.knows(&NodeKey::from_bytes([8; 32])));
+        policy.echo = Audience::Everyone;
+        assert!(open(&policy));
+        policy.echo = Audience::Circles;
+        let service = service(Protocol::Tcp(80, 80));
+        policy.rules.push(Rule { who: Who::Circles(u64::MAX), service });
+        assert!(!open(&policy));
+        policy.rules.push(Rule { who: Who::Everyone, service });
+        assert!(open(&policy));
+        policy.inbound = Audience::Nobody;
+        assert!(!open(&policy));
+        policy.inbound = Audience::Everyone;
+        assert!(open(&policy));
+        policy.paused = true;
+        assert!(!open(&policy));
+        policy.blocked = vec![KEY];
+        let rules = Rules::compile(&policy).unwrap();
+        assert!(rules.is_blocked(&KEY) && !rules.knows(&KEY));
+    }
+}

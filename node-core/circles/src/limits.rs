@@ -1,0 +1,84 @@
+//! Every bound of the filter: value, reason, and what happens there.
+//!
+//! Source: `research/beyond.md` section 4.1, except where a constant says otherwise.
+
+use planetary_proto::{
+    limits::{Rate, SESSIONS_MAX},
+    time::Duration,
+};
+
+/// Flows in all, some 7 MB. A busy desktop has hundreds, a small server thousands. At the bound the
+/// flow makes room that was used least recently among those that nobody answered; without one, the
+/// new flow is refused.
+pub const FLOWS_MAX: u32 = 65_536;
+/// Of these, flows that others opened: however many keys a flood has, half of the table is for what
+/// this machine opens.
+pub const FLOWS_INBOUND_MAX: u32 = FLOWS_MAX / 2;
+/// Flows with one key, whoever opened them. One friend fills a thirty-second of the table.
+pub const FLOWS_PER_KEY_MAX: u32 = 2_048;
+/// Of these, flows that the key opened.
+pub const FLOWS_PER_KEY_INBOUND_MAX: u32 = FLOWS_PER_KEY_MAX / 2;
+/// Flows that a shard may hold when all others have used up the rest: enough to work with, and a
+/// small part of the whole. Half of them may be opened by others.
+pub const FLOWS_PER_SHARD_KEPT: u32 = 128;
+/// Keys that a shard remembers, each with flows or until shortly after. There are no more sessions
+/// than this; a new flow with a further key is refused.
+pub const KEYS_PER_SHARD_MAX: usize = SESSIONS_MAX;
+/// A key without flows is remembered so long, until [`ECHO_RATE`] has nothing to remember.
+pub const KEY_IDLE: Duration = Duration::from_secs(2);
+
+/// TCP: opened and not yet confirmed by whoever opened it. Systems give up after about a minute of
+/// repetitions, each of which begins this time anew.
+pub const TCP_OPENING_TIMEOUT: Duration = Duration::from_secs(60);
+/// TCP: both sides have spoken. Systems ask an idle connection for a sign of life after exactly two
+/// hours, which must not come too late: RFC 5382 has four minutes more.
+pub const TCP_ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 4 * 60);
+/// TCP: one side has finished.
+pub const TCP_FINISHING_TIMEOUT: Duration = Duration::from_secs(120);
+/// TCP: both have finished, or one has reset. Counts from that moment, whatever comes after: time
+/// for last acknowledgements, not a hole to be kept open.
+pub const TCP_CLOSED_TIMEOUT: Duration = Duration::from_secs(10);
+/// UDP without an answer.
+pub const UDP_ONE_WAY_TIMEOUT: Duration = Duration::from_secs(30);
+/// UDP with an answer.
+pub const UDP_BOTH_WAYS_TIMEOUT: Duration = Duration::from_secs(180);
+/// ICMPv6 echo, by identifier.
+pub const ECHO_TIMEOUT: Duration = Duration::from_secs(30);
+/// Other protocols.
+pub const OTHER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Later fragments are let through so long after the first.
+pub const FRAGMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Packets in fragments that are under way from or to one key, each way. Fragments of a packet come
+/// one after the other, so more than one or two means that last ones were lost. The oldest makes
+/// room.
+pub const FRAGMENTED_PER_KEY_MAX: usize = 16;
+/// Extension headers of a packet. Real ones have one or two; more drop the packet.
+pub const EXTENSIONS_MAX: usize = 8;
+/// Bytes of extension headers of a packet. More drop it.
+pub const EXTENSION_BYTES_MAX: usize = 256;
+
+/// Echo requests of one key that are let in. More are dropped.
+pub const ECHO_RATE: Rate = Rate { per_s: 10, burst: 10 };
+/// Refused packets of friends, per shard, that are answered; each answer costs a sealing. Those
+/// beyond it are dropped in silence, and their programs wait for their own time-outs.
+pub const ANSWER_RATE: Rate = Rate { per_s: 50, burst: 100 };
+
+/// People that the rules know: 64 circles of 256 members, and as many friends again.
+pub const PEOPLE_MAX: usize = 32_768;
+/// Keys that are blocked.
+pub const BLOCKED_MAX: usize = 32_768;
+/// Rules for circles and for everyone. A new flow may look at each of them once.
+pub const RULES_MAX: usize = 1_024;
+/// Services that one person may reach besides those of circles.
+pub const SERVICES_PER_PERSON_MAX: usize = 256;
+
+const _: () = {
+    assert!(FLOWS_PER_KEY_MAX < FLOWS_INBOUND_MAX);
+    assert!(FLOWS_PER_SHARD_KEPT < FLOWS_PER_KEY_INBOUND_MAX);
+    assert!(TCP_CLOSED_TIMEOUT.as_secs() < TCP_OPENING_TIMEOUT.as_secs());
+    assert!(UDP_ONE_WAY_TIMEOUT.as_secs() < UDP_BOTH_WAYS_TIMEOUT.as_secs());
+    assert!(EXTENSION_BYTES_MAX >= 8 * EXTENSIONS_MAX);
+    // The bucket of a forgotten key is full, as that of a new one.
+    assert!(KEY_IDLE.as_secs() * ECHO_RATE.per_s as u64 >= ECHO_RATE.burst as u64);
+};
