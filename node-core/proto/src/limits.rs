@@ -140,6 +140,15 @@ pub const BROKEN_RATE: Rate = Rate { per_s: 50, burst: 100 };
 /// Session handshakes that are checked per second, all senders together; each costs a key agreement
 /// and a verification.
 pub const HANDSHAKE_RATE: Rate = Rate { per_s: 300, burst: 600 };
+/// Guests at once: strangers that may say who they are. Beyond it their greetings are ignored.
+pub const GUESTS_MAX: usize = 32;
+/// A guest's session ends after this time, whatever it says: enough for a few round trips and for a
+/// person's first look, too short to live in.
+pub const GUEST_TIME: Duration = Duration::from_secs(30);
+/// Greetings of one guest that are opened: one in this time.
+pub const GUEST_GREETING_GAP: Duration = Duration::from_secs(1);
+/// A key that this node has greeted may greet back for so long.
+pub const CALLED_TIME: Duration = Duration::from_secs(60);
 /// Inits sent to keys that sent us undecryptable packets, per second.
 pub const STRANGER_INIT_RATE: Rate = Rate { per_s: 20, burst: 50 };
 /// In-band requests answered per second and key.

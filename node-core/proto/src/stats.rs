@@ -17,6 +17,8 @@ pub struct Stats {
     pub stuck: u64,
     /// Handshakes that did not open or verify, or were replayed.
     pub handshakes_ignored: u64,
+    /// Greetings of strangers and blocked keys, and packets of theirs without a session.
+    pub strangers_ignored: u64,
     /// Sessions refused because there are too many.
     pub sessions_refused: u64,
     /// Waiting packets that were pushed out or never found a way.

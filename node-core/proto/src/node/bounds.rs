@@ -1,29 +1,49 @@
 //! What neighbours and strangers may cost, as tests: nobody gets more than the rates and sizes of
 //! [`crate::limits`], and what goes beyond them is counted.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{
     crypto::Signature,
     limits::{
-        ANNOUNCE_RATE, COORDS_MAX, INBAND_RATE, LOOKUPS_MAX, MOVE_TOLD_MAX, PATHS_MAX, Rate,
-        SESSIONS_MAX, SIG_REQ_RATE,
+        ANNOUNCE_RATE, CALLED_TIME, COORDS_MAX, GUEST_TIME, GUESTS_MAX, INBAND_RATE, LOOKUPS_MAX,
+        MOVE_TOLD_MAX, PATHS_MAX, Rate, SESSIONS_MAX, SIG_REQ_RATE,
     },
-    session::{Handshake, HandshakeKind, Opener, Sealer, compose},
+    session::{Handshake, HandshakeKind, Opener, Sealer, Standing, compose},
     upper::InbandKind,
     wire::{EdgeDraft, cut_frame},
 };
 
 /// The session table of a node that carries no traffic.
 #[derive(Default)]
-struct Sessions(BTreeMap<NodeKey, (Opener, Sealer, Option<Coords>)>);
+struct Sessions {
+    open: BTreeMap<NodeKey, (Opener, Sealer, Option<Coords>)>,
+    /// Others are welcome.
+    standings: BTreeMap<NodeKey, Standing>,
+    guests: BTreeSet<NodeKey>,
+}
 
 impl SessionTable for Sessions {
+    fn standing(&mut self, key: &NodeKey, _: Instant) -> Standing {
+        self.standings.get(key).copied().unwrap_or(Standing::Welcome)
+    }
+
+    fn confine(&mut self, key: &NodeKey, is_guest: bool) {
+        if is_guest {
+            self.guests.insert(*key);
+        } else {
+            self.guests.remove(key);
+        }
+    }
+
     fn open(&mut self, key: NodeKey, opener: Opener, sealer: Sealer) {
-        self.0.insert(key, (opener, sealer, None));
+        self.open.insert(key, (opener, sealer, None));
     }
 
     fn close(&mut self, key: &NodeKey) {
-        self.0.remove(key);
+        self.open.remove(key);
+        self.guests.remove(key);
     }
 
     fn with<R>(
@@ -31,11 +51,11 @@ impl SessionTable for Sessions {
         key: &NodeKey,
         change: impl FnOnce(&mut Opener, &mut Sealer) -> R,
     ) -> Option<R> {
-        self.0.get_mut(key).map(|(opener, sealer, _)| change(opener, sealer))
+        self.open.get_mut(key).map(|(opener, sealer, _)| change(opener, sealer))
     }
 
     fn set_path(&mut self, key: &NodeKey, path: Option<&Coords>) {
-        if let Some((.., at)) = self.0.get_mut(key) {
+        if let Some((.., at)) = self.open.get_mut(key) {
             *at = path.cloned();
         }
     }
@@ -360,7 +380,7 @@ fn a_session_too_many_is_refused_and_those_there_are_go_on() {
     assert_eq!(node.sizes().sessions, SESSIONS_MAX);
     node.handle_handshake(stranger.key(), &init(&stranger, 1), at(0));
     assert_eq!((node.sizes().sessions, node.stats.sessions_refused), (SESSIONS_MAX, 1));
-    assert!(!node.sessions.0.contains_key(&stranger.key()));
+    assert!(!node.sessions.open.contains_key(&stranger.key()));
     node.handle_handshake(friend.key(), &init(&friend, 2), at(0));
     assert_eq!(node.contacts.get(&friend.key()).unwrap().session_seq, Some(2));
     assert_eq!(node.stats.sessions_refused, 1);
@@ -414,7 +434,7 @@ fn a_path_that_makes_room_for_another_leaves_its_session() {
     let (friend, other) = (identity(3), identity(4));
     found(&mut node, &friend, at(0));
     node.handle_handshake(friend.key(), &init(&friend, 1), at(0));
-    let path_of = |node: &Node<Sessions>, key: &NodeKey| node.sessions.0[key].2.clone();
+    let path_of = |node: &Node<Sessions>, key: &NodeKey| node.sessions.open[key].2.clone();
     assert!(path_of(&node, &friend.key()).is_some());
     node.paths.fill(at(1000).mono);
     found(&mut node, &other, at(1000));
@@ -460,4 +480,140 @@ fn a_node_whose_links_are_all_silent_stays_where_it_is() {
         node.handle_links_suspect(order.map(|link| (link, true)), at(2_000));
         assert_eq!(node.tree.parent(), parent);
     }
+}
+
+// ---- what strangers get ----
+
+impl Node<Sessions> {
+    /// The rules say this of a key from now on.
+    fn regard(&mut self, key: NodeKey, standing: Standing, now: Now) {
+        self.sessions.standings.insert(key, standing);
+        self.review_sessions(now);
+    }
+
+    fn has_session(&self, key: &NodeKey) -> bool {
+        let here = self.contacts.has_session(key);
+        assert_eq!(
+            here,
+            self.sessions.open.contains_key(key),
+            "both halves know the same sessions"
+        );
+        here
+    }
+}
+
+#[test]
+fn greetings_of_strangers_and_of_blocked_keys_are_not_answered() {
+    for standing in [Standing::Blocked, Standing::Stranger] {
+        let mut node = node();
+        let stranger = identity(2);
+        node.regard(stranger.key(), standing, at(0));
+        node.handle_handshake(stranger.key(), &init(&stranger, 1), at(0));
+        node.handle_undecryptable(stranger.key(), at(0));
+        assert!(!node.has_session(&stranger.key()));
+        assert_eq!(node.sends(FrameKind::Traffic), 0, "{standing:?}");
+        assert_eq!(node.stats.strangers_ignored, 2);
+    }
+}
+
+#[test]
+fn a_stranger_that_was_called_may_answer_and_greet_for_a_minute() {
+    let mut node = node();
+    let stranger = identity(2);
+    node.regard(stranger.key(), Standing::Stranger, at(0));
+    node.send_data(stranger.key(), vec![1], at(0));
+    assert_eq!(node.sends(FrameKind::Traffic), 1, "the call");
+    node.handle_handshake(stranger.key(), &init(&stranger, 1), at(100));
+    assert!(node.has_session(&stranger.key()) && node.sessions.guests.is_empty());
+    // Services are for friends.
+    drain(&mut node);
+    node.handle_inband(stranger.key(), &InbandKind::NodeInfo.emit_request()[1..], at(100));
+    assert!(node.poll_event().is_none());
+
+    // The session ends in silence, and the call is too long ago.
+    let late = at(100 + CALLED_TIME.as_secs() * 1000);
+    node.handle_timeout(late);
+    assert!(!node.has_session(&stranger.key()));
+    node.handle_handshake(stranger.key(), &init(&stranger, 2), late);
+    assert!(!node.has_session(&stranger.key()));
+}
+
+#[test]
+fn sessions_end_with_the_rules_that_allowed_them() {
+    let mut node = node();
+    let (friend, other) = (identity(2), identity(3));
+    for key in [&friend, &other] {
+        node.handle_handshake(key.key(), &init(key, 1), at(0));
+    }
+    node.regard(friend.key(), Standing::Wanted, at(100));
+    assert!(node.has_session(&friend.key()), "this machine speaks with it");
+    node.regard(friend.key(), Standing::Stranger, at(200));
+    assert!(!node.has_session(&friend.key()) && node.has_session(&other.key()));
+    node.regard(other.key(), Standing::Blocked, at(200));
+    assert!(!node.has_session(&other.key()));
+    // Not even this machine speaks with a blocked key.
+    drain(&mut node);
+    node.send_data(other.key(), vec![1], at(300));
+    assert_eq!((node.sends(FrameKind::Traffic), node.poll_event().is_none()), (0, true));
+}
+
+#[test]
+fn a_guest_has_a_short_session_without_services() {
+    let mut node = node();
+    let guest = identity(2);
+    node.regard(guest.key(), Standing::Guest, at(0));
+    node.handle_handshake(guest.key(), &init(&guest, 1), at(0));
+    assert!(node.has_session(&guest.key()) && node.sessions.guests.contains(&guest.key()));
+    drain(&mut node);
+    node.handle_inband(guest.key(), &InbandKind::GetPeers.emit_request()[1..], at(100));
+    assert!(node.poll_event().is_none());
+    // One greeting a second.
+    node.handle_handshake(guest.key(), &init(&guest, 2), at(999));
+    assert_eq!(node.contacts.get(&guest.key()).unwrap().session_seq, Some(1));
+    node.handle_handshake(guest.key(), &init(&guest, 3), at(1000));
+    assert_eq!(node.contacts.get(&guest.key()).unwrap().session_seq, Some(3));
+    // Whatever it says, it has to leave.
+    let (at_last, _) = node.poll_timeout().unwrap();
+    assert!(at_last <= at(GUEST_TIME.as_secs() * 1000).mono);
+    node.handle_timeout(at(GUEST_TIME.as_secs() * 1000 - 1));
+    assert!(node.has_session(&guest.key()));
+    node.handle_timeout(at(GUEST_TIME.as_secs() * 1000 + 20));
+    assert!(!node.has_session(&guest.key()) && node.sessions.guests.is_empty());
+}
+
+#[test]
+fn a_guest_that_becomes_a_friend_or_is_called_stays() {
+    for called in [false, true] {
+        let mut node = node();
+        let guest = identity(2);
+        node.regard(guest.key(), Standing::Guest, at(0));
+        node.handle_handshake(guest.key(), &init(&guest, 1), at(0));
+        assert!(node.sessions.guests.contains(&guest.key()));
+        if called {
+            node.send_data(guest.key(), vec![1], at(100));
+        } else {
+            node.regard(guest.key(), Standing::Welcome, at(100));
+        }
+        assert!(node.sessions.guests.is_empty());
+        node.handle_timeout(at(GUEST_TIME.as_secs() * 1000 + 20));
+        assert!(node.has_session(&guest.key()));
+    }
+}
+
+#[test]
+fn guests_are_few_and_leave_room_for_others_when_they_go() {
+    let mut node = node();
+    let greet = |node: &mut Node<Sessions>, number: u8, now: Now| {
+        let guest = identity(number);
+        node.sessions.standings.insert(guest.key(), Standing::Guest);
+        node.handle_handshake(guest.key(), &init(&guest, 1), now);
+        node.has_session(&guest.key())
+    };
+    let most = GUESTS_MAX as u8;
+    assert!((10..10 + most).all(|number| greet(&mut node, number, at(0))));
+    assert!(!greet(&mut node, 10 + most, at(2000)));
+    let later = at(GUEST_TIME.as_secs() * 1000 + 100);
+    node.handle_timeout(later);
+    assert!(greet(&mut node, 10 + most, later));
+    assert_eq!(node.sizes().sessions, 1);
 }

@@ -4,14 +4,21 @@ use super::Node;
 use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
-    limits::{PARENT_CHECK, SESSION_TIMEOUT, SESSIONS_MAX},
-    session::{Greeting, Handshake, HandshakeKind, Opener, SessionTable, compose, open_handshake},
+    limits::{GUEST_TIME, PARENT_CHECK, SESSION_TIMEOUT, SESSIONS_MAX},
+    session::{
+        Greeting, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose, open_handshake,
+    },
     time::Now,
 };
 
 impl<S: SessionTable> Node<S> {
     /// An Init or Ack from `source` arrived.
     pub fn handle_handshake(&mut self, source: NodeKey, message: &[u8], now: Now) {
+        // Before anything is computed: a stranger costs a look into a table.
+        if !self.admits(source, now) {
+            self.stats.strangers_ignored += 1;
+            return;
+        }
         if !self.handshakes.allow(now.mono) {
             self.stats.rate_limited += 1;
             return;
@@ -23,6 +30,55 @@ impl<S: SessionTable> Node<S> {
             self.stats.handshakes_ignored += 1;
         }
         self.settle(now);
+    }
+
+    /// Whether a greeting in the name of `source` is opened at all.
+    fn admits(&mut self, source: NodeKey, now: Now) -> bool {
+        match self.standing(&source, now) {
+            Standing::Blocked => false,
+            Standing::Stranger => self.contacts.has_session(&source),
+            Standing::Guest => self.contacts.admit_guest(source, now.mono),
+            Standing::Wanted | Standing::Welcome => true,
+        }
+    }
+
+    /// What the rules say of a key, and that it is wanted if this node has called it.
+    pub fn standing(&mut self, key: &NodeKey, now: Now) -> Standing {
+        match self.sessions.standing(key, now.mono) {
+            Standing::Stranger | Standing::Guest if self.contacts.has_called(key, now.mono) => {
+                Standing::Wanted
+            }
+            standing => standing,
+        }
+    }
+
+    /// The rules have changed: sessions that they do not allow end, guests that they welcome stay.
+    pub fn review_sessions(&mut self, now: Now) {
+        let keys: Vec<NodeKey> = self.contacts.keys().collect();
+        for key in keys {
+            match self.standing(&key, now) {
+                Standing::Blocked | Standing::Stranger => self.part(&key),
+                Standing::Guest if !self.contacts.is_guest(&key) => self.part(&key),
+                Standing::Guest => {}
+                Standing::Wanted | Standing::Welcome => self.promote(&key),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Forgets a key, its session and what waits for it.
+    fn part(&mut self, key: &NodeKey) {
+        self.stats.waiting_dropped += self.undelivered.take(key).len() as u64;
+        if self.contacts.forget(key) {
+            self.sessions.close(key);
+        }
+    }
+
+    /// A guest's session becomes an ordinary one.
+    pub(super) fn promote(&mut self, key: &NodeKey) {
+        if self.contacts.promote(key) {
+            self.sessions.confine(key, false);
+        }
     }
 
     /// Applies a verified handshake. Returns whether it was news.
@@ -71,6 +127,7 @@ impl<S: SessionTable> Node<S> {
     }
 
     fn open_session(&mut self, source: NodeKey, said: &Handshake, now: Now) {
+        let is_guest = self.standing(&source, now) == Standing::Guest;
         let pending = self.contacts.opened(source, said.seq - 1, now.mono);
         let recv = self.fresh_secret();
         let (send, next) = match pending {
@@ -81,6 +138,11 @@ impl<S: SessionTable> Node<S> {
         self.sessions.open(source, opener, sealer);
         let path = self.paths.get(&source).map(|path| &path.coords);
         self.sessions.set_path(&source, path);
+        if is_guest {
+            self.contacts.confine(&source, now.mono);
+            self.sessions.confine(&source, true);
+            self.wake_by(now.mono + GUEST_TIME);
+        }
         self.wake_by(now.mono + SESSION_TIMEOUT);
         // With a session the parent is looked after more often.
         if let Some(at) = self.tree.next_parent_check(PARENT_CHECK) {
@@ -89,9 +151,13 @@ impl<S: SessionTable> Node<S> {
     }
 
     /// A packet of `source` could not be opened: there is no session, or it uses other keys. The
-    /// source is greeted, within bounds.
+    /// source is greeted, within bounds, if it is anybody to speak with.
     pub fn handle_undecryptable(&mut self, source: NodeKey, now: Now) {
         if source == self.tree.own() {
+            return;
+        }
+        if self.standing(&source, now) < Standing::Wanted && !self.contacts.has_session(&source) {
+            self.stats.strangers_ignored += 1;
             return;
         }
         if !self.stranger_inits.allow(now.mono) {

@@ -5,7 +5,7 @@ use crate::{
     forward::{Decision, WATERMARK_START},
     identity::NodeKey,
     outbox::Event,
-    session::{SEAL_OVERHEAD_MAX, SessionTable},
+    session::{SEAL_OVERHEAD_MAX, SessionTable, Standing},
     time::Now,
     upper::{PAYLOAD_IPV6, ipv6::Target},
     wire::TrafficHeader,
@@ -62,6 +62,12 @@ impl<S: SessionTable> Node<S> {
         if key == self.tree.own() {
             return;
         }
+        if self.sessions.standing(&key, now.mono) == Standing::Blocked {
+            self.stats.waiting_dropped += 1;
+            return;
+        }
+        // Whoever is called is no guest.
+        self.promote(&key);
         if self.contacts.has_session(&key) && self.is_reachable(&key) {
             self.outbox.events.push_back(Event::Send(key, data));
         } else {
@@ -72,7 +78,9 @@ impl<S: SessionTable> Node<S> {
 
     /// Brings what waits for `key` a step further.
     pub(super) fn pursue(&mut self, key: NodeKey, now: Now) {
-        if !self.is_reachable(&key) {
+        if self.sessions.standing(&key, now.mono) == Standing::Blocked {
+            self.stats.waiting_dropped += self.undelivered.take(&key).len() as u64;
+        } else if !self.is_reachable(&key) {
             self.look_up(key, now);
         } else if self.contacts.has_session(&key) {
             for data in self.undelivered.take(&key) {

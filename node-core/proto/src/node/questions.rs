@@ -4,7 +4,7 @@ use super::Node;
 use crate::{
     identity::NodeKey,
     outbox::Event,
-    session::SessionTable,
+    session::{SessionTable, Standing},
     time::Now,
     upper::{InbandAnswer, InbandKind, InbandMessage},
 };
@@ -14,6 +14,12 @@ impl<S: SessionTable> Node<S> {
     /// follows that byte.
     pub fn handle_inband(&mut self, source: NodeKey, data: &[u8], now: Now) {
         match InbandMessage::parse(data) {
+            // Who this node's neighbours are, and what it tells of itself, is for friends.
+            Some(InbandMessage::Request(_))
+                if self.sessions.standing(&source, now.mono) != Standing::Welcome =>
+            {
+                self.stats.strangers_ignored += 1;
+            }
             Some(InbandMessage::Request(kind)) => {
                 if self.inband.may_answer(source, now.mono) {
                     let answer = self.answer(kind);

@@ -20,7 +20,8 @@ use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
     limits::{
-        FADING_GAP, INIT_GAP, INIT_RETRIES_STEADY, INIT_RETRY, SESSION_FADING, SESSION_TIMEOUT,
+        CALLED_TIME, FADING_GAP, GUEST_GREETING_GAP, GUEST_TIME, GUESTS_MAX, INIT_GAP,
+        INIT_RETRIES_STEADY, INIT_RETRY, SESSION_FADING, SESSION_TIMEOUT,
     },
     time::{Duration, Instant},
 };
@@ -65,6 +66,8 @@ pub(crate) struct Contact {
     /// Version of our Init that was under way when the session began.
     crossed: Option<u64>,
     init_at: Option<Instant>,
+    /// Since when its session is that of a guest, if it is.
+    guest_since: Option<Instant>,
 }
 
 /// All contacts.
@@ -72,9 +75,77 @@ pub(crate) struct Contact {
 pub(crate) struct Contacts {
     contacts: BTreeMap<NodeKey, Contact>,
     sessions: usize,
+    /// When each guest last greeted. Outlives the guest's session, so that its rate holds.
+    guests: BTreeMap<NodeKey, Instant>,
 }
 
 impl Contacts {
+    /// Whether this node has greeted `key` of its own accord, not long ago: what comes back is
+    /// wanted.
+    pub(crate) fn has_called(&self, key: &NodeKey, now: Instant) -> bool {
+        self.get(key).is_some_and(|contact| {
+            let greeted = contact.init_at.is_some_and(|at| now < at + CALLED_TIME);
+            contact.guest_since.is_none() && (contact.pending.is_some() || greeted)
+        })
+    }
+
+    /// Whether the greeting of a guest is to be opened; counts it if so.
+    pub(crate) fn admit_guest(&mut self, key: NodeKey, now: Instant) -> bool {
+        let guests = &mut self.guests;
+        if let Some(at) = guests.get_mut(&key) {
+            let is_due = *at + GUEST_GREETING_GAP <= now;
+            if is_due {
+                *at = now;
+            }
+            return is_due;
+        }
+        if guests.len() >= GUESTS_MAX {
+            let contacts = &self.contacts;
+            guests.retain(|key, at| {
+                let stays = contacts.get(key).is_some_and(|contact| contact.guest_since.is_some());
+                stays || now < *at + GUEST_GREETING_GAP
+            });
+        }
+        let has_room = guests.len() < GUESTS_MAX;
+        if has_room {
+            guests.insert(key, now);
+        }
+        has_room
+    }
+
+    /// Everybody that something is known of.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = NodeKey> {
+        self.contacts.keys().copied()
+    }
+
+    /// Whether the session with `key` is that of a guest.
+    pub(crate) fn is_guest(&self, key: &NodeKey) -> bool {
+        self.get(key).is_some_and(|contact| contact.guest_since.is_some())
+    }
+
+    /// The session with `key` is that of a guest.
+    pub(crate) fn confine(&mut self, key: &NodeKey, now: Instant) {
+        if let Some(contact) = self.contacts.get_mut(key) {
+            contact.guest_since.get_or_insert(now);
+        }
+    }
+
+    /// A guest becomes an ordinary contact. Returns whether it was a guest.
+    pub(crate) fn promote(&mut self, key: &NodeKey) -> bool {
+        self.guests.remove(key);
+        let contact = self.contacts.get_mut(key);
+        contact.is_some_and(|contact| contact.guest_since.take().is_some())
+    }
+
+    /// Forgets all about `key`. Returns whether it had a session.
+    pub(crate) fn forget(&mut self, key: &NodeKey) -> bool {
+        self.guests.remove(key);
+        let contact = self.contacts.remove(key);
+        let had_session = contact.is_some_and(|contact| contact.session_seq.is_some());
+        self.sessions -= usize::from(had_session);
+        had_session
+    }
+
     pub(crate) fn has_session(&self, key: &NodeKey) -> bool {
         self.get(key).is_some_and(|contact| contact.session_seq.is_some())
     }
@@ -245,6 +316,14 @@ impl Contacts {
             if contact.pending.as_ref().is_some_and(|pending| pending.expires <= now) {
                 contact.pending = None;
             }
+            if contact.guest_since.is_some_and(|since| since + GUEST_TIME <= now) {
+                contact.guest_since = None;
+                // Nothing is owed to a guest that has gone.
+                (contact.owed, contact.owed_at, contact.init_at) = (None, None, None);
+                if contact.session_seq.take().is_some() {
+                    closed.push(*key);
+                }
+            }
             if contact.session_seq.is_some() && contact.updated + SESSION_TIMEOUT <= now {
                 contact.updated = contact.updated.max(last_heard(key).unwrap_or_default());
                 if contact.updated + SESSION_TIMEOUT <= now {
@@ -270,7 +349,8 @@ impl Contacts {
             let expires = pending.map(|pending| pending.expires);
             let retry = pending.and_then(|pending| pending.retry_at);
             let fades = contact.fades_at().filter(|at| session.is_some_and(|end| *at < end));
-            [session, fades, expires, retry, contact.owed_at].into_iter().flatten()
+            let leaves = contact.guest_since.map(|since| since + GUEST_TIME);
+            [session, fades, expires, retry, contact.owed_at, leaves].into_iter().flatten()
         });
         times.min()
     }
@@ -280,6 +360,10 @@ impl Contact {
     /// When to look whether the session fades.
     fn fades_at(&self) -> Option<Instant> {
         self.session_seq?;
+        // A guest is not called.
+        if self.guest_since.is_some() {
+            return None;
+        }
         Some((self.updated + SESSION_FADING).max(self.watched + FADING_GAP))
     }
 

@@ -20,9 +20,34 @@ use crate::{identity::NodeKey, time::Instant, wire::Coords};
 /// First payload byte of a session message that carries data.
 pub const SESSION_TRAFFIC: u8 = 3;
 
+/// What the rules of this machine say of a key, from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Nothing passes to or from it: no session, whoever begins it.
+    Blocked,
+    /// Its greetings are not answered, unless this node has called it.
+    Stranger,
+    /// It may say who it is: a short session without IPv6 and without services.
+    Guest,
+    /// This machine speaks with it: a session, but no services.
+    Wanted,
+    /// A session, and answers to what nodes ask each other.
+    Welcome,
+}
+
 /// The sessions as the control half sees them. The data half implements it, with whatever locks it
 /// needs.
 pub trait SessionTable {
+    /// What the rules say of `key`. Asked before a greeting is opened, so it has to be quick. A
+    /// table without rules of its own welcomes everybody, as the reference does.
+    fn standing(&mut self, _key: &NodeKey, _now: Instant) -> Standing {
+        Standing::Welcome
+    }
+
+    /// Lets only messages between nodes pass in a session, or everything. A session begins with
+    /// everything.
+    fn confine(&mut self, _key: &NodeKey, _is_guest: bool) {}
+
     /// Keeps a new session, replacing an older one of the same key.
     fn open(&mut self, key: NodeKey, opener: Opener, sealer: Sealer);
 
