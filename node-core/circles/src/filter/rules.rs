@@ -11,7 +11,7 @@
 
 use core::ops::Range;
 
-use planetary_proto::NodeKey;
+use planetary_proto::{NodeKey, session::Standing};
 use thiserror::Error;
 
 use super::{
@@ -43,6 +43,12 @@ pub struct Policy {
     pub echo: Audience,
     /// Whom this machine may speak to.
     pub outbound: Audience,
+    /// Who may open a session here. `Circles`: people; strangers are not answered unless this
+    /// machine has called them, so they cannot even tell that it is on.
+    pub sessions: Audience,
+    /// A link for new friends is out: strangers may say who they are, in a short session without
+    /// IPv6.
+    pub lobby: bool,
     /// Nobody may open anything here, echo included, until this is over.
     pub paused: bool,
     /// Friends and members of circles, at most [`PEOPLE_MAX`], each key once.
@@ -59,10 +65,25 @@ impl Default for Policy {
             inbound: Audience::Circles,
             echo: Audience::Circles,
             outbound: Audience::Everyone,
+            sessions: Audience::Circles,
+            lobby: false,
             paused: false,
             people: Vec::new(),
             blocked: Vec::new(),
             rules: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// Lets everybody do everything, as without a filter.
+    #[must_use]
+    pub fn open() -> Self {
+        Self {
+            inbound: Audience::Everyone,
+            echo: Audience::Everyone,
+            sessions: Audience::Everyone,
+            ..Self::default()
         }
     }
 }
@@ -152,6 +173,8 @@ pub struct Rules {
     inbound: Audience,
     echo: Audience,
     outbound: Audience,
+    sessions: Audience,
+    lobby: bool,
     paused: bool,
     /// Ordered by key.
     people: Vec<Compiled>,
@@ -169,6 +192,26 @@ struct Compiled {
     circles: u64,
     echo: bool,
     services: Range<usize>,
+}
+
+impl Default for Rules {
+    /// Those of [`Policy::default`].
+    fn default() -> Self {
+        let Policy { inbound, echo, outbound, sessions, lobby, paused, .. } = Policy::default();
+        Self {
+            inbound,
+            echo,
+            outbound,
+            sessions,
+            lobby,
+            paused,
+            people: Vec::new(),
+            services: Vec::new(),
+            blocked: Vec::new(),
+            for_everyone: Vec::new(),
+            for_circles: Vec::new(),
+        }
+    }
 }
 
 impl Rules {
@@ -215,11 +258,13 @@ impl Rules {
                 Who::Circles(circles) => for_circles.push((*circles, *service)),
             }
         }
-        let Policy { inbound, echo, outbound, paused, .. } = *policy;
+        let Policy { inbound, echo, outbound, sessions, lobby, paused, .. } = *policy;
         Ok(Self {
             inbound,
             echo,
             outbound,
+            sessions,
+            lobby,
             paused,
             people,
             services,
@@ -238,6 +283,25 @@ impl Rules {
             Audience::Everyone => true,
         };
         !self.paused && (inbound || self.echo == Audience::Everyone)
+    }
+
+    /// What a key is to a node under these rules, flows with it aside.
+    ///
+    /// A stranger gets answers to what nodes ask each other only where everything is open anyway.
+    #[must_use]
+    pub fn standing(&self, key: &NodeKey) -> Standing {
+        if self.is_blocked(key) {
+            return Standing::Blocked;
+        }
+        match self.sessions {
+            Audience::Circles | Audience::Everyone if self.person(key).is_some() => {
+                Standing::Welcome
+            }
+            Audience::Everyone if self.inbound == Audience::Everyone => Standing::Welcome,
+            Audience::Everyone => Standing::Wanted,
+            Audience::Circles | Audience::Nobody if self.lobby => Standing::Guest,
+            Audience::Circles | Audience::Nobody => Standing::Stranger,
+        }
     }
 
     /// Whether the key is a friend or a member of a circle, and not blocked.
@@ -396,5 +460,36 @@ mod tests {
         policy.blocked = vec![KEY];
         let rules = Rules::compile(&policy).unwrap();
         assert!(rules.is_blocked(&KEY) && !rules.knows(&KEY));
+    }
+
+    #[test]
+    fn standing_is_what_the_table_of_sessions_says() {
+        use Audience::{Circles, Everyone, Nobody};
+        use Standing::{Blocked, Guest, Stranger, Wanted, Welcome};
+        let (stranger, blocked) = (NodeKey::from_bytes([8; 32]), NodeKey::from_bytes([9; 32]));
+        for (sessions, inbound, lobby, of_person, of_stranger) in [
+            (Circles, Circles, false, Welcome, Stranger),
+            (Circles, Circles, true, Welcome, Guest),
+            (Circles, Everyone, false, Welcome, Stranger),
+            (Everyone, Circles, false, Welcome, Wanted),
+            (Everyone, Circles, true, Welcome, Wanted),
+            (Everyone, Nobody, false, Welcome, Wanted),
+            (Everyone, Everyone, false, Welcome, Welcome),
+            (Nobody, Circles, false, Stranger, Stranger),
+        ] {
+            let people = vec![person(vec![]), Person { key: blocked, ..person(vec![]) }];
+            let blocked_keys = vec![blocked];
+            let policy = Policy {
+                sessions,
+                inbound,
+                lobby,
+                people,
+                blocked: blocked_keys,
+                ..Policy::default()
+            };
+            let rules = Rules::compile(&policy).unwrap();
+            let standings = [KEY, stranger, blocked].map(|key| rules.standing(&key));
+            assert_eq!(standings, [of_person, of_stranger, Blocked], "{sessions:?} {inbound:?}");
+        }
     }
 }
