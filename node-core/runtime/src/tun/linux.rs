@@ -8,6 +8,7 @@
 //! without one the system sends no router solicitations into the overlay and finds no LAN to
 //! announce itself on.
 
+mod guard;
 mod netlink;
 
 use std::{
@@ -20,8 +21,9 @@ use rustix::{
     io::{Errno, ioctl_fionbio, read, write, writev},
 };
 
+use self::guard::Guard;
 use super::{
-    TunError, TunSettings,
+    TunError, TunSettings, Unguarded,
     unix::{Wake, wait},
 };
 
@@ -46,6 +48,8 @@ const QUEUE_LEN: u32 = 128;
 pub(super) struct Device {
     packets: OwnedFd,
     closed: OwnedFd,
+    /// Held for what it does, or why there is none.
+    guard: Result<Guard, Unguarded>,
 }
 
 impl Device {
@@ -55,12 +59,19 @@ impl Device {
             "auto" => open_auto()?,
             name => (open_named(name)?, name.to_owned()),
         };
-        netlink::configure(&name, settings, QUEUE_LEN)?;
+        let index = netlink::configure(&name, settings, QUEUE_LEN)?;
         let system = |step| move |error: Errno| TunError::System { step, source: error.into() };
         ioctl_fionbio(&packets, true).map_err(system("making the TUN device non-blocking"))?;
         let closed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(system("making an event descriptor"))?;
-        Ok((Self { packets, closed }, name))
+        // A node without it works, and its person is told.
+        let guard = Guard::set(&name, index, settings);
+        let guard = guard.map_err(|error| Unguarded::Refused(error.to_string()));
+        Ok((Self { packets, closed, guard }, name))
+    }
+
+    pub(super) fn unguarded(&self) -> Option<&Unguarded> {
+        self.guard.as_ref().err()
     }
 
     pub(super) fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {

@@ -7,8 +7,9 @@
 //! neither allocates. [`Tun::close`] from any thread ends a waiting `recv` at once. Dropping the
 //! last reference removes the interface.
 //!
-//! No command is ever run: addresses are set by system calls. Routes beyond the prefix of the
-//! address, names and packet filters are not set here.
+//! On Linux a guard comes with the device: packets from or to the overlay's addresses cross no
+//! other interface. No command is ever run: addresses and the guard are set by system calls. Routes
+//! beyond the prefix of the address and names are not set here.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -59,6 +60,18 @@ pub struct Tun {
     mtu: u16,
     /// Lets a reader stop that never has to wait.
     closed: AtomicBool,
+}
+
+/// Why neighbours on other interfaces may reach the overlay address past the overlay.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Unguarded {
+    /// The system has no such guard, or does not let this program set it.
+    #[error("the system's packet filter refused the guard: {0}")]
+    Refused(String),
+    /// No guard has been built for this system.
+    #[error("there is no guard for this system yet")]
+    Unsupported,
 }
 
 /// Why no TUN device could be opened.
@@ -148,6 +161,13 @@ impl Tun {
     /// As [`Tun::send`].
     pub fn send_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
         self.device.send_vectored(parts)
+    }
+
+    /// Why packets to the overlay address may come in over other interfaces; `None` when they may
+    /// not.
+    #[must_use]
+    pub fn unguarded(&self) -> Option<&Unguarded> {
+        self.device.unguarded()
     }
 
     /// The interface's name.

@@ -35,7 +35,7 @@ use windows_sys::Win32::{
 };
 use wintun_bindings::{Adapter, Error, MAX_RING_CAPACITY, Session, Wintun, load_from_path};
 
-use super::{TunError, TunSettings};
+use super::{TunError, TunSettings, Unguarded};
 
 /// What `"auto"` becomes.
 const AUTO_NAME: &str = "planetary0";
@@ -112,6 +112,12 @@ impl Device {
         }
         self.session.send_packet(packet);
         Ok(())
+    }
+
+    /// This system takes a packet only on the interface that has its address.
+    #[expect(clippy::unused_self, reason = "other systems have something to tell")]
+    pub(super) const fn unguarded(&self) -> Option<&Unguarded> {
+        None
     }
 
     pub(super) fn close(&self) {

@@ -26,7 +26,7 @@ const ADDR_GEN_MODE: u16 = 8;
 const ADDR_GEN_MODE_NONE: u8 = 1;
 
 /// Length of the header of every message.
-const HEADER_LEN: usize = 16;
+pub(super) const HEADER_LEN: usize = 16;
 
 /// How long a new address may take until packets to it are taken in. Usually it is below a
 /// millisecond.
@@ -44,12 +44,12 @@ pub(super) fn exists(name: &str) -> Result<bool, TunError> {
 }
 
 /// Sets MTU, queue length, address and prefix of the interface `name`, brings it up, and waits
-/// until the system takes packets to the address for its own.
+/// until the system takes packets to the address for its own. Returns the interface's index.
 pub(super) fn configure(
     name: &str,
     settings: &TunSettings,
     queue_len: u32,
-) -> Result<(), TunError> {
+) -> Result<u32, TunError> {
     let socket = open()?;
     let index = name_to_index(&socket, name)
         .map_err(|error| failure("looking the TUN interface up", error))?;
@@ -67,7 +67,7 @@ pub(super) fn configure(
     while !is_own(&socket, settings.address) && Instant::now() < deadline {
         thread::sleep(ADDRESS_PAUSE);
     }
-    Ok(())
+    Ok(index)
 }
 
 /// Whether the system takes packets to `address` for its own.
@@ -111,13 +111,14 @@ fn add_address(index: u32, settings: &TunSettings) -> Request {
 }
 
 /// One request, growing.
-struct Request {
-    bytes: Vec<u8>,
+#[derive(Clone)]
+pub(super) struct Request {
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Request {
     /// The header of a request; its length is filled in by [`Request::finish`].
-    fn new(kind: u16, flags: i32) -> Self {
+    pub(super) fn new(kind: u16, flags: i32) -> Self {
         let flags = (flags | libc::NLM_F_REQUEST) as u16;
         let mut bytes = vec![0; 4];
         bytes.extend(kind.to_ne_bytes());
@@ -138,23 +139,23 @@ impl Request {
         request
     }
 
-    fn attribute(&mut self, kind: u16, value: &[u8]) {
+    pub(super) fn attribute(&mut self, kind: u16, value: &[u8]) {
         self.nested(kind, |request| request.bytes.extend_from_slice(value));
     }
 
     /// An attribute made of whatever `fill` adds.
-    fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+    pub(super) fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
         self.bytes.extend([0; 2]);
         self.bytes.extend(kind.to_ne_bytes());
         fill(self);
-        // The requests of this file are below 200 bytes.
+        // The requests of this platform are below 1,000 bytes.
         let len = (self.bytes.len() - start) as u16;
         self.bytes[start..start + 2].copy_from_slice(&len.to_ne_bytes());
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         let len = self.bytes.len() as u32;
         self.bytes[..4].copy_from_slice(&len.to_ne_bytes());
         self.bytes

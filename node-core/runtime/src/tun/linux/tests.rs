@@ -268,3 +268,66 @@ fn settings_that_no_interface_can_have_are_refused() {
     let error = Tun::open(&TunSettings { prefix_len: 129, ..settings("auto") }).unwrap_err();
     assert!(matches!(error, TunError::BadPrefix(129)), "{error}");
 }
+
+/// What `nft` says of the tables of this thread's namespace.
+fn tables() -> String {
+    let output = Command::new("nft").args(["list", "ruleset"]).output().expect("nftables is here");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn guard_stands_beside_the_device_and_goes_with_it() {
+    in_namespace(|| {
+        let tun = Tun::open(&settings("auto")).unwrap();
+        assert_eq!(tun.unguarded(), None);
+        let rules = tables();
+        assert!(rules.contains("table ip6 planetary_planetary0"), "{rules}");
+        // Two addresses in each of two directions.
+        assert_eq!(rules.matches("drop").count(), 4, "{rules}");
+        drop(tun);
+        assert_eq!(tables().trim(), "");
+    });
+}
+
+/// ```text
+///   neighbour: 201::2 on the cable -- veth -- host: TUN with 200:...::1
+/// ```
+#[test]
+fn a_neighbour_on_the_cable_does_not_reach_the_overlay_address() {
+    in_namespace(|| {
+        let cable = ["link", "add", "cable", "type", "veth", "peer", "name", "far"];
+        ip(&cable);
+        ip(&["netns", "add", "planetary-neighbour"]);
+        struct Netns;
+        impl Drop for Netns {
+            fn drop(&mut self) {
+                ip(&["netns", "delete", "planetary-neighbour"]);
+            }
+        }
+        let _netns = Netns;
+        ip(&["link", "set", "far", "netns", "planetary-neighbour"]);
+        ip(&["addr", "add", "fd00::1/64", "dev", "cable", "nodad"]);
+        ip(&["link", "set", "cable", "up"]);
+        let there = |arguments: &[&str]| {
+            ip(&[&["-n", "planetary-neighbour"], arguments].concat());
+        };
+        there(&["addr", "add", "fd00::2/64", "dev", "far", "nodad"]);
+        there(&["link", "set", "far", "up"]);
+        there(&["route", "add", "200::/7", "via", "fd00::1"]);
+        let reaches = |address: Ipv6Addr| {
+            let ping = ["netns", "exec", "planetary-neighbour", "ping", "-c2", "-W1", "-i0.2"];
+            let mut command = Command::new("ip");
+            command.args(ping).arg(address.to_string());
+            command.output().expect("iproute2 is installed").status.success()
+        };
+        let open = Tun::open(&settings("auto")).unwrap();
+        let cable_address = "fd00::1".parse().unwrap();
+        assert!(reaches(cable_address), "the cable works");
+        assert!(!reaches(ADDRESS), "the overlay's address is not on the cable");
+        drop(open);
+        // The same without the guard, so that the test can fail.
+        ip(&["addr", "add", &format!("{ADDRESS}/128"), "dev", "lo", "nodad"]);
+        ip(&["link", "set", "lo", "up"]);
+        assert!(reaches(ADDRESS), "this system takes it without a guard");
+    });
+}
