@@ -329,6 +329,7 @@ impl Control {
                 self.changed();
             }
             self.questions.forget_abandoned();
+            self.data.sessions.sweep(now.mono);
         }
         if self.links.take_changed() {
             self.changed();

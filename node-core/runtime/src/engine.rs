@@ -21,6 +21,7 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
+use planetary_circles::Rules;
 use planetary_proto::{
     Identity, LinkId, Node, NodeConfig, NodeKey,
     session::GroupSecret,
@@ -69,6 +70,8 @@ pub struct EngineConfig {
     /// The interface; `None` runs in user space: the node routes and answers, but carries no
     /// packets of this machine.
     pub tun: Option<TunSettings>,
+    /// Who may reach this machine, from the first packet on.
+    pub rules: Arc<Rules>,
     /// Seed of all randomness of the control half. From the system's generator, except in tests.
     pub seed: [u8; 32],
 }
@@ -151,10 +154,11 @@ impl Engine {
         let tun = config.tun.as_ref().map(Tun::open).transpose()?;
         let (mailbox, inbox) = Mailbox::new();
         let clock = Clock::start();
-        let sessions = Sessions::new();
+        let territory = Territory::of(&own);
+        let sessions = Sessions::new(territory, config.rules);
         let data = Arc::new(DataPlane {
             own,
-            territory: Territory::of(&own),
+            territory,
             clock,
             routes: ArcSwap::from_pointee(Routes::empty(own)),
             sessions: sessions.clone(),
@@ -242,6 +246,21 @@ impl Engine {
         self.ask_control(|control| {
             let now = control.now();
             control.node.probe_links(now);
+        })
+        .await
+    }
+
+    /// Replaces the rules of who may reach this machine. They hold for every packet from the return
+    /// on; sessions that they do not allow end.
+    ///
+    /// # Errors
+    /// [`AskError`] when the control thread is too busy to end sessions at once. The rules hold all
+    /// the same.
+    pub async fn set_rules(&self, rules: Arc<Rules>) -> Result<(), AskError> {
+        self.0.data.sessions.set_rules(rules);
+        self.ask_control(|control| {
+            let now = control.now();
+            control.node.review_sessions(now);
         })
         .await
     }

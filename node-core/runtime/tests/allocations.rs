@@ -27,6 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use planetary_circles::{Policy, Rules};
 use planetary_proto::Identity;
 use planetary_runtime::{
     Engine, EngineConfig,
@@ -94,6 +95,7 @@ fn engine(seed: u8, runtime: &Handle, with_tun: bool) -> Engine {
         node_info: b"{}".to_vec(),
         first_seq: 0,
         tun,
+        rules: Arc::new(Rules::compile(&Policy::open()).expect("rules")),
         seed: [seed; 32],
     };
     Engine::start(config, runtime.clone()).expect("an engine")

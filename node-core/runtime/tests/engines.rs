@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use planetary_circles::{Policy, Rules};
 use planetary_proto::{Identity, upper::InbandKind};
 use planetary_runtime::{
     AskError, Engine, EngineConfig,
@@ -31,6 +32,7 @@ fn engine(seed: u8) -> Engine {
         node_info: br#"{"name":"test"}"#.to_vec(),
         first_seq: 0,
         tun: None,
+        rules: Arc::new(Rules::compile(&Policy::open()).expect("rules")),
         seed: [seed; 32],
     };
     Engine::start(config, Handle::current()).expect("an engine")

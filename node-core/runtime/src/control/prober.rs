@@ -1,10 +1,11 @@
-//! Proof that the network is really there: now and then a question to a neighbour that only a
-//! working overlay answers.
+//! Proof that the network is really there: now and then a neighbour is looked up, and asked
+//! something if it is no stranger, which only a working overlay answers.
 //!
 //! Whatever else comes back through the overlay counts as well, so a node in use asks nothing.
 
 use planetary_proto::{
     Node, NodeKey, Now,
+    session::Standing,
     time::{Duration, Instant},
     upper::InbandKind,
 };
@@ -89,6 +90,11 @@ impl Prober {
         let key = known[self.turn % known.len()];
         self.turn = self.turn.wrapping_add(1);
         self.asked_at = Some(now.mono);
-        node.ask(key, InbandKind::GetSelf, now);
+        // Whoever is closed to strangers answers lookups at least; and no session is opened with a
+        // stranger for this alone.
+        node.look_up(key, now);
+        if node.standing(&key, now) == Standing::Welcome {
+            node.ask(key, InbandKind::GetSelf, now);
+        }
     }
 }

@@ -378,7 +378,7 @@ impl Egress {
             path,
             from,
             source: &data.own,
-            dest: &session.key,
+            dest: &session.remote.key,
             watermark: *watermark,
         };
         let payload_len = buffer.len() - start;
@@ -498,6 +498,7 @@ mod tests {
     };
 
     use arc_swap::{ArcSwap, ArcSwapOption};
+    use planetary_circles::{Policy, Rules};
     use planetary_proto::{upper::ipv6::Territory, wire::cut_frame};
 
     use super::*;
@@ -529,12 +530,14 @@ mod tests {
             socket::tune((&near).into()).unwrap();
             let (mailbox, inbox) = Mailbox::new();
             let own = NodeKey::from_bytes([1; 32]);
+            let territory = Territory::of(&own);
+            let rules = Arc::new(Rules::compile(&Policy::open()).unwrap());
             let data = Arc::new(DataPlane {
                 own,
-                territory: Territory::of(&own),
+                territory,
                 clock: Clock::start(),
                 routes: ArcSwap::from_pointee(Routes::empty(own)),
-                sessions: Sessions::new(),
+                sessions: Sessions::new(territory, rules),
                 tun: ArcSwapOption::empty(),
                 mailbox,
                 counters: Counters::default(),

@@ -14,13 +14,18 @@
 //! link. A packet is not copied on its way unless it has to wait, and its memory is not allocated
 //! but used again.
 //!
+//! Every packet of this machine and for it is judged by the packet filter ([`gate`]): outwards
+//! before it waits or is sealed, inwards once it is opened.
+//!
 //! Locks, in the order in which they may be taken together: an egress's writer, a session's opener,
 //! a session's sealer; an egress's queues are taken last and only for a moment. Those of the pools
-//! of buffers may be taken at any time, for nobody waits for them.
+//! of buffers may be taken at any time, for nobody waits for them. A shard of the filter is locked
+//! alone.
 
 pub(crate) mod buffers;
 pub(crate) mod egress;
 pub(crate) mod flows;
+mod gate;
 mod liveness;
 pub(crate) mod reader;
 pub(crate) mod sessions;
@@ -78,6 +83,8 @@ pub(crate) struct Counters {
     pub(crate) drop_stuck: AtomicU64,
     pub(crate) drop_session: AtomicU64,
     pub(crate) drop_too_big: AtomicU64,
+    /// IPv6 of guests.
+    pub(crate) drop_guest: AtomicU64,
 }
 
 impl Routes {

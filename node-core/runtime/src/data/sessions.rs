@@ -9,19 +9,22 @@ use std::{
     hash::{BuildHasher, Hash, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
+use planetary_circles::{Drops, Remote, Rules, Sizes};
 use planetary_proto::{
     NodeKey,
-    session::{Opener, Sealer, SessionTable},
+    session::{Opener, Sealer, SessionTable, Standing},
     time::{Duration, Instant},
     upper::ipv6::{Target, Territory},
     wire::Coords,
 };
+
+use super::gate::{Gate, SharedFilter};
 
 const SHARDS: usize = 64;
 
@@ -30,8 +33,11 @@ const REFILL_GAP: Duration = Duration::from_secs(1);
 
 /// One session.
 pub(crate) struct Session {
-    pub(crate) key: NodeKey,
-    pub(crate) territory: Territory,
+    pub(crate) remote: Remote,
+    /// What judges its packets.
+    pub(crate) filter: SharedFilter,
+    /// Only messages between nodes may pass.
+    is_guest: AtomicBool,
     /// Taken before [`Self::sealer`] when both are needed.
     pub(crate) opener: Mutex<Opener>,
     pub(crate) sealer: Mutex<Sealer>,
@@ -46,6 +52,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Whether only messages between nodes may pass.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.is_guest.load(Relaxed)
+    }
+
     /// A packet of `len` bytes arrived and opened.
     pub(crate) fn heard(&self, len: usize, now: Instant) {
         self.last_heard.store(now.as_micros(), Relaxed);
@@ -75,6 +86,7 @@ impl Session {
 pub(crate) struct Sessions(Arc<Tables>);
 
 struct Tables {
+    gate: Gate,
     by_key: Sharded<NodeKey>,
     by_target: Sharded<Target>,
     /// Sessions that packets of this machine do not find yet.
@@ -82,8 +94,10 @@ struct Tables {
 }
 
 impl Sessions {
-    pub(crate) fn new() -> Self {
+    /// No sessions, and those to come of the node that owns `own`.
+    pub(crate) fn new(own: Territory, rules: Arc<Rules>) -> Self {
         Self(Arc::new(Tables {
+            gate: Gate::new(own, rules),
             by_key: Sharded::new(),
             by_target: Sharded::new(),
             unpublished: Mutex::default(),
@@ -93,16 +107,32 @@ impl Sessions {
     /// Lets packets of this machine find the sessions that were opened. Called when all that comes
     /// before them, greetings and packets that waited, is on its way: a packet that overtook them
     /// would reach a far end that knows no session, or make it ignore those that are sealed with
-    /// lower numbers.
+    /// lower numbers. A guest's session is for no packets.
     pub(crate) fn publish(&self) {
         for session in self.0.unpublished.lock().drain(..) {
-            let is_open = self.of_key(&session.key).is_some_and(|at| Arc::ptr_eq(&at, &session));
-            if is_open {
-                let Territory { address, subnet } = session.territory;
+            let at = self.of_key(&session.remote.key);
+            let is_open = at.is_some_and(|at| Arc::ptr_eq(&at, &session));
+            if is_open && !session.is_guest() {
+                let Territory { address, subnet } = session.remote.territory;
                 self.0.by_target.insert(Target::Address(address), Arc::clone(&session));
                 self.0.by_target.insert(Target::Subnet(subnet), session);
             }
         }
+    }
+
+    /// Replaces the rules of the packet filter.
+    pub(crate) fn set_rules(&self, rules: Arc<Rules>) {
+        self.0.gate.set_rules(rules);
+    }
+
+    /// Ends flows that are over. To be called about once a second.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.0.gate.sweep(now);
+    }
+
+    /// Packets that the filter did not let pass, and what it holds.
+    pub(crate) fn filtered(&self) -> (Drops, Sizes) {
+        self.0.gate.report()
     }
 
     pub(crate) fn of_key(&self, key: &NodeKey) -> Option<Arc<Session>> {
@@ -115,11 +145,23 @@ impl Sessions {
 }
 
 impl SessionTable for Sessions {
+    fn standing(&mut self, key: &NodeKey, now: Instant) -> Standing {
+        self.0.gate.standing(key, now)
+    }
+
+    fn confine(&mut self, key: &NodeKey, is_guest: bool) {
+        let Some(session) = self.of_key(key) else { return };
+        session.is_guest.store(is_guest, Relaxed);
+        if !is_guest {
+            self.0.unpublished.lock().push(session);
+        }
+    }
+
     fn open(&mut self, key: NodeKey, opener: Opener, sealer: Sealer) {
-        let territory = Territory::of(&key);
         let session = Arc::new(Session {
-            key,
-            territory,
+            remote: Remote::of(key),
+            filter: Arc::clone(self.0.gate.shard(&key)),
+            is_guest: AtomicBool::new(false),
             opener: Mutex::new(opener),
             sealer: Mutex::new(sealer),
             path: ArcSwapOption::empty(),
@@ -137,7 +179,7 @@ impl SessionTable for Sessions {
 
     fn close(&mut self, key: &NodeKey) {
         let Some(session) = self.0.by_key.remove(key) else { return };
-        let Territory { address, subnet } = session.territory;
+        let Territory { address, subnet } = session.remote.territory;
         for target in [Target::Address(address), Target::Subnet(subnet)] {
             // Another key with the same subnet may have taken the entry over.
             if self.of_target(&target).is_some_and(|at| Arc::ptr_eq(&at, &session)) {

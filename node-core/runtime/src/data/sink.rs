@@ -1,17 +1,22 @@
 //! Packets for this node: open the session, look at what is inside, hand it to the TUN.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use planetary_circles::{Answer, Verdict};
 use planetary_proto::{
     NodeKey,
     session::{HANDSHAKE_LEN, SESSION_TRAFFIC},
+    time::Instant,
     upper::{
         PAYLOAD_INBAND, PAYLOAD_IPV6,
         ipv6::{self, Echo, NEXT_ICMP},
     },
 };
 
-use super::{DataPlane, ECHO_ID_FIRST, buffers::Packet, count, source};
+use super::{
+    DataPlane, ECHO_ID_FIRST, buffers::Packet, count, gate::judge_inbound, sessions::Session,
+    source,
+};
 use crate::control::Input;
 
 /// First payload bytes of the two handshake messages.
@@ -58,7 +63,7 @@ fn open(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
     let inner = &mut payload[opened.data..];
     session.heard(inner.len(), now);
     match inner.first() {
-        Some(&PAYLOAD_IPV6) => take_packet(data, &session.territory, &inner[1..]),
+        Some(&PAYLOAD_IPV6) => take_packet(data, &session, &inner[1..], now),
         Some(&PAYLOAD_INBAND) => {
             data.mailbox.offer(Input::Inband { from, message: inner[1..].to_vec() });
         }
@@ -66,11 +71,21 @@ fn open(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
     }
 }
 
-/// The checks of chapter 8.3, then the TUN or the node itself.
-fn take_packet(data: &DataPlane, sender: &ipv6::Territory, packet: &[u8]) {
-    if ipv6::check_inbound(packet, &data.territory, sender).is_err() {
-        count(&data.counters.drop_invalid);
+/// The packet filter, which makes the checks of chapter 8.3 too; then the TUN or the node itself.
+fn take_packet(data: &DataPlane, session: &Arc<Session>, packet: &[u8], now: Instant) {
+    if session.is_guest() {
+        count(&data.counters.drop_guest);
         return;
+    }
+    match judge_inbound(&session.filter, &session.remote, packet, now) {
+        Verdict::Accept => {}
+        Verdict::Drop(_) => return,
+        Verdict::Reject(_) => {
+            if let Some(answer) = Answer::to(packet) {
+                source::answer(data, session, answer.as_bytes());
+            }
+            return;
+        }
     }
     if answer_echo(data, packet) {
         return;

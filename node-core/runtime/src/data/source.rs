@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use planetary_circles::{Answer, Verdict};
 use planetary_proto::{
     NodeKey,
     forward::{Decision, LAST_HOP, WATERMARK_START},
@@ -17,6 +18,7 @@ use super::{
     buffers::Packet,
     count,
     flows::{Waiting, Way},
+    gate::judge_outbound,
     sessions::Session,
 };
 use crate::control::Input;
@@ -67,19 +69,52 @@ pub(crate) fn send(data: &DataPlane, packet: Packet) -> Option<Packet> {
 pub(crate) fn send_data(data: &DataPlane, key: &NodeKey, payload: &[u8]) {
     let Some((kind, content)) = payload.split_first() else { return };
     let Some(session) = data.sessions.of_key(key) else { return };
+    // Which key an address belongs to is known only here for a packet that waited.
+    if *kind == PAYLOAD_IPV6 && !may_leave(data, &session, content) {
+        return;
+    }
+    say(data, session, *kind, content);
+}
+
+/// Tells the far end of a session what became of a packet of its. An answer is no flow: it passes
+/// the filter by.
+pub(super) fn answer(data: &DataPlane, session: &Arc<Session>, packet: &[u8]) {
+    say(data, Arc::clone(session), PAYLOAD_IPV6, packet);
+}
+
+/// Sends something in a session, over the best way known.
+fn say(data: &DataPlane, session: Arc<Session>, kind: u8, content: &[u8]) {
     let routes = data.routes.load();
     let path = session.path.load_full();
-    match decide(&routes, key, path.as_deref()) {
+    let key = session.remote.key;
+    match decide(&routes, &key, path.as_deref()) {
         Some(Decision::Forward { link, watermark }) => {
             let Some(egress) = routes.links.get(&link) else { return };
-            let way = Way { session, path, watermark, kind: *kind };
+            let way = Way { session, path, watermark, kind };
             let packet = Packet::copy_of(content);
             egress.send_source(data, &routes, Waiting { packet, way, since: data.clock.mono() });
         }
         Some(Decision::Deliver { .. }) => {}
-        Some(Decision::Stuck) => stuck(data, &routes, *key),
-        // The path is gone since the control half looked, and its next message finds that out.
+        Some(Decision::Stuck) => stuck(data, &routes, key),
+        // The path is gone since it was looked at, and the next message finds that out.
         None => count(&data.counters.drop_stuck),
+    }
+}
+
+/// Whether the packet filter lets a packet of this machine out. If not, whoever sent it may be
+/// told.
+fn may_leave(data: &DataPlane, session: &Session, packet: &[u8]) -> bool {
+    match judge_outbound(&session.filter, &session.remote, packet, data.clock.mono()) {
+        Verdict::Accept => true,
+        Verdict::Drop(_) => false,
+        Verdict::Reject(_) => {
+            if let (Some(answer), Some(tun)) = (Answer::to(packet), &*data.tun.load())
+                && let Err(error) = tun.send(answer.as_bytes())
+            {
+                tracing::trace!(%error, "the system refused an answer");
+            }
+            false
+        }
     }
 }
 
@@ -109,14 +144,17 @@ fn send_in(
 ) -> Option<Packet> {
     let routes = data.routes.load();
     let path = session.path.load_full();
-    match decide(&routes, &session.key, path.as_deref()) {
+    match decide(&routes, &session.remote.key, path.as_deref()) {
         Some(Decision::Forward { link, watermark }) => {
             let Some(egress) = routes.links.get(&link) else { return Some(packet) };
+            if !may_leave(data, &session, packet.bytes()) {
+                return Some(packet);
+            }
             let way = Way { session, path, watermark, kind: PAYLOAD_IPV6 };
             egress.send_source(data, &routes, Waiting { packet, way, since: data.clock.mono() })
         }
         Some(Decision::Stuck) => {
-            stuck(data, &routes, session.key);
+            stuck(data, &routes, session.remote.key);
             Some(packet)
         }
         Some(Decision::Deliver { .. }) => Some(packet),

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::atomic::Ordering::Relaxed, time::Duration};
 
+use planetary_circles::{Drops, Sizes};
 use planetary_proto::{
     LinkId, Node, NodeKey, forward::Decision, forward::WATERMARK_START, limits::COORDS_MAX,
     session::SessionTable, stats::Stats, upper::ipv6::Target,
@@ -11,6 +12,7 @@ use crate::{
     control::{Control, Wanted},
     data::sessions::Sessions,
     links::Direction,
+    tun::Unguarded,
 };
 
 /// The node's state at one moment.
@@ -37,8 +39,13 @@ pub struct Snapshot {
     pub highest_seq: u64,
     /// Counters of the data half.
     pub counters: Counters,
+    /// Packets that the filter did not let pass, by reason, and what it holds.
+    pub filtered: (Drops, Sizes),
     /// Counters of the control half.
     pub stats: Stats,
+    /// Why neighbours on other interfaces may reach the overlay address past the overlay, if they
+    /// may.
+    pub unguarded: Option<Unguarded>,
     /// Why the interface is gone, if it is.
     pub tun_lost: Option<String>,
 }
@@ -95,6 +102,8 @@ pub struct Counters {
     pub drop_session: u64,
     /// Dropped: larger than the interface's MTU.
     pub drop_too_big: u64,
+    /// Dropped: IPv6 of guests, who may only say who they are.
+    pub drop_guest: u64,
 }
 
 /// A known edge of the tree.
@@ -217,7 +226,9 @@ impl Snapshot {
             infos: sizes.infos,
             highest_seq: node.highest_seq(),
             counters: Counters::of(&control.data.counters),
+            filtered: control.data.sessions.filtered(),
             stats: *node.stats(),
+            unguarded: control.data.tun.load().as_ref().and_then(|tun| tun.unguarded().cloned()),
             tun_lost: control.tun_lost.clone(),
         }
     }
@@ -235,6 +246,7 @@ impl Counters {
             drop_stuck: counters.drop_stuck.load(Relaxed),
             drop_session: counters.drop_session.load(Relaxed),
             drop_too_big: counters.drop_too_big.load(Relaxed),
+            drop_guest: counters.drop_guest.load(Relaxed),
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use planetary_circles::{Policy, Rules};
 use planetary_ipc::{Severity, Status};
 use planetary_proto::identity::{Identity, NodeKey};
 use planetary_proto::session::GroupSecret;
@@ -316,6 +317,7 @@ impl Node {
             node_info: settings.node_info(),
             first_seq,
             tun: settings.tun(&self.identity),
+            rules: Arc::new(Rules::compile(&Policy::open()).unwrap_or_default()),
             seed: *seed,
         })
     }
