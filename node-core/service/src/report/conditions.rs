@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use planetary_ipc::{HealthItem, Severity};
 use planetary_runtime::links::peers::{PeerPhase, PeerStatus as Peer};
+use planetary_runtime::tun::Unguarded;
 
 use super::Facts;
 use super::state::counted;
@@ -33,7 +34,7 @@ const NAMED_MAX: usize = 3;
 /// Returns the condition while it holds.
 type Check = fn(&Facts) -> Option<Condition>;
 
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 8] = [
     ("no_peers_configured", no_peers_configured),
     ("no_peer_connected", no_peer_connected),
     ("no_answer", no_answer),
@@ -41,6 +42,7 @@ const CHECKS: [(&str, Check); 7] = [
     ("peer_down", peer_down),
     ("listener_failed", listener_failed),
     ("tun_lost", tun_lost),
+    ("unguarded", unguarded),
 ];
 
 /// The codes of all conditions.
@@ -163,6 +165,28 @@ fn listener_failed(facts: &Facts) -> Option<Condition> {
         action: Some(Vec::from_iter(remedies).join(" ")),
         affects_connectivity: false,
         may_pass: true,
+    })
+}
+
+fn unguarded(facts: &Facts) -> Option<Condition> {
+    let reason = facts.snapshot.as_ref()?.unguarded.as_ref()?;
+    let (severity, action) = match reason {
+        Unguarded::Refused(_) => {
+            (Severity::Warning, "Use a kernel with nf_tables, and run the service as installed.")
+        }
+        _ => (Severity::Info, "Drop 200::/7 on other interfaces with a firewall of your own."),
+    };
+    Some(Condition {
+        code: "unguarded",
+        severity,
+        title: "Neighbours may send to the overlay address past the overlay".to_owned(),
+        text: format!(
+            "Who is on the same network cable or Wi-Fi is not held back by friends and rules: \
+             {reason}."
+        ),
+        action: Some(action.to_owned()),
+        affects_connectivity: false,
+        may_pass: false,
     })
 }
 

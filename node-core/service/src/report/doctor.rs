@@ -17,7 +17,7 @@ const QUESTIONS: &[(Question, &[&str])] = &[
     (settings, &["config_not_read", "config_exposed"]),
     (records, &["intent_damaged", "sequence_damaged", "state_not_stored"]),
     (switch, &["node_not_started", "node_broken"]),
-    (interface, &["tun_lost"]),
+    (interface, &["tun_lost", "unguarded"]),
     (listeners, &["listener_failed"]),
     (peers, &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down"]),
     (tree, &[]),

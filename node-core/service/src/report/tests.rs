@@ -31,7 +31,9 @@ fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
         infos: 7,
         highest_seq: 1,
         counters: Counters::default(),
+        filtered: Default::default(),
         stats: Default::default(),
+        unguarded: None,
         tun_lost: None,
     }
 }
