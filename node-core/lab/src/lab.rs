@@ -34,6 +34,7 @@ pub(crate) struct Grounds {
     pub(crate) nodes: Vec<Shared>,
     pub(crate) wires: Vec<Arc<Wire>>,
     pub(crate) hosts: Vec<Host>,
+    programs: Option<PathBuf>,
 }
 
 /// Runs a scenario on fresh grounds; this is how a test begins.
@@ -132,6 +133,12 @@ impl Lab {
         wire
     }
 
+    /// Takes the programs of nodes of ours from this folder, for those that are prepared from here
+    /// on.
+    pub fn use_programs(&self, folder: &Path) {
+        self.grounds().programs = Some(folder.to_owned());
+    }
+
     /// Prepares a node on a host, named like the host, with an identity of its own.
     ///
     /// # Errors
@@ -139,7 +146,8 @@ impl Lab {
     pub fn node(&self, kind: Kind, host: &Host) -> Result<NodeBuilder> {
         let number = u8::try_from(self.grounds().nodes.len()).context("too many nodes")?;
         let (label, folder) = (host.label().to_owned(), self.folder.join(host.label()));
-        Ok(NodeBuilder::new(kind, host, label, folder, Identity::numbered(number)))
+        let node = NodeBuilder::new(kind, host, label, folder, Identity::numbered(number));
+        Ok(node.programs(self.grounds().programs.clone()))
     }
 
     /// Takes a node in without starting it.

@@ -2,8 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-const PROGRAMS: [&str; 8] =
-    ["ip", "ping", "nft", "tc", "curl", "python3", "yggdrasil", "yggdrasilctl"];
+const PROGRAMS: [&str; 12] = [
+    "ip",
+    "ping",
+    "nft",
+    "tc",
+    "curl",
+    "python3",
+    "nc",
+    "ssh",
+    "sshd",
+    "ssh-keygen",
+    "yggdrasil",
+    "yggdrasilctl",
+];
 
 /// What is missing here, in words; empty on a machine that has it all.
 #[must_use]

@@ -80,6 +80,8 @@ struct Setup {
     peers: Vec<String>,
     mtu: u32,
     allowed_keys: Vec<String>,
+    closed: bool,
+    programs: Option<PathBuf>,
 }
 
 impl Setup {
@@ -138,9 +140,26 @@ impl NodeBuilder {
         let (device, mtu) = (format!("overlay-{label}"), 65_535);
         let (listen, peers, allowed_keys) = (Vec::new(), Vec::new(), Vec::new());
         let host = host.clone();
-        let setup =
-            Setup { label, host, identity, folder, device, listen, peers, mtu, allowed_keys };
+        let setup = Setup {
+            label,
+            host,
+            identity,
+            folder,
+            device,
+            listen,
+            peers,
+            mtu,
+            allowed_keys,
+            closed: false,
+            programs: None,
+        };
         Self { kind, setup }
+    }
+
+    /// Runs the programs in this folder instead of those that were built last.
+    pub(crate) fn programs(mut self, folder: Option<PathBuf>) -> Self {
+        self.setup.programs = folder;
+        self
     }
 
     /// Listens at this URI.
@@ -170,6 +189,13 @@ impl NodeBuilder {
     /// Lets only these keys dial it.
     pub fn allow(mut self, key: impl Into<String>) -> Self {
         self.setup.allowed_keys.push(key.into());
+        self
+    }
+
+    /// Is as closed to strangers as a fresh installation, which only ours is. Else it is as open as
+    /// the reference.
+    pub fn closed(mut self) -> Self {
+        self.setup.closed = true;
         self
     }
 
@@ -387,8 +413,8 @@ impl Node {
     ///
     /// # Errors
     /// When it fails; the text has what it said.
-    pub fn planetary<const N: usize>(&self, words: [&str; N]) -> Result<Value> {
-        ours::ask(&self.setup, words)
+    pub fn planetary<'a>(&self, words: impl AsRef<[&'a str]>) -> Result<Value> {
+        ours::ask(&self.setup, words.as_ref())
     }
 
     /// What the process has used.

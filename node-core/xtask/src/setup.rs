@@ -38,6 +38,9 @@ const LAB: &[Need] = &[
     need("nftables", "nft"),
     need("iperf3", "iperf3"),
     need("curl", "curl"),
+    need("netcat-openbsd", "nc"),
+    need("openssh-client", "ssh"),
+    need("openssh-server", "/usr/sbin/sshd"),
     need("python3", "python3"),
 ];
 

@@ -33,7 +33,7 @@ impl Program for Ours {
     }
 
     fn command(&self, setup: &Setup) -> Result<Command> {
-        let mut command = setup.host.command(program("planetaryd")?);
+        let mut command = setup.host.command(program(setup, "planetaryd")?);
         command.arg("run");
         command.arg("--config").arg(setup.folder.join("config.toml"));
         command.arg("--state-dir").arg(setup.folder.join("state"));
@@ -45,7 +45,7 @@ impl Program for Ours {
     }
 
     fn ask(&self, setup: &Setup) -> Result<Value> {
-        ask(setup, ["status"])
+        ask(setup, &["status"])
     }
 
     fn understand(&self, answer: &Value) -> Result<Status> {
@@ -62,21 +62,27 @@ impl Program for Ours {
 }
 
 /// Runs a command of `planetary` with `--json`.
-pub(super) fn ask<const N: usize>(setup: &Setup, words: [&str; N]) -> Result<Value> {
-    let mut command = Command::new(program("planetary")?);
+pub(super) fn ask(setup: &Setup, words: &[&str]) -> Result<Value> {
+    let mut command = Command::new(program(setup, "planetary")?);
     command.arg("--control").arg(setup.control()).args(words).arg("--json");
     let text = host::finish(&mut command)?;
     serde_json::from_str(&text).context("what planetary printed is not JSON")
 }
 
-/// Everything that could keep a stranger out is open: who may reach whom is not what a lab tests.
+/// Everything that could keep a stranger out is open, unless the node is to be closed: then all
+/// that has to do with it is left to the defaults.
 fn config(setup: &Setup) -> String {
     let keys: Vec<String> = setup.allowed_keys.iter().map(|key| format!("\"{key}\"")).collect();
+    let (sessions, filter) = match setup.closed {
+        true => ("", ""),
+        false => {
+            ("sessions = \"everyone\"\n", "[filter]\ninbound = \"everyone\"\necho = \"everyone\"\n")
+        }
+    };
     format!(
-        "version = 1\nsessions = \"everyone\"\ntransit = \"relay\"\nallowed_keys = [{}]\n\
+        "version = 1\n{sessions}transit = \"relay\"\nallowed_keys = [{}]\n\
          node_info = {{ name = \"{}\" }}\nnode_info_privacy = false\n\
-         [tun]\nmtu = {}\n[filter]\ninbound = \"everyone\"\necho = \"everyone\"\n\
-         [lan]\nenabled = false\n",
+         [tun]\nmtu = {}\n{filter}[lan]\nenabled = false\n",
         keys.join(", "),
         setup.label,
         setup.mtu
@@ -93,10 +99,12 @@ fn peer(entry: &Value) -> Result<PeerStatus> {
     })
 }
 
-/// Finds a program of ours: where the environment says, else the newest that cargo built.
-fn program(name: &str) -> Result<PathBuf> {
-    let folders = match std::env::var_os(PROGRAMS) {
-        Some(folder) => vec![PathBuf::from(folder)],
+/// Finds a program of ours: where the lab or the environment says, else the newest that cargo
+/// built.
+fn program(setup: &Setup, name: &str) -> Result<PathBuf> {
+    let chosen = setup.programs.clone();
+    let folders = match chosen.or_else(|| std::env::var_os(PROGRAMS).map(PathBuf::from)) {
+        Some(folder) => vec![folder],
         None => ["release", "debug"].map(|profile| target_dir().join(profile)).to_vec(),
     };
     let made = |file: &PathBuf| -> Option<SystemTime> { file.metadata().ok()?.modified().ok() };

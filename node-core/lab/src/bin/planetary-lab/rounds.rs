@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use planetary_lab::{Deadline, Echo, Kind, Lab, Node, Ping, Row, Wire, attempt};
 use serde_json::json;
 
@@ -30,13 +31,17 @@ pub(crate) struct Arguments {
     /// Only these parts
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::ALL)]
     only: Vec<Part>,
+    /// Measure against another build of ours, whose programs are in this folder, and not against
+    /// the reference
+    #[arg(long, value_name = "FOLDER")]
+    against: Option<PathBuf>,
     /// Where the samples are written
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
 
 /// What is measured on grounds of its own.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Two nodes and one link
     Pair,
@@ -49,9 +54,6 @@ enum Part {
 impl Part {
     const ALL: [Self; 3] = [Self::Pair, Self::Transit, Self::Recovery];
 }
-
-const PROGRAMS: [(Subject, Kind); 2] =
-    [(Subject::Ours, Kind::Ours), (Subject::Reference, Kind::Reference)];
 
 /// The reference finds no path for over a minute now and then.
 const PATIENCE_SECONDS: u64 = 130;
@@ -71,24 +73,34 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
         if arguments.only.contains(&Part::Pair) {
             attempt("bench raw", |lab| bench.raw(lab))?;
         }
-        let mut programs = PROGRAMS;
+        let mut subjects = [Subject::Ours, Subject::Reference];
         if round % 2 == 0 {
-            programs.reverse();
+            subjects.reverse();
         }
-        for (subject, kind) in programs {
+        for subject in subjects {
             busy.push(idle::wait(IDLE_SECONDS)?);
+            let (kind, programs) = match (subject, &arguments.against) {
+                (Subject::Reference, None) => (Kind::Reference, None),
+                (Subject::Reference, Some(folder)) => (Kind::Ours, Some(folder)),
+                _ => (Kind::Ours, None),
+            };
             for part in &arguments.only {
-                match part {
-                    Part::Pair => attempt("bench pair", |lab| bench.pair(lab, subject, kind)),
-                    Part::Transit => {
-                        attempt("bench transit", |lab| bench.transit(lab, subject, kind))
+                let name = part.to_possible_value().map(|part| part.get_name().to_owned());
+                attempt(&format!("bench {}", name.unwrap_or_default()), |lab| {
+                    if let Some(folder) = programs {
+                        lab.use_programs(folder);
                     }
-                    Part::Recovery => {
-                        attempt("bench recovery", |lab| bench.recovery(lab, subject, kind))
+                    match part {
+                        Part::Pair => bench.pair(lab, subject, kind),
+                        Part::Transit => bench.transit(lab, subject, kind),
+                        Part::Recovery => bench.recovery(lab, subject, kind),
                     }
-                }?;
+                })?;
             }
         }
+    }
+    if let Some(folder) = &arguments.against {
+        println!("\n\"reference\" is the other build of ours in {}", folder.display());
     }
     println!("\n{}", table::render(&bench.samples));
     let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
