@@ -30,6 +30,7 @@ use super::{
     Direction, Established, LinkError, LocalEnd,
     handshake::{HANDSHAKE_TIME_MAX, HandshakeError, Terms},
     interface::{Interface, InterfaceError, is_link_local},
+    probe::Reach,
     socket,
     tls::Tls,
     transport::{Origin, Transport},
@@ -65,6 +66,9 @@ pub enum DialError {
     /// The name has no address, or only such as must not be dialled.
     #[error("no suitable addresses, all are unspecified, multicast or of the overlay itself")]
     NoSuitableAddress,
+    /// The host has addresses, and none of them may be dialled in this case.
+    #[error("{0} is outside of what may be dialled here")]
+    OutOfReach(Host),
     /// The source interface, or the interface in a zone, cannot be used.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
@@ -112,6 +116,7 @@ impl DialError {
         match self {
             Self::Resolve { .. } => "name_not_resolved",
             Self::NoSuitableAddress => "no_suitable_address",
+            Self::OutOfReach(_) => "out_of_reach",
             Self::Interface(_) | Self::NoSourceAddress { .. } => "interface_unusable",
             Self::ZoneRequired => "zone_required",
             Self::Timeout { .. } => "dial_timeout",
@@ -132,7 +137,8 @@ pub async fn open(
     uri: &PeerUri,
     interface: Option<&str>,
 ) -> Result<Established, LinkError> {
-    let transport = dial(uri, interface, &local.tls).await?;
+    let addresses = addresses(uri, Reach::Any).await?;
+    let transport = connect(uri, addresses, interface, &local.tls).await?;
     let terms = Terms {
         identity: &local.identity,
         priority: uri.priority(),
@@ -157,8 +163,36 @@ struct Route {
     interface: Option<(String, Interface)>,
 }
 
-/// Opens a connection to `uri`.
-async fn dial(uri: &PeerUri, interface: Option<&str>, tls: &Tls) -> Result<Transport, DialError> {
+/// The addresses of `uri` that may be dialled, in the order in which they are tried.
+pub(super) async fn addresses(uri: &PeerUri, reach: Reach) -> Result<Vec<SocketAddr>, DialError> {
+    let out_of_reach = || DialError::OutOfReach(uri.host().clone());
+    match uri.host() {
+        Host::Name(name) if reach == Reach::Loopback && name != "localhost" => {
+            return Err(out_of_reach());
+        }
+        _ => {}
+    }
+    let mut addresses = suitable(resolve(uri.host(), uri.port()).await?);
+    let some = !addresses.is_empty();
+    addresses.retain(|address| reach.admits(address.ip()));
+    match addresses.is_empty() {
+        true if some => Err(out_of_reach()),
+        _ => Ok(addresses),
+    }
+}
+
+/// What is said of a host that did not resolve in time.
+pub(super) fn unresolved(host: &Host) -> DialError {
+    DialError::Resolve { name: host.to_string(), source: io::ErrorKind::TimedOut.into() }
+}
+
+/// Opens a connection to `uri` at any of its addresses.
+pub(super) async fn connect(
+    uri: &PeerUri,
+    addresses: Vec<SocketAddr>,
+    interface: Option<&str>,
+    tls: &Tls,
+) -> Result<Transport, DialError> {
     let interface = match interface {
         Some(name) => Some((name.to_owned(), Interface::find(name)?)),
         None => None,
@@ -167,7 +201,6 @@ async fn dial(uri: &PeerUri, interface: Option<&str>, tls: &Tls) -> Result<Trans
         Scheme::Tcp => None,
         Scheme::Tls => Some((tls.clone(), uri.server_name().map(str::to_owned))),
     };
-    let addresses = suitable(resolve(uri.host(), uri.port()).await?);
     let addresses = scoped(addresses, interface.as_ref().map(|(_, interface)| interface.index))?;
     race(addresses, &Route { tls, interface }).await
 }

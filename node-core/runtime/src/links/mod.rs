@@ -2,8 +2,8 @@
 //! again when it breaks.
 //!
 //! [`uri`] says what may be dialled and listened on, [`dial`] and [`listen`] open transports,
-//! [`tls`] wraps them, [`handshake`] exchanges the `meta` messages, and [`peers`] keeps the
-//! configured set going. What comes out is an [`Established`] link, given to the [`LinkSink`] that
+//! [`tls`] wraps them, [`handshake`] exchanges the `meta` messages, [`peers`] keeps the configured
+//! set going, and [`probe`] tries a peer without linking to it. What comes out is an [`Established`] link, given to the [`LinkSink`] that
 //! the engine implements. Nothing here reads or writes a frame: that is done by threads of the
 //! engine through [`socket`], on the blocking parts into which a finished link is taken apart.
 //!
@@ -17,6 +17,7 @@ pub mod handshake;
 mod interface;
 pub mod listen;
 pub mod peers;
+pub mod probe;
 pub mod socket;
 pub mod tls;
 mod transport;
@@ -41,6 +42,13 @@ use self::{
     handshake::HandshakeError,
     tls::{Tls, TlsSetupError},
 };
+
+/// Whether this machine has an address under which it speaks to others, so that it makes sense to
+/// expect an answer. What the system does not say counts as yes.
+#[must_use]
+pub fn has_outside_address() -> bool {
+    outside_addresses().map_or(true, |addresses| !addresses.is_empty())
+}
 
 /// This end of every link: who we are and whom we let in. Cheap to clone.
 #[derive(Clone, Debug)]

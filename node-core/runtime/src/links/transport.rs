@@ -38,12 +38,21 @@ impl Transport {
         origin: Origin,
     ) -> Result<Established, HandshakeError> {
         let Origin { remote, direction, interface, uri } = origin;
-        let Meta { key: peer, priority } = match &mut self {
-            Self::Plain(stream) => exchange(stream, terms).await?,
-            Self::Tls(stream) => exchange(&mut **stream, terms).await?,
-        };
+        let Meta { key: peer, priority } = self.exchange(terms).await?;
         let (stream, leftover) = self.into_parts().map_err(HandshakeError::Io)?;
         Ok(Established { stream, peer, priority, remote, direction, interface, leftover, uri })
+    }
+
+    /// Performs the handshake and closes the connection. The caller sets the deadline.
+    pub(super) async fn greet(mut self, terms: &Terms<'_>) -> Result<Meta, HandshakeError> {
+        self.exchange(terms).await
+    }
+
+    async fn exchange(&mut self, terms: &Terms<'_>) -> Result<Meta, HandshakeError> {
+        match self {
+            Self::Plain(stream) => exchange(stream, terms).await,
+            Self::Tls(stream) => exchange(&mut **stream, terms).await,
+        }
     }
 
     /// The address of the other side.

@@ -6,6 +6,7 @@ mod addresses;
 mod crowd;
 mod handshake;
 mod peers;
+mod probe;
 
 use std::{
     collections::BTreeSet,
