@@ -31,6 +31,7 @@ use crate::message::{
     ClientHello, ClientMessage, Event, Hello, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Reply,
     Request, ServerMessage, Topic, Update, common_version,
 };
+use crate::peers::{PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
 use crate::status::{PeerEntry, Status};
 use crate::topology::Topology;
@@ -315,6 +316,30 @@ requests! {
     /// Removes a peer; gives what was stored.
     remove_peer(uri: String, interface: Option<String>) -> PeerEntry
         = Request::PeerRemove { uri, interface } => Reply::Peer(entry) => entry;
+    /// Pauses a peer; gives what was stored.
+    pause_peer(uri: String, interface: Option<String>) -> PeerEntry
+        = Request::PeerPause { uri, interface } => Reply::Peer(entry) => entry;
+    /// Dials a paused peer again; gives what was stored.
+    resume_peer(uri: String, interface: Option<String>) -> PeerEntry
+        = Request::PeerResume { uri, interface } => Reply::Peer(entry) => entry;
+    /// The public peers that match.
+    public_peers(filter: PublicFilter) -> PublicPeers
+        = Request::PeerPublic { filter } => Reply::PublicPeers(peers) => peers;
+    /// Fetches the list of public peers anew.
+    refresh_public_peers() -> PublicPeers
+        = Request::PeerPublicRefresh => Reply::PublicPeers(peers) => peers;
+    /// Starts to test peers.
+    test_peers(uris: Vec<String>) -> PeerJob
+        = Request::PeerTest { uris } => Reply::PeerJob(job) => job;
+    /// Starts to choose public peers.
+    choose_peers(filter: PublicFilter, best: Option<u32>, add: bool) -> PeerJob
+        = Request::PeerChoose { filter, best, add } => Reply::PeerJob(job) => job;
+    /// How a job goes.
+    peer_job(job: u64, seen: u64) -> PeerJob
+        = Request::PeerJob { job, seen } => Reply::PeerJob(job) => job;
+    /// Ends a job early.
+    cancel_peer_job(job: u64, seen: u64) -> PeerJob
+        = Request::PeerJobCancel { job, seen } => Reply::PeerJob(job) => job;
     /// The way to a node.
     path(target: Target) -> PathReport = Request::Path { target } => Reply::Path(path) => path;
     /// Sends echo requests, one a second.

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod location;
 pub mod message;
 pub mod mock;
+pub mod peers;
 pub mod report;
 #[cfg(test)]
 mod schema;
@@ -38,6 +39,10 @@ pub use health::{DoctorReport, HealthItem, Severity};
 pub use identity::{Identity, NodeKey, Subnet, Target, UnixTime};
 pub use message::{
     ClientHello, ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic, Update,
+};
+pub use peers::{
+    ListTrust, PeerChoice, PeerJob, PeerRecord, PeerTest, PublicFilter, PublicPeer, PublicPeers,
+    RejectedEntry,
 };
 pub use report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
 pub use server::{Handler, Service, serve};

@@ -30,6 +30,30 @@ pub const TOPOLOGY_PAGE_EDGES_MAX: usize = 4_000;
 /// Longest peer URI accepted in a request, in bytes. Longer ones are answered with `invalid_uri`.
 pub const URI_LEN_MAX: usize = 2_048;
 
+/// Most peers one `peer_test` request may name; more is answered with `invalid_request`. As many as
+/// a node may have.
+pub const PEER_TEST_MAX: usize = 256;
+
+/// Most public peers one request may choose. Two or three are enough; more burden others without
+/// making anything faster.
+pub const PEER_CHOICE_MAX: u32 = 8;
+
+/// Public peers that are chosen when the request names no number.
+pub const PEER_CHOICE_DEFAULT: u32 = 3;
+
+/// Longest text of a filter for public peers, in bytes; more is answered with `invalid_request`.
+pub const FILTER_LEN_MAX: usize = 128;
+
+/// Most transports in a filter: there are eight.
+pub const FILTER_TRANSPORTS_MAX: usize = 16;
+
+/// How long a `peer_job` request waits for news before it is answered without any. Long enough that
+/// asking costs nothing, short enough that a client which went away is noticed.
+pub const PEER_JOB_WAIT: Duration = Duration::from_secs(2);
+
+/// Time for a `peer_public_refresh` beyond the usual: two downloads from slow servers.
+pub const REFRESH_TIME: Duration = Duration::from_secs(70);
+
 /// Most echoes one `ping` request may ask for; more is answered with `invalid_request`.
 pub const PING_COUNT_MAX: u32 = 100;
 

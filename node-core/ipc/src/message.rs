@@ -22,6 +22,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::health::DoctorReport;
 use crate::identity::{Identity, Target};
 use crate::limits;
+use crate::peers::{self, PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
 use crate::status::{PeerEntry, Status, Traffic};
 use crate::topology::Topology;
@@ -191,6 +192,66 @@ requests! {
         #[serde(default)]
         interface: Option<String>,
     } = "peer_remove", Change;
+    /// Stops dialling a peer, and remembers it; answered with `peer`.
+    PeerPause {
+        /// The peer's URI; options are not compared.
+        uri: String,
+        /// Interface it is bound to, or none.
+        #[serde(default)]
+        interface: Option<String>,
+    } = "peer_pause", Change;
+    /// Dials a peer again that was paused; answered with `peer`.
+    PeerResume {
+        /// The peer's URI; options are not compared.
+        uri: String,
+        /// Interface it is bound to, or none.
+        #[serde(default)]
+        interface: Option<String>,
+    } = "peer_resume", Change;
+    /// The list of public peers; answered with `public_peers`.
+    PeerPublic {
+        /// Which of them.
+        #[serde(default)]
+        filter: PublicFilter,
+    } = "peer_public", Read;
+    /// Fetches the list of public peers anew from the URL in the configuration; answered with
+    /// `public_peers`, without the peers.
+    PeerPublicRefresh = "peer_public_refresh", Change;
+    /// Starts to test peers by real handshakes; answered with `peer_job`.
+    PeerTest {
+        /// Which; every configured and chosen peer if empty, 256 at most.
+        #[serde(default)]
+        uris: Vec<String>,
+    } = "peer_test", Change;
+    /// Starts to test public peers and to choose some; answered with `peer_job`.
+    PeerChoose {
+        /// Among which.
+        #[serde(default)]
+        filter: PublicFilter,
+        /// How many, 0 to 8; 3 when absent. With 0 all that match are tested, 256 at most, and none
+        /// is chosen.
+        #[serde(default)]
+        best: Option<u32>,
+        /// Whether to keep a link to those chosen from here on.
+        #[serde(default)]
+        add: bool,
+    } = "peer_choose", Change;
+    /// Asks how a job goes; answered with `peer_job` as soon as there is news, within 2 s.
+    PeerJob {
+        /// Number of the job.
+        job: u64,
+        /// How many results the client has seen.
+        #[serde(default)]
+        seen: u64,
+    } = "peer_job", Read;
+    /// Ends a job early; answered with `peer_job`.
+    PeerJobCancel {
+        /// Number of the job.
+        job: u64,
+        /// How many results the client has seen.
+        #[serde(default)]
+        seen: u64,
+    } = "peer_job_cancel", Change;
     /// One page of the topology; answered with `topology`. Page 0 takes a new snapshot,
     /// later pages belong to it.
     Topology {
@@ -263,8 +324,13 @@ pub enum Reply {
         /// The topics.
         topics: Vec<Topic>,
     },
-    /// To `peer_add` and `peer_remove`: the peer as it is, or was, stored.
+    /// To `peer_add`, `peer_remove`, `peer_pause` and `peer_resume`: the peer as it is, or was,
+    /// stored.
     Peer(PeerEntry),
+    /// To `peer_public` and `peer_public_refresh`.
+    PublicPeers(PublicPeers),
+    /// To `peer_test`, `peer_choose`, `peer_job` and `peer_job_cancel`.
+    PeerJob(PeerJob),
     /// To `topology`. A handler answers with the whole; the server cuts it into pages.
     Topology(Topology),
     /// To `path`.
@@ -374,7 +440,20 @@ impl Request {
     /// The error to answer with.
     pub fn check(&self) -> Result<(), ApiError> {
         match self {
-            Self::PeerAdd { uri, .. } | Self::PeerRemove { uri, .. } => check_uri(uri),
+            Self::PeerAdd { uri, .. }
+            | Self::PeerRemove { uri, .. }
+            | Self::PeerPause { uri, .. }
+            | Self::PeerResume { uri, .. } => check_uri(uri),
+            Self::PeerPublic { filter } => filter.check(),
+            Self::PeerTest { uris } => {
+                peers::check_test(uris)?;
+                uris.iter().try_for_each(|uri| check_uri(uri))
+            }
+            Self::PeerChoose { filter, best, .. } => {
+                let most = limits::PEER_CHOICE_MAX;
+                check_number("best", best.filter(|best| *best > 0).map(u64::from), most.into())?;
+                filter.check()
+            }
             Self::Ping { count, timeout_ms, .. } => {
                 let counts = u64::from(limits::PING_COUNT_MAX);
                 check_number("count", count.map(u64::from), counts)?;
@@ -393,6 +472,7 @@ impl Request {
                 let wait = Duration::from_millis(wait.min(limits::PING_TIMEOUT_MS_MAX));
                 limits::REQUEST_DEADLINE + wait + limits::PING_INTERVAL * count
             }
+            Self::PeerPublicRefresh => limits::REQUEST_DEADLINE + limits::REFRESH_TIME,
             _ => limits::REQUEST_DEADLINE,
         }
     }

@@ -131,6 +131,8 @@ pub enum PeerSource {
     Config,
     /// From the command line of the service: for this run only.
     Argument,
+    /// Chosen among the public peers: it is there again after a restart.
+    Chosen,
     /// The other node dialled us.
     Inbound,
     /// Found on the local network.
@@ -151,6 +153,9 @@ pub struct PeerStatus {
     pub direction: Direction,
     /// How it came to be.
     pub source: PeerSource,
+    /// Whether the person paused it: it is not dialled until resumed.
+    #[serde(default)]
+    pub paused: bool,
     /// Whether the link carries traffic.
     pub up: bool,
     /// Whether the other side has not answered in time. A suspect link is not routed over.
@@ -225,7 +230,8 @@ pub struct PeerEntry {
     pub uri: String,
     /// Interface it is bound to, or `null`.
     pub interface: Option<String>,
-    /// Whether the configuration file holds (or held) it, so that it outlives a restart.
+    /// Whether it outlives a restart: it stands (or stood) in the configuration file, or among the
+    /// chosen peers.
     pub persistent: bool,
     /// Whether the command line of the service names it as well. Removing the peer ends that for
     /// this run; the next start with the same command line dials it again.

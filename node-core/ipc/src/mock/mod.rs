@@ -13,6 +13,7 @@
 //! ```
 
 mod peer;
+mod public;
 mod world;
 
 use std::path::Path;
@@ -119,6 +120,20 @@ impl Handler for Mock {
             Request::PeerRemove { uri, interface } => {
                 self.change(|world| world.remove_peer(&uri, interface)).map(Reply::Peer)
             }
+            Request::PeerPause { uri, interface } => {
+                let interface = interface.as_deref();
+                self.change(|world| world.pause_peer(&uri, interface, true)).map(Reply::Peer)
+            }
+            Request::PeerResume { uri, interface } => {
+                let interface = interface.as_deref();
+                self.change(|world| world.pause_peer(&uri, interface, false)).map(Reply::Peer)
+            }
+            request @ (Request::PeerPublic { .. }
+            | Request::PeerPublicRefresh
+            | Request::PeerTest { .. }
+            | Request::PeerChoose { .. }
+            | Request::PeerJob { .. }
+            | Request::PeerJobCancel { .. }) => self.change(|world| world.public(request)),
             Request::Topology { .. } => Ok(Reply::Topology(self.world().topology())),
             Request::Path { target } => self.world().path(target).map(Reply::Path),
             Request::Ping { target, count, .. } => {

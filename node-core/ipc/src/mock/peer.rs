@@ -22,6 +22,7 @@ pub(super) struct Peer {
     /// Second of the run in which it first comes up; `None` for a peer that never answers.
     pub(super) first_up: Option<u64>,
     pub(super) outage: Option<Outage>,
+    pub(super) paused: bool,
     pub(super) rx_bytes: u64,
     pub(super) tx_bytes: u64,
 }
@@ -88,6 +89,7 @@ impl Peer {
     /// node is up at all.
     pub(super) fn status(&self, second: u64, epoch: u64, on: bool) -> PeerStatus {
         let phase = self.phase(second);
+        let on = on && !self.paused;
         let (since, suspect) = match phase {
             Phase::Up { since } if on => (Some(since), false),
             Phase::Suspect { since } if on => (Some(since), true),
@@ -101,6 +103,7 @@ impl Peer {
             interface: self.interface.clone(),
             direction: self.direction,
             source: self.source,
+            paused: self.paused,
             up,
             suspect,
             key: self.key.filter(|_| known),

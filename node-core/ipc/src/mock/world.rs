@@ -10,6 +10,7 @@
 use std::net::Ipv6Addr;
 
 use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
+use super::public::Jobs;
 use crate::error::{ApiError, ErrorCode};
 use crate::health::{DoctorReport, HealthItem, Severity};
 use crate::identity::{Identity, NodeKey, Subnet, Target, UnixTime};
@@ -35,6 +36,8 @@ pub(super) struct World {
     next_link: u64,
     peers: Vec<Peer>,
     places: Vec<Place>,
+    /// Tests of peers that were started.
+    pub(super) jobs: Jobs,
 }
 
 /// A node and where it sits in the tree.
@@ -67,7 +70,8 @@ impl World {
         let places = places();
         let peers = peers(&places);
         let next_link = peers.len() as u64 + 1;
-        Self { second: 0, switched: 0, on: true, next_link, peers, places }
+        let jobs = Jobs::default();
+        Self { second: 0, switched: 0, on: true, next_link, peers, places, jobs }
     }
 
     pub(super) fn tick(&mut self) {
@@ -83,7 +87,7 @@ impl World {
         self.second - self.switched
     }
 
-    fn now(&self) -> UnixTime {
+    pub(super) fn now(&self) -> UnixTime {
         UnixTime(EPOCH + self.second)
     }
 
@@ -303,6 +307,7 @@ impl World {
             latency_us: 30_000,
             first_up: Some(self.age() + 1),
             outage: None,
+            paused: false,
             rx_bytes: 0,
             tx_bytes: 0,
         });
@@ -320,9 +325,48 @@ impl World {
             return Err(ApiError::new(ErrorCode::PeerNotFound, text));
         };
         let peer = self.peers.remove(index);
-        let persistent = peer.source == PeerSource::Config;
+        let persistent = peer.source != PeerSource::Argument;
         let argument = peer.source == PeerSource::Argument;
         Ok(PeerEntry { uri: shown, interface: peer.interface, persistent, argument })
+    }
+
+    /// Adds a peer as one that was chosen.
+    pub(super) fn add_chosen(&mut self, uri: &str) -> Result<PeerEntry, ApiError> {
+        let entry = self.add_peer(uri, None)?;
+        if let Some(peer) = self.peers.last_mut() {
+            peer.source = PeerSource::Chosen;
+        }
+        Ok(entry)
+    }
+
+    pub(super) fn pause_peer(
+        &mut self,
+        uri: &str,
+        interface: Option<&str>,
+        paused: bool,
+    ) -> Result<PeerEntry, ApiError> {
+        let shown = public_uri(uri);
+        let Some(index) = self.find_peer(&shown, interface) else {
+            let text = format!("{shown} is not a peer");
+            return Err(ApiError::new(ErrorCode::PeerNotFound, text));
+        };
+        let peer = &mut self.peers[index];
+        peer.paused = paused;
+        let argument = peer.source == PeerSource::Argument;
+        let interface = peer.interface.clone();
+        Ok(PeerEntry { uri: shown, interface, persistent: !argument, argument })
+    }
+
+    /// Where the peers that are dialled are.
+    pub(super) fn uris(&self) -> Vec<String> {
+        let dialled = self.peers.iter().filter(|peer| peer.direction == Direction::Out);
+        dialled.map(|peer| peer.uri.clone()).collect()
+    }
+
+    /// Round trip to a peer in milliseconds; 0 for one that never answers, `None` for none of ours.
+    pub(super) fn latency_of(&self, shown: &str) -> Option<f64> {
+        let peer = &self.peers[self.find_peer(shown, None)?];
+        Some(peer.first_up.map_or(0.0, |_| milliseconds(peer.latency_us)))
     }
 
     fn find_peer(&self, shown: &str, interface: Option<&str>) -> Option<usize> {
@@ -550,6 +594,7 @@ fn peers(places: &[Place]) -> Vec<Peer> {
         latency_us: place.map_or(0, |place| places[place].latency_us),
         first_up,
         outage,
+        paused: false,
         rx_bytes: 0,
         tx_bytes: 0,
     };
@@ -568,7 +613,7 @@ fn peers(places: &[Place]) -> Vec<Peer> {
 }
 
 /// The key of node `number`: this node's is fixed and well known, the others are made up.
-fn made_up_key(number: u64) -> NodeKey {
+pub(super) fn made_up_key(number: u64) -> NodeKey {
     let mut key = [0; 32];
     for (word, chunk) in (0..).zip(key.chunks_exact_mut(8)) {
         chunk.copy_from_slice(&scatter(number + 1, word + 0x5eed).to_be_bytes());
