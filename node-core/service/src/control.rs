@@ -20,6 +20,7 @@ use tokio::time;
 
 use crate::config::EditError;
 use crate::node::{Node, SwitchError};
+use crate::public::{self, jobs};
 use crate::report::{doctor, path, plain, topology};
 
 /// How long a path is looked for: the server gives a request ten seconds, and an answer that says
@@ -86,7 +87,7 @@ impl Control {
 }
 
 impl Handler for Control {
-    async fn handle(&self, request: Request, _caller: PeerCredentials) -> Result<Reply, ApiError> {
+    async fn handle(&self, request: Request, caller: PeerCredentials) -> Result<Reply, ApiError> {
         match request {
             Request::Up => {
                 self.node.up().await.map_err(switch_error)?;
@@ -103,6 +104,36 @@ impl Handler for Control {
             Request::PeerRemove { uri, interface } => {
                 let entry = self.node.remove_peer(&uri, interface.as_deref()).await;
                 self.told(entry.map(Reply::Peer).map_err(edit_error)).await
+            }
+            Request::PeerPause { uri, interface } => {
+                let entry = self.node.pause_peer(&uri, interface.as_deref(), true).await;
+                self.told(entry.map(Reply::Peer)).await
+            }
+            Request::PeerResume { uri, interface } => {
+                let entry = self.node.pause_peer(&uri, interface.as_deref(), false).await;
+                self.told(entry.map(Reply::Peer)).await
+            }
+            Request::PeerPublic { filter } => {
+                public::list(&self.node, Some(&filter)).map(Reply::PublicPeers)
+            }
+            Request::PeerPublicRefresh => {
+                public::refresh(&self.node).await.map_err(|error| error.told())?;
+                public::list(&self.node, None).map(Reply::PublicPeers)
+            }
+            Request::PeerTest { uris } => {
+                self.engine()?;
+                jobs::test(&self.node, caller, &uris).map(Reply::PeerJob)
+            }
+            Request::PeerChoose { filter, best, add } => {
+                self.engine()?;
+                let best = best.unwrap_or(limits::PEER_CHOICE_DEFAULT);
+                jobs::choose(&self.node, caller, &filter, best, add).map(Reply::PeerJob)
+            }
+            Request::PeerJob { job, seen } => {
+                self.node.public().jobs.ask(job, seen).await.map(Reply::PeerJob)
+            }
+            Request::PeerJobCancel { job, seen } => {
+                self.node.public().jobs.cancel(job, seen).await.map(Reply::PeerJob)
             }
             Request::Topology { .. } => self.topology(&self.engine()?).await,
             Request::Path { target } => self.find(&self.engine()?, target).await.map(Reply::Path),

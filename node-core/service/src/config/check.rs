@@ -21,6 +21,9 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
         let what = format!("{peers} peers, with those of [interface_peers]");
         found.push(("peers", Fault::new(what, format!("list at most {PEERS_MAX} in all"))));
     }
+    if let Some(fault) = unsigned_in_clear(config) {
+        found.push(("public_peers.url", fault));
+    }
     if let Some(fault) = node_info_too_long(config) {
         found.push(("node_info", fault));
     }
@@ -60,6 +63,17 @@ fn listeners_listed_twice(config: &Config) -> Vec<(&'static str, Fault)> {
 
 fn twice(uri: String, what: &str) -> Fault {
     Fault::new(format!("{} {what}", super::printable(&uri)), "keep one of the two")
+}
+
+/// Without a signature, only the certificate of the server says that nobody changed the list.
+fn unsigned_in_clear(config: &Config) -> Option<Fault> {
+    let url = config.public_peers.url.to_ascii_lowercase();
+    (url.starts_with("http://") && config.public_peers.key.is_none()).then(|| {
+        Fault::new(
+            "without a key the list must be fetched by https",
+            "write https://, or set `key` to the key with which the list is signed",
+        )
+    })
 }
 
 fn node_info_too_long(config: &Config) -> Option<Fault> {

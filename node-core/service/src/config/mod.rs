@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 pub use self::edit::{ConfigFile, EditError};
 pub use self::error::{ConfigError, Problem, printable};
 pub use self::generate::{default_file, reference_page};
+pub(crate) use self::nearest::nearest;
 
 /// The largest configuration file that is read, in bytes. A thousand peers take about a tenth of
 /// it.
@@ -63,8 +64,19 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// Where the list of public peers is fetched from.
+    pub public_peers: PublicPeersConfig,
     /// The least severe event that is logged.
     pub log_level: LogLevel,
+}
+
+/// The `[public_peers]` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicPeersConfig {
+    /// URL of a list of public peers; empty means that none is fetched.
+    pub url: String,
+    /// Key with which the list must be signed.
+    pub key: Option<NodeKey>,
 }
 
 /// The `[tun]` section.
@@ -192,6 +204,7 @@ impl Default for Config {
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Everyone, echo: Audience::Everyone },
+            public_peers: PublicPeersConfig::default(),
             log_level: LogLevel::Info,
         };
         // The table has the last word; a test proves that every default in it is readable.

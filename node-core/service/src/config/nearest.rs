@@ -12,7 +12,7 @@ const EDITS_MAX: usize = 2;
 ///
 /// Case, `_` and `-` do not count. A few edits lead to the name, or it is the right one in a wrong
 /// section (`mtu` for `tun.mtu`, `tun.peers` for `peers`).
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     name: &str,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> Option<&'a str> {

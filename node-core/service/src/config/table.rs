@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use planetary_ipc::status::public_uri;
+use planetary_proto::identity::NodeKey;
 use planetary_runtime::links::peers::{LISTENERS_MAX, PEERS_MAX};
 use toml_edit::Item;
 use zeroize::Zeroizing;
@@ -68,6 +70,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { name: "names", explains: "Names instead of addresses, for friends." },
     Section { name: "direct", explains: "Direct links to friends." },
     Section { name: "dht", explains: "Finding friends when no other way leads to them." },
+    Section {
+        name: "public_peers",
+        explains: "Where the list of public peers is fetched from, once a day.",
+    },
     Section { name: "log", explains: "What the service writes to the system's log." },
 ];
 
@@ -306,6 +312,35 @@ pub(super) const KEYS: &[Key] = &[
     later("direct.enabled", "false", "true or false", "Opens direct links to friends."),
     later("dht.enabled", "false", "true or false", "Publishes and looks up sealed records."),
     Key {
+        name: "public_peers.url",
+        default: "\"\"",
+        accepts: "text; an http or https URL, or empty for none",
+        explains: "Where to fetch the list. Without one, the list that ships with the program is used.\n\
+                   Without a key it must be https and not lead into a private network.",
+        example: "url = \"https://host.example/public-peers.json\"",
+        available: true,
+        read: |item, config| {
+            config.public_peers.url = list_url(text(item)?)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "public_peers.key",
+        default: "\"\"",
+        accepts: "text; 64 hexadecimal digits of an Ed25519 public key, or empty for none",
+        explains: "Key with which the list must be signed. The signature is fetched from the same URL\n\
+                   with \".sig\" behind it, as hexadecimal digits or base64.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.public_peers.key = match text(item)? {
+                "" => None,
+                digits => Some(signing_key(digits)?),
+            };
+            Ok(())
+        },
+    },
+    Key {
         name: "log.level",
         default: "\"info\"",
         accepts: "\"error\", \"warn\", \"info\", \"debug\", \"trace\"",
@@ -338,6 +373,33 @@ fn audience(item: &Item) -> Result<Audience, Fault> {
         ("nobody", Audience::Nobody),
     ];
     choice(item, &words)
+}
+
+/// Longest URL of a list, in bytes.
+const LIST_URL_LEN_MAX: usize = 1024;
+
+fn list_url(url: &str) -> Result<String, Fault> {
+    let lower = url.to_ascii_lowercase();
+    let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    let authority = rest.map(|rest| rest.split('/').next().unwrap_or(""));
+    let plain = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains(['?', '#', '\\']);
+    let fits = authority.is_some_and(|authority| !authority.is_empty() && !authority.contains('@'));
+    if url.is_empty() || (fits && plain && url.len() <= LIST_URL_LEN_MAX) {
+        return Ok(url.to_owned());
+    }
+    Err(Fault::new(
+        format!("\"{}\" cannot be fetched", super::printable(&public_uri(url))),
+        "write a URL without user, `?` and `#`, such as https://host.example/public-peers.json",
+    ))
+}
+
+fn signing_key(digits: &str) -> Result<NodeKey, Fault> {
+    let key = key(digits)?;
+    if key.is_weak() {
+        let what = "this key accepts signatures of everybody".to_owned();
+        return Err(Fault::new(what, "ask who publishes the list for the right key"));
+    }
+    Ok(key)
 }
 
 fn not_an_interface(name: &str, remedy: &str) -> Fault {

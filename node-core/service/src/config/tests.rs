@@ -20,11 +20,12 @@ fn fingerprint(config: &Config) -> String {
     let Config { listen, peers, interface_peers, allowed_keys, group_password, .. } = config;
     let Config { sessions, transit, node_info, node_info_privacy, tun, filter, log_level, .. } =
         config;
+    let Config { public_peers, .. } = config;
     let links =
         format!("{listen:?} {peers:?} {interface_peers:?} {allowed_keys:?} {group_password:?}");
     format!(
         "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} \
-         {log_level:?}"
+         {log_level:?} {public_peers:?}"
     )
 }
 
@@ -73,6 +74,8 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "node_info",
             "node_info_privacy",
             "peers",
+            "public_peers.key",
+            "public_peers.url",
             "sessions",
             "transit",
             "tun.mtu",

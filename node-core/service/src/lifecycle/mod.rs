@@ -27,6 +27,7 @@ use std::io;
 use planetary_ipc::endpoint::BindError;
 
 use self::running::Running;
+pub(crate) use self::starting::start;
 pub use self::starting::{StartError, Started};
 use crate::args::RunArguments;
 use crate::node::SwitchError;
@@ -54,7 +55,7 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`] when the service cannot run; being told to stop is not an error.
 pub fn run(arguments: RunArguments, outside: impl Future<Output = ()>) -> Result<(), RunError> {
-    let started = starting::start(arguments)?;
+    let started = start(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("planetary-io")

@@ -21,6 +21,7 @@ use super::starting::Started;
 use super::stopping::Stopping;
 use crate::control::Control;
 use crate::node::Node;
+use crate::public::tend;
 
 /// Time between two looks at what moves all the time.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -73,6 +74,9 @@ impl Running {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut retry = time::interval_at(Instant::now() + LISTEN_RETRY, LISTEN_RETRY);
         retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tend = time::interval_at(Instant::now() + tend::INTERVAL, tend::INTERVAL);
+        tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tending: Option<JoinHandle<()>> = None;
         let mut changes = None;
         loop {
             follow(&mut changes, &self.node);
@@ -87,6 +91,10 @@ impl Running {
                 _ = retry.tick() => in_background(&self.node, |node| async move {
                     node.retry_listeners().await;
                 }),
+                // One look at a time: a search for a peer may take longer than the gap.
+                _ = tend.tick(), if tending.as_ref().is_none_or(JoinHandle::is_finished) => {
+                    tending = Some(tokio::spawn(tend::tend(Arc::clone(&self.node))));
+                }
                 _ = look.tick() => {}
                 () = self.node.changed() => {}
                 () = next_change(&mut changes) => {

@@ -16,6 +16,10 @@ use crate::health::{Condition, Health, Moment};
 use crate::log::{self, LogHandle};
 use crate::node::{self, Settings};
 use crate::places::{NoHome, Places};
+use crate::public::Public;
+use crate::public::kept::{ChosenRecord, Kept, PausedRecord};
+use crate::public::statistics::StatisticsRecord;
+use crate::public::store::ListRecord;
 use crate::state::identity::{self, Exposure, IdentityError};
 use crate::state::record::{self, Damage, Intent, Record, RecordError, Sequence, SequenceKeeper};
 use crate::state::{ReadError, StateDir, StateError};
@@ -60,6 +64,8 @@ pub struct Started {
     pub intent: Intent,
     /// The numbers never to fall below.
     pub sequence: SequenceKeeper,
+    /// What is known of public peers.
+    pub public: Public,
     /// What was noticed on the way.
     pub health: Health,
     /// For a change of the level; `None` where the process has a log of its own.
@@ -67,7 +73,7 @@ pub struct Started {
 }
 
 /// Reads and checks everything.
-pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> {
+pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> {
     let places = Places::choose(
         arguments.config.take(),
         arguments.state_dir.take(),
@@ -90,6 +96,14 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     }
     let intent = load_record::<Intent>(&state_dir, INTENT_DAMAGED, &mut health, now)?;
     let sequence = load_record::<Sequence>(&state_dir, SEQUENCE_DAMAGED, &mut health, now)?;
+    let kept = Kept::new(
+        load_record::<ChosenRecord>(&state_dir, CHOSEN_DAMAGED, &mut health, now)?,
+        load_record::<PausedRecord>(&state_dir, PAUSED_DAMAGED, &mut health, now)?,
+    );
+    let public = Public::new(
+        load_record::<ListRecord>(&state_dir, LIST_DAMAGED, &mut health, now)?,
+        load_record::<StatisticsRecord>(&state_dir, STATISTICS_DAMAGED, &mut health, now)?,
+    );
     tracing::info!(
         config = %places.config.display(),
         state_dir = %places.state_dir.display(),
@@ -102,7 +116,7 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         tracing::warn!(%code, text, action, "noticed at start");
     }
     Ok(Started {
-        settings: Settings { config, arguments },
+        settings: Settings { config, arguments, kept },
         config_file: ConfigFile::new(places.config),
         control: places.control,
         state_dir,
@@ -110,6 +124,7 @@ pub(super) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         identity_path: loaded.path,
         intent,
         sequence: SequenceKeeper::new(sequence),
+        public,
         health,
         log,
     })
@@ -130,6 +145,18 @@ const INTENT_DAMAGED: (&str, &str) = (
     "intent_damaged",
     "Whether the node should be on the network was lost; it is, as on the first day.",
 );
+const CHOSEN_DAMAGED: (&str, &str) = (
+    "chosen_peers_damaged",
+    "The public peers that were chosen are lost; `planetary peer public --best 3 --add` chooses anew.",
+);
+const PAUSED_DAMAGED: (&str, &str) =
+    ("paused_peers_damaged", "Which peers were paused is lost; all are dialled again.");
+const LIST_DAMAGED: (&str, &str) = (
+    "public_list_damaged",
+    "The list of public peers that ships with the program is used until it is fetched again.",
+);
+const STATISTICS_DAMAGED: (&str, &str) =
+    ("peer_statistics_damaged", "How well peers answered before is lost.");
 const SEQUENCE_DAMAGED: (&str, &str) = (
     "sequence_damaged",
     "The highest sequence number was lost; numbers go on from the clock. If the clock was \

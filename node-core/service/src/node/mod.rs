@@ -9,6 +9,7 @@
 //! Clients, signals and the clock come in through `control` and `lifecycle`; words for people are
 //! made in `report`.
 
+mod choosing;
 mod peering;
 mod settings;
 
@@ -34,6 +35,7 @@ use crate::config::{Config, ConfigFile};
 use crate::health::{Condition, Health, Moment};
 use crate::lifecycle::Started;
 use crate::log::LogHandle;
+use crate::public::Public;
 use crate::report::{Facts, Observer};
 use crate::state::StateDir;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
@@ -50,6 +52,7 @@ pub struct Node {
     health: Mutex<Health>,
     sequence: Mutex<SequenceKeeper>,
     failed_listeners: Mutex<Vec<FailedListener>>,
+    public: Public,
     engine: RwLock<Option<Engine>>,
     /// Held by whoever changes the node.
     changing: tokio::sync::Mutex<Intent>,
@@ -98,6 +101,7 @@ impl Node {
             health: Mutex::new(started.health),
             sequence: Mutex::new(started.sequence),
             failed_listeners: Mutex::default(),
+            public: started.public,
             engine: RwLock::new(None),
             changing: tokio::sync::Mutex::new(started.intent),
             observer: tokio::sync::Mutex::new(observer),
@@ -155,6 +159,7 @@ impl Node {
     pub async fn end(&self) {
         let _intent = self.changing.lock().await;
         self.stop_engine().await;
+        self.store_statistics();
     }
 
     /// Reads the configuration file again. A file with a mistake changes nothing, and a health item
@@ -270,10 +275,6 @@ impl Node {
             Some(condition) => self.raise(condition),
             None => self.health.lock().clear(CONFIG_EXPOSED),
         }
-    }
-
-    fn raise(&self, condition: Condition) {
-        self.health.lock().raise(condition, Moment::now());
     }
 
     fn remember(&self, intent: &mut Intent, connect: Connect) -> std::io::Result<()> {

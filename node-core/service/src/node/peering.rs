@@ -66,6 +66,10 @@ impl Node {
         let source = self.settings.read().peers().get(&id).map(|peer| peer.source);
         let persistent = source != Some(PeerSource::Argument);
         let argument = self.settings.read().is_argument(&id);
+        if source == Some(PeerSource::Chosen) {
+            self.forget(&id).await?;
+            return Ok(entry(&id, true, false));
+        }
         if persistent {
             let removed = self.config_file.remove_peer(uri, interface);
             let config = removed.map_err(|error| self.found_elsewhere(&id, error))?;
@@ -75,7 +79,15 @@ impl Node {
             self.settings.write().forget_argument(&id);
             self.reconcile_running().await;
         }
+        // It may have been chosen before the person added it, or paused.
+        self.forget(&id).await?;
         Ok(entry(&id, persistent, argument))
+    }
+
+    async fn forget(&self, id: &PeerId) -> Result<(), EditError> {
+        let path = || self.state_dir.path().to_owned();
+        let forgotten = self.forget_kept(id).await;
+        forgotten.map_err(|source| EditError::Unwritable { path: path(), source })
     }
 
     /// The same error, or a better one when the peer is there with another interface or without.
@@ -100,7 +112,7 @@ impl Node {
         self.reconcile_running().await;
     }
 
-    async fn reconcile_running(&self) {
+    pub(super) async fn reconcile_running(&self) {
         if let Some(engine) = self.engine() {
             self.reconcile(&engine).await;
         }
@@ -120,7 +132,11 @@ impl Node {
 
     /// Makes the engine's peers and listeners those of the settings. The caller holds the lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
-        let wanted = self.settings.read().peers();
+        let mut wanted = self.settings.read().peers();
+        wanted.retain(|_, peer| {
+            let chosen = peer.source == PeerSource::Chosen;
+            !peer.paused && (!chosen || self.public.may_be_dialled(&peer.uri))
+        });
         let mut present = BTreeSet::new();
         for PeerStatus { id, .. } in engine.peers().list() {
             let uri = engine.peers().uri(&id);

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::args::RunArguments;
 use crate::config::{Config, TunName};
+use crate::public::kept::Kept;
 
 /// Bits that all addresses of the network have in common: `200::/7`.
 const NETWORK_PREFIX_LEN: u8 = 7;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub config: Config,
     /// What the command line says, for this run only.
     pub arguments: RunArguments,
+    /// What the state folder says: peers that were chosen, and those that are paused.
+    pub kept: Kept,
 }
 
 /// A peer that the node is to keep a link to.
@@ -34,17 +37,25 @@ pub struct WantedPeer {
     pub interface: Option<String>,
     /// Who wants it.
     pub source: PeerSource,
+    /// Whether the person does not want it dialled for now.
+    pub paused: bool,
 }
 
 impl Settings {
-    /// The peers of file and command line. A peer that both name is the file's, with its options.
+    /// The peers of file and command line, and those chosen. One that several name is the file's,
+    /// with its options, then the command line's. Paused ones are among them.
     #[must_use]
     pub fn peers(&self) -> BTreeMap<PeerId, WantedPeer> {
         let wanted = |uri: &PeerUri, interface: Option<&String>, source| {
             let id = PeerId::new(uri, interface.map(String::as_str));
-            (id, WantedPeer { uri: uri.clone(), interface: interface.cloned(), source })
+            let (uri, interface) = (uri.clone(), interface.cloned());
+            let paused = self.kept.paused.contains(&id);
+            (id, WantedPeer { uri, interface, source, paused })
         };
         let mut peers = BTreeMap::new();
+        peers.extend(
+            self.kept.chosen.iter().map(|peer| wanted(&peer.uri, None, PeerSource::Chosen)),
+        );
         peers
             .extend(self.arguments.peers.iter().map(|uri| wanted(uri, None, PeerSource::Argument)));
         peers.extend(self.config.peers.iter().map(|uri| wanted(uri, None, PeerSource::Config)));
@@ -151,7 +162,7 @@ mod tests {
 
     fn settings(config: &str, arguments: RunArguments) -> Settings {
         let config = Config::parse(config, Path::new("config.toml")).ok().unwrap();
-        Settings { config, arguments }
+        Settings { config, arguments, kept: Kept::default() }
     }
 
     #[test]

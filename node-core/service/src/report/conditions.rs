@@ -74,7 +74,7 @@ fn no_peers_configured(facts: &Facts) -> Option<Condition> {
         severity: Severity::Error,
         title: "No peer is configured".to_owned(),
         text: "The node reaches the network through peers, and knows none.".to_owned(),
-        action: Some("Add one: `planetary peer add tls://HOST:PORT`.".to_owned()),
+        action: Some("Choose public ones: `planetary peer public --best 3 --add`.".to_owned()),
         affects_connectivity: true,
         may_pass: false,
     })
@@ -82,17 +82,22 @@ fn no_peers_configured(facts: &Facts) -> Option<Condition> {
 
 fn no_peer_connected(facts: &Facts) -> Option<Condition> {
     let down = !facts.wanted.is_empty() && facts.links_up() == 0;
+    let dialled = facts.wanted.values().filter(|peer| !peer.paused).count();
     down.then(|| Condition {
         code: "no_peer_connected",
         severity: Severity::Error,
         title: "No peer is connected".to_owned(),
         text: match reasons(&facts.peers, |_| true) {
+            _ if dialled == 0 => "Every peer is paused, so none is dialled.".to_owned(),
             words if words.is_empty() => {
-                format!("The node is dialling {}.", counted(facts.wanted.len(), "peer"))
+                format!("The node is dialling {}.", counted(dialled, "peer"))
             }
-            words => format!("{} cannot be reached: {words}.", counted(facts.wanted.len(), "peer")),
+            words => format!("{} cannot be reached: {words}.", counted(dialled, "peer")),
         },
-        action: Some("Check this computer's internet connection, or add another peer.".to_owned()),
+        action: Some(match dialled {
+            0 => "Resume one: `planetary peer resume URI`.".to_owned(),
+            _ => "Check this computer's internet connection, or add another peer.".to_owned(),
+        }),
         affects_connectivity: true,
         may_pass: true,
     })

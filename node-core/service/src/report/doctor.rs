@@ -15,11 +15,25 @@ use super::{Facts, conditions};
 const QUESTIONS: &[(Question, &[&str])] = &[
     (identity, &["identity_exposed"]),
     (settings, &["config_not_read", "config_exposed"]),
-    (records, &["intent_damaged", "sequence_damaged", "state_not_stored"]),
+    (
+        records,
+        &[
+            "intent_damaged",
+            "sequence_damaged",
+            "chosen_peers_damaged",
+            "paused_peers_damaged",
+            "peer_statistics_damaged",
+            "public_list_damaged",
+            "state_not_stored",
+        ],
+    ),
     (switch, &["node_not_started", "node_broken"]),
     (interface, &["tun_lost", "unguarded"]),
     (listeners, &["listener_failed"]),
-    (peers, &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down"]),
+    (
+        peers,
+        &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down", "peer_replaced"],
+    ),
     (tree, &[]),
     (proof, &["no_answer"]),
 ];

@@ -102,6 +102,7 @@ impl Links {
         let interface = id.interface.clone();
         let mut entry = entry(known.number, &id.uri, interface, Direction::Out, wanted.source);
         entry.priority = wanted.uri.priority();
+        entry.paused = wanted.paused;
         if let Some(peer) = peer {
             entry.last_error = peer.last_error.as_ref().map(peer_error);
             if let PeerPhase::Waiting { next_attempt_in } = peer.phase {
@@ -206,6 +207,7 @@ fn entry(
         interface,
         direction,
         source,
+        paused: false,
         up: false,
         suspect: false,
         key: None,

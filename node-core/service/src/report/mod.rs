@@ -230,7 +230,7 @@ fn peer_error(error: &planetary_runtime::links::peers::LastError) -> PeerError {
 }
 
 /// Milliseconds, to a thousandth.
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 

@@ -110,6 +110,7 @@ pub(super) fn judge(facts: &Facts, health: &[HealthItem], gap: Gap) -> (State, O
         return (State::Connecting, Some(text));
     }
     let (state, text) = match (facts.peers.len(), facts.listeners.len()) {
+        (0, _) if !facts.wanted.is_empty() => (State::Offline, "every peer is paused".to_owned()),
         (0, 0) => (State::Offline, "no peer is configured".to_owned()),
         (0, _) => (State::Connecting, "waiting for a peer to link to this node".to_owned()),
         (peers, _) if gap.trying < CONNECT_PATIENCE => {

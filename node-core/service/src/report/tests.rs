@@ -76,8 +76,12 @@ fn facts(now: Moment) -> Facts {
 
 fn wanting(mut facts: Facts, uris: &[&str]) -> Facts {
     for uri in uris {
-        let wanted =
-            WantedPeer { uri: uri.parse().unwrap(), interface: None, source: PeerSource::Config };
+        let wanted = WantedPeer {
+            uri: uri.parse().unwrap(),
+            interface: None,
+            source: PeerSource::Config,
+            paused: false,
+        };
         facts.wanted.insert(id(uri), wanted);
     }
     facts

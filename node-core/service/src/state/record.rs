@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::{self, Disk, OsDisk};
 use super::{ReadError, StateDir, read_bounded, set_aside};
 
-/// A record has less than a hundred bytes.
+/// A record that says nothing of its length has less than a hundred bytes.
 const FILE_LEN_MAX: u64 = 4096;
 
 /// The version this program writes.
@@ -26,6 +26,8 @@ const VERSION: u64 = 1;
 pub trait Record: Serialize + DeserializeOwned + Default {
     /// Name of the file in the state folder.
     const FILE_NAME: &'static str;
+    /// Longest file that makes sense, in bytes.
+    const LEN_MAX: u64 = FILE_LEN_MAX;
 }
 
 /// Whether the person wants the node on the network.
@@ -134,7 +136,7 @@ pub enum RecordError {
 /// [`RecordError`]; the service must not start then.
 pub fn load<T: Record>(dir: &StateDir, unix_s: u64) -> Result<Loaded<T>, RecordError> {
     let path = dir.path().join(T::FILE_NAME);
-    let bytes = match read_bounded(&path, FILE_LEN_MAX) {
+    let bytes = match read_bounded(&path, T::LEN_MAX) {
         Ok(bytes) => bytes,
         Err(ReadError::Missing) => return Ok(Loaded { record: T::default(), damage: None }),
         Err(source @ ReadError::System(_)) => return Err(RecordError::Unreadable { path, source }),
