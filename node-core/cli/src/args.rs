@@ -71,7 +71,7 @@ pub(crate) enum Command {
         #[arg(long)]
         key: bool,
     },
-    /// List, add and remove peers
+    /// List, add, remove, test and choose peers
     #[command(subcommand)]
     Peer(PeerCommand),
     /// Show the part of the network this node knows
@@ -120,6 +120,63 @@ pub(crate) enum PeerCommand {
         #[command(flatten)]
         peer: PeerName,
     },
+    /// Do not dial a peer until it is resumed, also after a restart
+    Pause {
+        #[command(flatten)]
+        peer: PeerName,
+    },
+    /// Dial a peer again that was paused
+    Resume {
+        #[command(flatten)]
+        peer: PeerName,
+    },
+    /// Try peers by a real handshake and show how fast they answer
+    ///
+    /// Nothing is changed, and no link is kept. Ctrl-C ends it with what is known by then. Exit
+    /// code 1 when none answers.
+    Test {
+        /// Which, such as tls://host.example:443; without any, all peers of this node
+        #[arg(value_name = "URI", value_parser = uri)]
+        uris: Vec<String>,
+    },
+    /// List public peers, or test them and choose the best
+    ///
+    /// Without --best, --add and --test it lists those that match. Chosen peers are kept beside
+    /// your own, and one that is gone for good is replaced; `peer remove` removes them.
+    Public(PublicArgs),
+}
+
+/// Which public peers, and what to do with them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PublicArgs {
+    /// Only those in this country, such as germany
+    #[arg(long, value_name = "COUNTRY", value_parser = filter)]
+    pub(crate) country: Option<String>,
+    /// Only those in this part of the world, such as europe
+    #[arg(long, value_name = "REGION", value_parser = filter)]
+    pub(crate) region: Option<String>,
+    /// Only those with this transport, such as tls; can be given several times
+    #[arg(long = "transport", value_name = "TRANSPORT", value_parser = filter)]
+    pub(crate) transports: Vec<String>,
+    /// Only those with this text in URI, country or region
+    #[arg(long, value_name = "TEXT", value_parser = filter)]
+    pub(crate) search: Option<String>,
+    /// List them, and do nothing else
+    #[arg(long, conflicts_with_all = ["best", "add", "test"])]
+    pub(crate) list: bool,
+    /// Test some and choose so many, 1 to 8; 3 without a number
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::PEER_CHOICE_MAX)))]
+    pub(crate) best: Option<u32>,
+    /// Keep a link to those chosen, also after a restart
+    #[arg(long)]
+    pub(crate) add: bool,
+    /// Test all that match, 256 at most, and choose none
+    #[arg(long, conflicts_with_all = ["best", "add"])]
+    pub(crate) test: bool,
+    /// Fetch the list anew first, from the URL in the configuration
+    #[arg(long)]
+    pub(crate) refresh: bool,
 }
 
 /// A peer as it is configured.
@@ -146,6 +203,10 @@ pub(crate) fn wants_json() -> bool {
 
 fn uri(text: &str) -> Result<String, String> {
     of_length(text, limits::URI_LEN_MAX)
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    of_length(text, limits::FILTER_LEN_MAX)
 }
 
 fn interface(text: &str) -> Result<String, String> {

@@ -100,6 +100,43 @@ async fn peers() {
 }
 
 #[tokio::test]
+async fn peers_are_paused_and_resumed() {
+    both_forms("peer-pause", &["peer", "pause", "tls://tokyo.example:9001"]).await;
+    both_forms("peer-resume", &["peer", "resume", "tls://tokyo.example:9001"]).await;
+    let service = Service::start(Mock::after(SECOND));
+    run(&service, &["peer", "pause", "tcp://192.0.2.77:12345"]).await;
+    let listed = run(&service, &["peer", "list"]).await;
+    let line = listed.stdout.lines().find(|line| line.contains("192.0.2.77")).unwrap();
+    assert!(line.contains(" paused "), "{}", listed.stdout);
+}
+
+#[tokio::test]
+async fn peers_are_tested() {
+    both_forms("peer-test", &["peer", "test"]).await;
+    let uris = ["tls://berlin.example:443?password=secret", "tcp://192.0.2.130:7"];
+    both_forms("peer-test-some", &["peer", "test", uris[0], uris[1]]).await;
+    let service = Service::start(Mock::after(SECOND));
+    let silent = run(&service, &["peer", "test", uris[1]]).await;
+    assert_eq!(silent.code, 1);
+}
+
+#[tokio::test]
+async fn public_peers_are_listed_tested_and_chosen() {
+    both_forms("peer-public", &["peer", "public"]).await;
+    let filter = ["--country", "United States", "--transport", "tls"];
+    both_forms("peer-public-filter", &[&["peer", "public", "--list"][..], &filter].concat()).await;
+    both_forms("peer-public-none", &["peer", "public", "--search", "moon"]).await;
+    both_forms("peer-public-test", &["peer", "public", "--test", "--region", "europe"]).await;
+    both_forms("peer-public-best", &["peer", "public", "--best", "2"]).await;
+    both_forms("peer-public-add", &["peer", "public", "--best", "--add"]).await;
+
+    let service = Service::start(Mock::after(SECOND));
+    run(&service, &["peer", "public", "--best", "1", "--add"]).await;
+    let listed = run(&service, &["peer", "list"]).await;
+    assert!(listed.stdout.contains("tls://berlin.example:443 (chosen)"), "{}", listed.stdout);
+}
+
+#[tokio::test]
 async fn topology() {
     both_forms("topology", &["topology"]).await;
     let service = Service::start(Mock::after(SECOND));
@@ -133,6 +170,9 @@ async fn requests_that_fail_say_why_and_what_to_do() {
         ("peer-add-twice", &["peer", "add", "tls://frankfurt.example:443?key=x"][..]),
         ("peer-remove-unknown", &["peer", "remove", "tcp://nobody.example:1"]),
         ("path-unreachable", &["path", strangers]),
+        ("peer-pause-unknown", &["peer", "pause", "tcp://nobody.example:1"]),
+        ("peer-public-nowhere", &["peer", "public", "--country", "atlantis"]),
+        ("peer-public-refresh-off", &["peer", "public", "--refresh"]),
     ] {
         both_forms_failing(name, 1, arguments).await;
     }

@@ -5,6 +5,8 @@ mod doctor;
 mod identity;
 mod path;
 mod peer;
+mod peer_public;
+mod peer_test;
 mod ping;
 mod status;
 mod switch;
@@ -34,6 +36,14 @@ pub(crate) async fn run(
         Command::Peer(PeerCommand::List) => peer::list(&session, &printer).await,
         Command::Peer(PeerCommand::Add { peer }) => peer::add(&session, &printer, peer).await,
         Command::Peer(PeerCommand::Remove { peer }) => peer::remove(&session, &printer, peer).await,
+        Command::Peer(PeerCommand::Pause { peer }) => peer::pause(&session, &printer, peer).await,
+        Command::Peer(PeerCommand::Resume { peer }) => peer::resume(&session, &printer, peer).await,
+        Command::Peer(PeerCommand::Test { uris }) => {
+            return peer_test::run(&session, &printer, uris).await;
+        }
+        Command::Peer(PeerCommand::Public(asked)) => {
+            return peer_public::run(&session, &printer, asked).await;
+        }
         Command::Topology { dot } => topology::run(&session, &printer, dot).await,
         Command::Path { target } => path::run(&session, &printer, target).await,
         Command::Ping { target, count, timeout } => {

@@ -1,4 +1,4 @@
-//! `planetary peer`: lists, adds and removes peers.
+//! `planetary peer`: lists, adds, removes, pauses and resumes peers.
 
 use planetary_ipc::{PeerEntry, PeerStatus, Status};
 use serde::Serialize;
@@ -43,6 +43,27 @@ pub(super) async fn remove(
 ) -> Result<(), Failure> {
     let entry = session.client().await?.remove_peer(peer.uri, peer.interface).await?;
     Ok(printer.print(&entry, |entry, _| removed(entry))?)
+}
+
+pub(super) async fn pause(
+    session: &Session,
+    printer: &Printer,
+    peer: PeerName,
+) -> Result<(), Failure> {
+    let entry = session.client().await?.pause_peer(peer.uri, peer.interface).await?;
+    Ok(printer.print(&entry, |entry, _| {
+        let name = name(entry);
+        format!("Paused the peer {name}. Dial it again with: planetary peer resume {name}\n")
+    })?)
+}
+
+pub(super) async fn resume(
+    session: &Session,
+    printer: &Printer,
+    peer: PeerName,
+) -> Result<(), Failure> {
+    let entry = session.client().await?.resume_peer(peer.uri, peer.interface).await?;
+    Ok(printer.print(&entry, |entry, _| format!("Resumed the peer {}.\n", name(entry)))?)
 }
 
 fn removed(entry: &PeerEntry) -> String {

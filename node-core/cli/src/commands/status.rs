@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use planetary_ipc::{ListenerStatus, PeerStatus, State, Status, UnixTime};
+use planetary_ipc::{ListenerStatus, PeerSource, PeerStatus, State, Status, UnixTime};
 
 use crate::failure::Failure;
 use crate::format::{self, Align, Printer, Style, Tone};
@@ -153,7 +153,7 @@ pub(super) fn peers(status: &Status, most: usize, style: Style) -> String {
     if left > 0 {
         let _ = writeln!(text, "  {}", format::and_more(left, "peer", "peers"));
     }
-    for peer in shown.iter().filter(|peer| !peer.up) {
+    for peer in shown.iter().filter(|peer| !peer.up && !peer.paused) {
         if let Some(trouble) = trouble(peer, status.time) {
             let _ = writeln!(text, "  {}: {trouble}", format::plain(&peer.uri));
         }
@@ -165,21 +165,27 @@ fn no_peers(status: &Status) -> String {
     let open = status.listeners.iter().filter(|listener| listener.up);
     let open: Vec<_> = open.map(|listener| format::plain(&listener.uri)).collect();
     if open.is_empty() {
-        return "No peers. Add one with: planetary peer add URI\n".to_owned();
+        return "No peers. Choose public ones with: planetary peer public --best 3 --add\n\
+                or add your own with: planetary peer add URI\n"
+            .to_owned();
     }
     format!("No peers. This node only listens, on {}.\n", open.join(", "))
 }
 
 fn row(peer: &PeerStatus) -> [String; 7] {
     let state = match (peer.up, peer.suspect) {
+        _ if peer.paused => "paused",
         (true, false) => "up",
         (true, true) => "suspect",
         (false, _) => "down",
     };
-    let uri = match &peer.interface {
-        Some(interface) => format!("{} on {interface}", peer.uri),
-        None => peer.uri.clone(),
-    };
+    let mut uri = peer.uri.clone();
+    if let Some(interface) = &peer.interface {
+        let _ = write!(uri, " on {interface}");
+    }
+    if peer.source == PeerSource::Chosen {
+        uri += " (chosen)";
+    }
     [
         uri,
         peer.direction.name().to_owned(),
@@ -251,7 +257,7 @@ mod tests {
             status.listeners.clear();
         });
         let text = peers(&alone, usize::MAX, Style::Plain);
-        assert_eq!(text, "No peers. Add one with: planetary peer add URI\n");
+        assert!(text.starts_with("No peers. Choose public ones with: planetary peer public"));
     }
 
     #[test]
