@@ -16,7 +16,6 @@ mod deps;
 mod licences;
 mod lines;
 mod packages;
-mod peers;
 mod programs;
 mod run;
 mod setup;

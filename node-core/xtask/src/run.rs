@@ -1,8 +1,8 @@
 //! `cargo xtask run`: a node on this machine in one command, for whoever has just cloned this.
 //!
 //! It needs nothing but what built this program, and by default no privilege: no TUN, only routing
-//! and answering. It joins the live network over a few public peers and shows how it goes; Ctrl-C
-//! ends everything. Without a network (`CI` or `PLANETARY_OFFLINE` is set) it shows the demo
+//! and answering. It joins the live network over a few public peers, which `planetary peer public`
+//! chooses the first time, and shows how it goes; Ctrl-C ends everything. Without a network (`CI` or `PLANETARY_OFFLINE` is set) it shows the demo
 //! instead. The node's key stays in `target/run`, so that it has the same address the next time.
 
 use std::io::{IsTerminal, Write};
@@ -14,15 +14,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::peers;
 use crate::programs::{self, LOOK, PrivateFolder, Service};
 use crate::{demo, step};
 
 /// How long a first peer may take to answer.
 const FIRST_PEER: Duration = Duration::from_secs(10);
 
-/// How many public peers are dialled.
-const PEERS: usize = 4;
+/// How many public peers are chosen.
+const PEERS: &str = "3";
 
 /// What to run.
 #[derive(clap::Args)]
@@ -51,14 +50,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         return demo::run(&programs, &stop, !automatic);
     }
-    let peers = match (&arguments.peers[..], offline) {
-        ([], true) => Vec::new(),
-        ([], false) => peers::choose(PEERS)?,
-        (given, _) => given.to_vec(),
-    };
     let folder = PrivateFolder::new("run")?;
-    let service = start(&programs, &folder, arguments.tun, &peers)?;
-    if !peers.is_empty() && !wait_for_a_peer(&service, &stop)? && !stop.load(Ordering::Relaxed) {
+    let service = start(&programs, &folder, arguments.tun, &arguments.peers)?;
+    if !offline && !has_peers(&service)? {
+        choose_peers(&service)?;
+    }
+    let alone = offline && arguments.peers.is_empty();
+    if !alone && !wait_for_a_peer(&service, &stop)? && !stop.load(Ordering::Relaxed) {
         println!("no peer has answered in {} s; last said:", FIRST_PEER.as_secs());
         print_peers(&service.status()?);
         println!("without a network there is still the demo: cargo xtask run --demo");
@@ -101,6 +99,21 @@ fn start(
     println!("control socket: PLANETARY_CONTROL={}", service.control.display());
     println!("log: {}", service.log.display());
     Ok(service)
+}
+
+/// Whether the node has peers: given ones, or those that an earlier run chose.
+fn has_peers(service: &Service) -> Result<bool> {
+    let status = service.status()?;
+    Ok(status.get("peers").and_then(Value::as_array).is_some_and(|peers| !peers.is_empty()))
+}
+
+/// Lets the node test public peers and keep the best, as a newcomer would. When none answers, that
+/// is said, and what follows finds out.
+fn choose_peers(service: &Service) -> Result<()> {
+    println!("$ planetary peer public --best {PEERS} --add");
+    let words = ["peer", "public", "--best", PEERS, "--add"];
+    service.cli(&words).status().context("cannot start planetary")?;
+    Ok(())
 }
 
 fn wait_for_a_peer(service: &Service, stop: &AtomicBool) -> Result<bool> {
