@@ -44,6 +44,7 @@ fn main() -> io::Result<()> {
     node_info()?;
     control()?;
     uris()?;
+    public_lists()?;
     filter()?;
     configs()?;
     keys()
@@ -276,6 +277,29 @@ fn uris() -> io::Result<()> {
     seed("uri", "bad_escape", "tcp://host:1?password=%4")?;
     seed("uri", "mapped", "tcp://[::ffff:192.0.2.1]:80")?;
     seed("uri", "no_port", "tls://host")
+}
+
+fn public_lists() -> io::Result<()> {
+    let list = |peers: &str| {
+        format!(r#"{{"version":1,"source":"s","date":"2026-02-28","peers":[{peers}]}}"#)
+    };
+    let peer = |uri: &str| {
+        format!(r#"{{"uri":"{uri}","region":"Europe","country":"New Land"}}"#)
+    };
+    let good = [
+        "tls://a.example:443?key=03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8",
+        "tcp://192.0.2.1:1?password=x",
+        "tcp://[2001:db8::1]:1",
+        "quic://a.example.co.uk:1?x=y",
+        "wss://a.example:443/path?x",
+        "socks://127.0.0.1:9050/b.example:1",
+    ];
+    seed("public_list", "transports", list(&good.map(peer).join(",")))?;
+    let bad = ["tcp://a", "a", "", "tcp://a:1", "tcp://a:1?priority=1", "unix:///a?b", "x://a:1"];
+    seed("public_list", "rejected", list(&bad.map(peer).join(",")))?;
+    seed("public_list", "odd", list("1,null,[],{},\"tcp://a:1\""))?;
+    seed("public_list", "no_list", "<html>")?;
+    seed("public_list", "version", list("").replace(":1,", ":2,"))
 }
 
 fn configs() -> io::Result<()> {

@@ -24,6 +24,7 @@ pub use targets::identity_pem::identity_pem;
 pub use targets::meta::meta;
 pub use targets::node_info::node_info;
 pub use targets::packets::packets;
+pub use targets::public_list::public_list;
 pub use targets::session::session;
 pub use targets::traffic::traffic;
 pub use targets::uri::uri;
@@ -32,7 +33,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("config", config),
     ("control_frames", control_frames),
     ("filter", filter),
@@ -41,6 +42,7 @@ pub const TARGETS: [Target; 11] = [
     ("meta", meta),
     ("node_info", node_info),
     ("packets", packets),
+    ("public_list", public_list),
     ("session", session),
     ("traffic", traffic),
     ("uri", uri),

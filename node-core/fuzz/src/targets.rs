@@ -8,6 +8,7 @@ pub(crate) mod identity_pem;
 pub(crate) mod meta;
 pub(crate) mod node_info;
 pub(crate) mod packets;
+pub(crate) mod public_list;
 pub(crate) mod session;
 pub(crate) mod traffic;
 pub(crate) mod uri;
