@@ -24,8 +24,11 @@ use tokio::time;
 use crate::endpoint::{self, ReachError};
 use crate::error::{ApiError, ErrorCode};
 use crate::frame::{self, FrameError};
+use crate::friends::{
+    BlockedKey, Friend, FriendBook, FriendChange, FriendName, ImportReport, LocalService, Shared,
+};
 use crate::health::DoctorReport;
-use crate::identity::{Identity, Target};
+use crate::identity::{Identity, NodeKey, Target};
 use crate::limits;
 use crate::message::{
     ClientHello, ClientMessage, Event, Hello, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Reply,
@@ -349,6 +352,114 @@ requests! {
     doctor() -> DoctorReport = Request::Doctor => Reply::Doctor(report) => report;
     /// Who the node is.
     identity() -> Identity = Request::IdentityShow => Reply::Identity(identity) => identity;
+    /// Adds a friend by its key or address; gives what was stored.
+    add_friend(
+        who: Target,
+        name: Option<FriendName>,
+        echo: Option<bool>,
+        services: Vec<LocalService>,
+        notes: String
+    ) -> Friend
+        = Request::FriendAdd { who, name, echo, services, notes } => Reply::Friend(friend) => friend;
+    /// Removes a friend; gives what was stored.
+    remove_friend(key: NodeKey) -> Friend
+        = Request::FriendRemove { key } => Reply::Friend(friend) => friend;
+    /// Changes a friend; gives what is stored.
+    change_friend(key: NodeKey, change: FriendChange) -> Friend
+        = Request::FriendChange { key, change } => Reply::Friend(friend) => friend;
+    /// Blocks a key; gives what is stored.
+    block(key: NodeKey, name: Option<FriendName>, notes: String) -> BlockedKey
+        = Request::FriendBlock { key, name, notes } => Reply::BlockedKey(blocked) => blocked;
+    /// Ends a block; gives what was stored.
+    unblock(key: NodeKey) -> BlockedKey
+        = Request::FriendUnblock { key } => Reply::BlockedKey(blocked) => blocked;
+    /// Opens and closes services to everyone; gives all that is open.
+    change_open(allow: Vec<LocalService>, deny: Vec<LocalService>) -> Vec<LocalService>
+        = Request::OpenChange { allow, deny } => Reply::Open { everyone } => everyone;
+    /// Makes the link of this node.
+    share(name: Option<FriendName>, peers: Option<Vec<String>>) -> Shared
+        = Request::Share { name, peers } => Reply::Shared(shared) => shared;
+    /// Lets nobody open anything, for so many seconds or until told otherwise; gives the state
+    /// after it.
+    pause(for_s: Option<u64>) -> Box<Status>
+        = Request::Pause { for_s } => Reply::Status(status) => status;
+    /// Ends the pause; gives the state after it.
+    resume() -> Box<Status> = Request::Resume => Reply::Status(status) => status;
+}
+
+impl Client {
+    /// All friends in the order of their keys, and what is open to everyone.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn friends(&self) -> Result<(Vec<Friend>, Vec<LocalService>), RequestError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let Reply::Friends(list) = self.request(Request::FriendList { after }).await? else {
+                return Err(RequestError::Unexpected);
+            };
+            all.extend(list.friends);
+            after = further(after, list.next)?;
+            if after.is_none() {
+                return Ok((all, list.everyone));
+            }
+        }
+    }
+
+    /// All blocked keys in their order.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn blocked(&self) -> Result<Vec<BlockedKey>, RequestError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let request = Request::FriendBlocked { after };
+            let Reply::BlockedKeys(list) = self.request(request).await? else {
+                return Err(RequestError::Unexpected);
+            };
+            all.extend(list.blocked);
+            after = further(after, list.next)?;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Friends and blocked keys as a book.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn export_friends(&self) -> Result<FriendBook, RequestError> {
+        let (friends, _) = self.friends().await?;
+        Ok(FriendBook::new(friends, self.blocked().await?))
+    }
+
+    /// Adds the friends and blocked keys of a book, piece by piece.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; the pieces before the one that failed are stored.
+    pub async fn import_friends(
+        &self,
+        book: FriendBook,
+        overwrite: bool,
+    ) -> Result<ImportReport, RequestError> {
+        let mut report = ImportReport::default();
+        for book in book.pieces(limits::BOOK_PIECE_LEN_MAX) {
+            match self.request(Request::FriendImport { book, overwrite }).await? {
+                Reply::Imported(part) => report.join(part),
+                _ => return Err(RequestError::Unexpected),
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// Where to go on in a list; one that does not get ahead would never end.
+fn further(after: Option<NodeKey>, next: Option<NodeKey>) -> Result<Option<NodeKey>, RequestError> {
+    match next {
+        Some(_) if next <= after => Err(RequestError::Unexpected),
+        next => Ok(next),
+    }
 }
 
 impl Client {

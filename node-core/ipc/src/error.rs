@@ -113,6 +113,20 @@ error_codes! {
     PeerNotFound = "peer_not_found", Some("`planetary peer list` shows the configured peers");
     /// The list of peers is full.
     PeerLimit = "peer_limit", Some("remove a peer that is not needed first");
+    /// A name, a service or notes of a friend cannot be used.
+    InvalidFriend = "invalid_friend",
+        Some("a name has 1 to 48 characters, a service looks like tcp/22 or udp/5000-5010");
+    /// The key is a friend already, or the name belongs to another.
+    FriendExists = "friend_exists", Some("`planetary friend list` shows the friends");
+    /// Nobody of that name or key is a friend, or blocked.
+    FriendNotFound = "friend_not_found",
+        Some("`planetary friend list` shows the friends and who is blocked");
+    /// There is no room for a further friend, blocked key or service.
+    FriendLimit = "friend_limit", Some("remove what is not needed first");
+    /// The key is blocked.
+    KeyBlocked = "key_blocked", Some("unblock it first: `planetary friend unblock KEY`");
+    /// The configuration does not allow it.
+    NotAllowed = "not_allowed", Some("change the configuration, then reload the service");
     /// The node is down, and the request needs it up.
     NodeDown = "node_down", Some("`planetary up` brings the node up");
     /// No node with this address or key answered.

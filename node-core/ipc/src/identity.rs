@@ -8,7 +8,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use data_encoding::BASE32_NOPAD;
+use serde::{Deserialize, Serialize};
 
 /// Public key of a node; in JSON 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,10 +27,32 @@ impl fmt::Debug for NodeKey {
     }
 }
 
+impl NodeKey {
+    /// The key in base32 (RFC 4648, lower case, no padding): 52 letters and digits, for places where
+    /// room is scarce, such as links and names.
+    pub fn to_base32(&self) -> String {
+        BASE32_NOPAD.encode(&self.0).to_ascii_lowercase()
+    }
+
+    /// Reads what [`Self::to_base32`] wrote, in whatever case.
+    fn from_base32(text: &str) -> Option<Self> {
+        let fits = text.len() == BASE32_LEN && text.is_ascii();
+        let bytes = fits.then(|| BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok())?;
+        Some(Self(bytes?.try_into().ok()?))
+    }
+}
+
+/// Digits of a key in base32.
+const BASE32_LEN: usize = 52;
+
+/// A key is read from 64 hexadecimal digits or from base32.
 impl FromStr for NodeKey {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
+        if let Some(key) = Self::from_base32(text) {
+            return Ok(key);
+        }
         let digits = text.as_bytes();
         let mut key = [0; 32];
         if digits.len() != 2 * key.len() {
@@ -104,7 +127,7 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
         if let Ok(address) = text.parse::<Ipv6Addr>() {
-            return if address.octets()[0] & 0xfe == 0x02 {
+            return if is_of_network(&address) {
                 Ok(Self::Address(address))
             } else {
                 Err(TargetError::Foreign(address))
@@ -132,8 +155,13 @@ pub enum TargetError {
     Target(String),
 }
 
+/// Whether the address lies in `200::/7`.
+pub(crate) fn is_of_network(address: &Ipv6Addr) -> bool {
+    address.octets()[0] & 0xfe == 0x02
+}
+
 /// Cuts what somebody typed to a length that fits into an error message.
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const CHARS_MAX: usize = 80;
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -143,16 +171,16 @@ fn shorten(text: &str) -> String {
 
 macro_rules! string_in_json {
     ($type:ident, $pattern:literal) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
 
@@ -170,6 +198,8 @@ macro_rules! string_in_json {
         }
     };
 }
+
+pub(crate) use string_in_json;
 
 string_in_json!(NodeKey, "^[0-9a-f]{64}$");
 string_in_json!(Subnet, "^[0-9a-f:]+/64$");
@@ -206,6 +236,20 @@ mod tests {
     fn key_prints_as_it_was_read() {
         assert_eq!(KEY.parse::<NodeKey>().unwrap().to_string(), KEY);
         assert_eq!(KEY.to_uppercase().parse::<NodeKey>().unwrap().to_string(), KEY);
+    }
+
+    #[test]
+    fn key_in_base32_is_read_in_any_case_and_has_one_form() {
+        let key: NodeKey = KEY.parse().unwrap();
+        let text = key.to_base32();
+        assert_eq!((text.len(), text.to_ascii_lowercase()), (52, text.clone()));
+        assert_eq!(text.parse::<NodeKey>().unwrap(), key);
+        assert_eq!(text.to_ascii_uppercase().parse::<NodeKey>().unwrap(), key);
+        // The last digit has four bits that belong to no byte and must be zero.
+        let last = if text.ends_with('a') { "b" } else { "r" };
+        for text in [&text[1..], &format!("{}{last}", &text[..51]), &format!("{text}====")] {
+            assert!(text.parse::<NodeKey>().is_err(), "{text}");
+        }
     }
 
     #[test]

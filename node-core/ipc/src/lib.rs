@@ -18,9 +18,11 @@ pub mod client;
 pub mod endpoint;
 pub mod error;
 pub mod frame;
+pub mod friends;
 pub mod health;
 pub mod identity;
 pub mod limits;
+pub mod link;
 pub mod location;
 pub mod message;
 pub mod mock;
@@ -35,8 +37,13 @@ pub mod topology;
 pub use client::{Client, ConnectError, RequestError, Updates};
 pub use endpoint::PeerCredentials;
 pub use error::{ApiError, ErrorCode};
+pub use friends::{
+    Access, Audience, BlockedKey, BlockedList, Friend, FriendBook, FriendChange, FriendList,
+    FriendName, ImportReport, LocalService, Pause, Shared,
+};
 pub use health::{DoctorReport, HealthItem, Severity};
 pub use identity::{Identity, NodeKey, Subnet, Target, UnixTime};
+pub use link::{FriendLink, LinkPeer};
 pub use message::{
     ClientHello, ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic, Update,
 };

@@ -54,6 +54,34 @@ pub const PEER_JOB_WAIT: Duration = Duration::from_secs(2);
 /// Time for a `peer_public_refresh` beyond the usual: two downloads from slow servers.
 pub const REFRESH_TIME: Duration = Duration::from_secs(70);
 
+/// Longest name of a friend, in characters: what a list shows in one line. Longer ones are refused.
+pub const FRIEND_NAME_CHARS_MAX: usize = 48;
+
+/// Longest notes about a friend or a blocked key, in bytes. Longer ones are answered with
+/// `invalid_friend`.
+pub const FRIEND_NOTES_LEN_MAX: usize = 1_024;
+
+/// Most services of one friend, and most in one request. More is answered with `invalid_friend`.
+pub const FRIEND_SERVICES_MAX: usize = 256;
+
+/// Bytes of JSON after which a list of friends or blocked keys is cut; the rest is asked for with
+/// its `next`. The last entry may go beyond it by its own length, some 20 KiB at most.
+pub const FRIENDS_PAGE_LEN_MAX: usize = 1024 * 1024;
+
+/// Bytes of JSON of one piece of a book of friends that is imported: the rest of the frame is for
+/// the request around it, and for an entry that is longer than a piece.
+pub const BOOK_PIECE_LEN_MAX: usize = 32 * 1024;
+
+/// Longest link, in bytes: what fits into a QR code that a phone can read. Longer ones are refused.
+pub const LINK_LEN_MAX: usize = 1_024;
+
+/// Most peers in a link. More are refused.
+pub const LINK_PEERS_MAX: usize = 3;
+
+/// Longest pause with an end, in seconds: 366 days. A longer one is answered with
+/// `invalid_request`; a pause without an end lasts until `resume`.
+pub const PAUSE_S_MAX: u64 = 366 * 86_400;
+
 /// Most echoes one `ping` request may ask for; more is answered with `invalid_request`.
 pub const PING_COUNT_MAX: u32 = 100;
 
@@ -83,6 +111,8 @@ pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// one.
 pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
+const _: () = assert!(BOOK_PIECE_LEN_MAX + 28 * 1024 < CLIENT_FRAME_LEN_MAX);
+const _: () = assert!(FRIENDS_PAGE_LEN_MAX + 64 * 1024 < SERVER_FRAME_LEN_MAX);
 const _: () = assert!(URI_LEN_MAX < CLIENT_FRAME_LEN_MAX);
 const _: () = assert!(CLIENT_FRAME_LEN_MAX < SERVER_FRAME_LEN_MAX);
 // A node takes at most 900 bytes of JSON and an edge at most 260.

@@ -19,8 +19,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{ApiError, ErrorCode};
+use crate::friends::{
+    self, BlockedKey, BlockedList, Friend, FriendBook, FriendChange, FriendList, FriendName,
+    ImportReport, LocalService, Shared,
+};
 use crate::health::DoctorReport;
-use crate::identity::{Identity, Target};
+use crate::identity::{Identity, NodeKey, Target};
 use crate::limits;
 use crate::peers::{self, PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
@@ -280,6 +284,100 @@ requests! {
     Doctor = "doctor", Read;
     /// Who the node is; answered with `identity`.
     IdentityShow = "identity_show", Read;
+    /// The friends in the order of their keys; answered with `friends`.
+    FriendList {
+        /// The `next` of the part before, or absent for the first.
+        #[serde(default)]
+        after: Option<NodeKey>,
+    } = "friend_list", Read;
+    /// The blocked keys in their order; answered with `blocked_keys`.
+    FriendBlocked {
+        /// The `next` of the part before, or absent for the first.
+        #[serde(default)]
+        after: Option<NodeKey>,
+    } = "friend_blocked", Read;
+    /// Adds a friend; answered with `friend`. The key of an address is asked of the network.
+    FriendAdd {
+        /// Key or address.
+        who: Target,
+        /// Its name here; made of the first digits of the key when absent.
+        #[serde(default)]
+        name: Option<FriendName>,
+        /// Whether its echo requests are answered; yes when absent.
+        #[serde(default)]
+        echo: Option<bool>,
+        /// What it may reach here besides; nothing when absent.
+        #[serde(default)]
+        services: Vec<LocalService>,
+        /// Notes; none when absent.
+        #[serde(default)]
+        notes: String,
+    } = "friend_add", Change;
+    /// Removes a friend and its rights; answered with `friend` as it was.
+    FriendRemove {
+        /// Its key.
+        key: NodeKey,
+    } = "friend_remove", Change;
+    /// Changes a friend; answered with `friend`.
+    FriendChange {
+        /// Its key.
+        key: NodeKey,
+        /// What to change.
+        change: FriendChange,
+    } = "friend_change", Change;
+    /// Blocks a key, friend or not: nothing passes to or from it; answered with `blocked_key`.
+    FriendBlock {
+        /// The key.
+        key: NodeKey,
+        /// A name for a key that is no friend's.
+        #[serde(default)]
+        name: Option<FriendName>,
+        /// Why.
+        #[serde(default)]
+        notes: String,
+    } = "friend_block", Change;
+    /// Ends a block; answered with `blocked_key` as it was.
+    FriendUnblock {
+        /// The key.
+        key: NodeKey,
+    } = "friend_unblock", Change;
+    /// Adds the friends and blocked keys of a book, or of a piece of one, as far as they can be
+    /// used; answered with `imported`.
+    FriendImport {
+        /// The book.
+        book: FriendBook,
+        /// Whether friends that are here already become as in the book.
+        #[serde(default)]
+        overwrite: bool,
+    } = "friend_import", Change;
+    /// Changes what is open to everyone; answered with `open`.
+    OpenChange {
+        /// What to open.
+        #[serde(default)]
+        allow: Vec<LocalService>,
+        /// What to close: taken away before `allow` is added.
+        #[serde(default)]
+        deny: Vec<LocalService>,
+    } = "open_change", Change;
+    /// Makes the link of this node and listens to strangers who followed it for 48 hours; answered
+    /// with `shared`.
+    Share {
+        /// A name to suggest.
+        #[serde(default)]
+        name: Option<FriendName>,
+        /// Peers to suggest, at most 3; absent for those of this node that lie in the public
+        /// internet.
+        #[serde(default)]
+        peers: Option<Vec<String>>,
+    } = "share", Change;
+    /// Lets nobody open anything on this computer; answered with `status`.
+    Pause {
+        /// For how long, in seconds, 1 to 31622400; until `resume` when absent.
+        #[serde(default)]
+        for_s: Option<u64>,
+    } = "pause", Change;
+    /// Ends the pause; answered with `status`.
+    Resume = "resume", Change;
 }
 
 /// What a caller may do; each right contains those before it.
@@ -302,6 +400,8 @@ pub enum Topic {
     Traffic,
     /// The event `topology`, when the topology changed.
     Topology,
+    /// The event `friends`, when friends, blocked keys or who is online changed.
+    Friends,
 }
 
 /// Answer to a request.
@@ -310,7 +410,7 @@ pub enum Topic {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `status`, `up` and `down`: the state after it.
+    /// To `status`, `up`, `down`, `pause` and `resume`: the state after it.
     Status(Box<Status>),
     /// To `resync`.
     State {
@@ -341,6 +441,23 @@ pub enum Reply {
     Doctor(DoctorReport),
     /// To `identity_show`.
     Identity(Identity),
+    /// To `friend_list`.
+    Friends(FriendList),
+    /// To `friend_blocked`.
+    BlockedKeys(BlockedList),
+    /// To `friend_add`, `friend_change` and `friend_remove`: the friend as it is, or was, stored.
+    Friend(Friend),
+    /// To `friend_block` and `friend_unblock`: the entry as it is, or was, stored.
+    BlockedKey(BlockedKey),
+    /// To `friend_import`.
+    Imported(ImportReport),
+    /// To `open_change`: all that is open to everyone.
+    Open {
+        /// The services.
+        everyone: Vec<LocalService>,
+    },
+    /// To `share`.
+    Shared(Shared),
 }
 
 /// Something that changed.
@@ -355,6 +472,12 @@ pub enum Event {
     Traffic(Traffic),
     /// The topology changed; ask for it when it is on display. Only for the topic `topology`.
     Topology {
+        /// Grows with every change.
+        revision: u64,
+    },
+    /// Friends, blocked keys or who is online changed; ask for them when they are on display. Only
+    /// for the topic `friends`.
+    Friends {
         /// Grows with every change.
         revision: u64,
     },
@@ -459,6 +582,26 @@ impl Request {
                 check_number("count", count.map(u64::from), counts)?;
                 check_number("timeout_ms", *timeout_ms, limits::PING_TIMEOUT_MS_MAX)
             }
+            Self::FriendAdd { services, notes, .. } => {
+                friends::check_services(services)?;
+                friends::check_notes(notes)
+            }
+            Self::FriendChange { change: FriendChange { notes, allow, deny, .. }, .. } => {
+                friends::check_services(allow)?;
+                friends::check_services(deny)?;
+                notes.as_deref().map_or(Ok(()), friends::check_notes)
+            }
+            Self::OpenChange { allow, deny } => {
+                friends::check_services(allow)?;
+                friends::check_services(deny)
+            }
+            Self::FriendBlock { notes, .. } => friends::check_notes(notes),
+            Self::Share { peers: Some(peers), .. } => {
+                let count = peers.len() as u64;
+                check_number("peers", Some(count.max(1)), limits::LINK_PEERS_MAX as u64)?;
+                peers.iter().try_for_each(|uri| check_uri(uri))
+            }
+            Self::Pause { for_s } => check_number("for_s", *for_s, limits::PAUSE_S_MAX),
             _ => Ok(()),
         }
     }
@@ -489,7 +632,7 @@ impl Request {
                 format!("the service does not know the request `{shown}`"),
             ));
         };
-        let bad_target = match value.get("target") {
+        let bad_target = match value.get("target").or_else(|| value.get("who")) {
             Some(Value::String(target)) => target.parse::<Target>().err(),
             _ => None,
         };

@@ -14,6 +14,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::endpoint::PeerCredentials;
+use crate::friends::{BookBlocked, BookFriend, FriendBook, FriendChange};
+use crate::identity::NodeKey;
 use crate::message::{ClientHello, Event, Hello, Reply, Request, Right};
 use crate::mock::Mock;
 use crate::server::Handler;
@@ -222,7 +224,7 @@ fn schema_in_the_document_is_that_of_the_types() {
 #[test]
 fn schema_requires_every_member_that_is_sent() {
     for (name, schema) in definitions() {
-        if ["ClientHello", "PublicFilter", "Request"].contains(&name.as_str()) {
+        if RECEIVED.contains(&name.as_str()) {
             continue;
         }
         let Some(Value::Object(members)) = schema.get("properties") else { continue };
@@ -232,6 +234,17 @@ fn schema_requires_every_member_that_is_sent() {
         }
     }
 }
+
+/// What only clients send, where members may be left out.
+const RECEIVED: [&str; 7] = [
+    "ClientHello",
+    "Request",
+    "PublicFilter",
+    "FriendChange",
+    "FriendBook",
+    "BookFriend",
+    "BookBlocked",
+];
 
 #[tokio::test]
 async fn schema_fits_everything_the_mock_sends() {
@@ -245,7 +258,35 @@ async fn schema_fits_everything_the_mock_sends() {
         let status = Box::new(mock.status());
         let traffic = Event::Traffic(status.traffic());
         let target = mock.world_target();
+        let key = NodeKey([7; 32]);
         for request in [
+            Request::FriendList { after: None },
+            Request::FriendBlocked { after: Some(NodeKey([0; 32])) },
+            Request::FriendAdd {
+                who: Target::Key(key),
+                name: Some("Zoe".parse().unwrap()),
+                echo: Some(false),
+                services: vec!["tcp/22@300::1".parse().unwrap()],
+                notes: "n".into(),
+            },
+            Request::FriendChange {
+                key,
+                change: FriendChange {
+                    verified: Some(true),
+                    deny: vec!["udp/any".parse().unwrap()],
+                    ..FriendChange::default()
+                },
+            },
+            Request::FriendBlock { key, name: None, notes: String::new() },
+            Request::FriendUnblock { key },
+            Request::FriendRemove { key },
+            Request::FriendRemove { key },
+            Request::FriendImport { book: book(key), overwrite: false },
+            Request::OpenChange { allow: vec!["tcp/80".parse().unwrap()], deny: Vec::new() },
+            Request::Share { name: None, peers: Some(vec!["tls://a.example:1".into()]) },
+            Request::Share { name: None, peers: Some(vec!["tls://10.0.0.1:1".into()]) },
+            Request::Pause { for_s: Some(60) },
+            Request::Resume,
             Request::Topology { page: 0 },
             Request::Doctor,
             Request::IdentityShow,
@@ -269,6 +310,7 @@ async fn schema_fits_everything_the_mock_sends() {
         check("Reply", &Reply::State { seq: 7, status: status.clone() });
         check("Event", &Event::Status(status.clone()));
         check("Event", &traffic);
+        check("Event", &Event::Friends { revision: 1 });
         check("Event", &Event::Resync);
         let build = "test".to_owned();
         check("Hello", &Hello { version: 1, lowest: 1, build, seq: 0, status });
@@ -309,10 +351,29 @@ fn document_tells_the_bounds_of_a_request() {
         format!("`count` is 1 to {counts} (1 when absent)"),
         format!("`timeout_ms` 1 to {most} ({usual} when absent)"),
         format!("in milliseconds, 1 to {most}; {usual} when absent."),
+        format!("At most {} peers", limits::LINK_PEERS_MAX),
+        format!("`for_s` is 1 to {}", limits::PAUSE_S_MAX),
+        format!("in seconds, 1 to {};", limits::PAUSE_S_MAX),
+        format!("Notes have at most {} bytes", limits::FRIEND_NOTES_LEN_MAX),
         format!("A `uri` has 1 to {} bytes", limits::URI_LEN_MAX),
     ] {
         assert!(document.contains(&words), "{words}");
     }
+}
+
+/// A book with an entry that is refused, because nobody is a friend of itself.
+fn book(key: NodeKey) -> FriendBook {
+    let own = Mock::settled().status().key;
+    let friend = |key, name: &str| BookFriend {
+        key,
+        name: name.parse().unwrap(),
+        echo: true,
+        services: Vec::new(),
+        verified: false,
+        notes: String::new(),
+    };
+    let blocked = vec![BookBlocked { key: NodeKey([8; 32]), name: None, notes: String::new() }];
+    FriendBook { version: 1, friends: vec![friend(key, "Zoe"), friend(own, "me")], blocked }
 }
 
 impl Mock {

@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::friends::Access;
 use crate::health::HealthItem;
 use crate::identity::{NodeKey, Subnet, UnixTime};
 
@@ -95,10 +96,15 @@ pub struct Status {
     pub rx_rate: Option<u64>,
     /// Bytes sent in the last second, or `null` before the first second is over.
     pub tx_rate: Option<u64>,
+    /// Who may reach this computer.
+    pub access: Access,
     /// Lasting conditions, the worst first; empty when all is well.
     pub health: Vec<HealthItem>,
     /// Grows whenever the topology changes; ask for it again when it does.
     pub topology_revision: u64,
+    /// Grows whenever friends, blocked keys or who is online changes; ask for them again when it
+    /// does.
+    pub friends_revision: u64,
 }
 
 /// Who opened a link.
@@ -334,11 +340,13 @@ impl Status {
         }
     }
 
-    /// Whether `newer` differs in nothing but its moving part and the revision of the topology.
+    /// Whether `newer` differs in nothing but its moving part and the revisions of the topology
+    /// and of the friends.
     pub fn same_apart_from_traffic(&self, newer: &Self) -> bool {
         let mut brought_forward = self.clone();
         brought_forward.apply_traffic(&newer.traffic());
         brought_forward.topology_revision = newer.topology_revision;
+        brought_forward.friends_revision = newer.friends_revision;
         brought_forward == *newer
     }
 }

@@ -308,6 +308,14 @@ impl Engine {
         self.ask_control(Topology::take).await
     }
 
+    /// The open sessions, ordered by key.
+    ///
+    /// # Errors
+    /// [`AskError::Stopped`].
+    pub async fn sessions(&self) -> Result<Vec<SessionSnapshot>, AskError> {
+        self.ask_control(|control| SessionSnapshot::take(control)).await
+    }
+
     /// The highest sequence number sent so far.
     ///
     /// # Errors

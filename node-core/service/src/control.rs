@@ -5,6 +5,8 @@
 //! URI that a client names goes into the configuration file and to the dialler, an interface name
 //! to the system's lookup; nothing a client names becomes a path or a command.
 
+mod friends;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,10 +152,7 @@ impl Handler for Control {
                 Ok(Reply::Doctor(doctor::examine(&facts, &status)))
             }
             Request::IdentityShow => Ok(Reply::Identity(self.identity())),
-            other => {
-                let text = format!("the service does not answer `{}`", other.name());
-                Err(ApiError::new(ErrorCode::UnknownRequest, text))
-            }
+            other => self.answer_about_friends(other).await,
         }
     }
 }

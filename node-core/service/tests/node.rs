@@ -43,6 +43,13 @@ impl Place {
         self.dir.path().join(name)
     }
 
+    /// A folder of a service that strangers may ping, which opens sessions to them.
+    fn open_to_strangers() -> Self {
+        let place = Self::new();
+        fs::write(place.path("config.toml"), "filter.echo = \"everyone\"\n").unwrap();
+        place
+    }
+
     /// Lets every account of the computer into the folder.
     fn open_to_all(&self) {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -148,7 +155,7 @@ const LISTEN: &[&str] = &["--listen", "tcp://127.0.0.1:0"];
 
 #[tokio::test]
 async fn two_services_connect_and_know_each_other() {
-    let (a, b) = (Place::new(), Place::new());
+    let (a, b) = (Place::open_to_strangers(), Place::open_to_strangers());
     let alpha = a.start(LISTEN).await;
     let uri = alpha.listening_uri().await;
     let beta = b.start(&["--peer", &format!("{uri}?priority=3")]).await;

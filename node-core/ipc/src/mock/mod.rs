@@ -12,6 +12,7 @@
 //!         4  a neighbour dials in                             degraded, another place in the tree
 //! ```
 
+mod friends;
 mod peer;
 mod public;
 mod world;
@@ -141,6 +142,18 @@ impl Handler for Mock {
             }
             Request::Doctor => Ok(Reply::Doctor(self.world().doctor())),
             Request::IdentityShow => Ok(Reply::Identity(self.world().identity())),
+            Request::FriendList { .. }
+            | Request::FriendBlocked { .. }
+            | Request::FriendAdd { .. }
+            | Request::FriendRemove { .. }
+            | Request::FriendChange { .. }
+            | Request::FriendBlock { .. }
+            | Request::FriendUnblock { .. }
+            | Request::FriendImport { .. }
+            | Request::OpenChange { .. }
+            | Request::Share { .. }
+            | Request::Pause { .. }
+            | Request::Resume => self.change(|world| world.answer_about_friends(request)),
             // The server answers these.
             Request::Status | Request::Resync | Request::Subscribe { .. } => {
                 Err(ApiError::new(ErrorCode::Internal, "the server passed on what it answers"))

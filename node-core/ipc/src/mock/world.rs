@@ -9,11 +9,14 @@
 
 use std::net::Ipv6Addr;
 
+use super::friends::Friends;
 use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
 use super::public::Jobs;
 use crate::error::{ApiError, ErrorCode};
+use crate::friends::FriendChange;
 use crate::health::{DoctorReport, HealthItem, Severity};
 use crate::identity::{Identity, NodeKey, Subnet, Target, UnixTime};
+use crate::message::{Reply, Request};
 use crate::report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
 use crate::status::{
     Direction, ListenerStatus, PeerEntry, PeerSource, PeerStatus, State, Status, TunStatus,
@@ -38,6 +41,7 @@ pub(super) struct World {
     places: Vec<Place>,
     /// Tests of peers that were started.
     pub(super) jobs: Jobs,
+    friends: Friends,
 }
 
 /// A node and where it sits in the tree.
@@ -71,7 +75,10 @@ impl World {
         let peers = peers(&places);
         let next_link = peers.len() as u64 + 1;
         let jobs = Jobs::default();
-        Self { second: 0, switched: 0, on: true, next_link, peers, places, jobs }
+        let key = |index: usize| places[index].key;
+        let blocked = made_up_key(0x666);
+        let friends = Friends::new(key(LIBRARY), key(LIGHTHOUSE), blocked, EPOCH);
+        Self { second: 0, switched: 0, on: true, next_link, peers, places, jobs, friends }
     }
 
     pub(super) fn tick(&mut self) {
@@ -184,8 +191,10 @@ impl World {
             tx_bytes: sum(|peer| peer.tx_bytes),
             rx_rate: settled.then(|| sum(|peer| peer.rx_rate.unwrap_or(0))),
             tx_rate: settled.then(|| sum(|peer| peer.tx_rate.unwrap_or(0))),
+            access: self.friends.access(self.now().0),
             health: self.health(&peers),
             topology_revision: self.topology_revision(),
+            friends_revision: self.friends.revision,
             peers,
         }
     }
@@ -369,6 +378,56 @@ impl World {
         Some(peer.first_up.map_or(0.0, |_| milliseconds(peer.latency_us)))
     }
 
+    pub(super) fn answer_about_friends(&mut self, request: Request) -> Result<Reply, ApiError> {
+        let (now, own) = (self.now().0, self.places[SELF].key);
+        let friends = &mut self.friends;
+        Ok(match request {
+            Request::FriendList { after } => Reply::Friends(friends.list(after, now)),
+            Request::FriendBlocked { after } => Reply::BlockedKeys(friends.blocked(after, now)),
+            Request::FriendAdd { who, name, echo, services, notes } => {
+                let change = FriendChange {
+                    echo,
+                    allow: services,
+                    notes: Some(notes),
+                    ..FriendChange::default()
+                };
+                let key = self.key_of(who)?;
+                Reply::Friend(self.friends.add(key, own, name, change, now)?)
+            }
+            Request::FriendRemove { key } => Reply::Friend(friends.remove(key)?),
+            Request::FriendChange { key, change } => Reply::Friend(friends.change(key, change)?),
+            Request::FriendBlock { key, name, notes } => {
+                Reply::BlockedKey(friends.block(key, name, notes, now))
+            }
+            Request::FriendUnblock { key } => Reply::BlockedKey(friends.unblock(key)?),
+            Request::FriendImport { book, .. } => Reply::Imported(friends.import(book, own, now)),
+            Request::OpenChange { allow, deny } => {
+                Reply::Open { everyone: friends.open(&allow, &deny)? }
+            }
+            Request::Share { name, peers } => Reply::Shared(friends.share(own, name, peers, now)?),
+            Request::Pause { for_s } => {
+                friends.pause(for_s, now);
+                Reply::Status(Box::new(self.status()))
+            }
+            Request::Resume => {
+                friends.resume();
+                Reply::Status(Box::new(self.status()))
+            }
+            other => {
+                let text = format!("`{}` is no question about friends", other.name());
+                return Err(ApiError::new(ErrorCode::Internal, text));
+            }
+        })
+    }
+
+    /// The key of a target, asked of the network for an address.
+    fn key_of(&self, target: Target) -> Result<NodeKey, ApiError> {
+        match target {
+            Target::Key(key) => Ok(key),
+            Target::Address(_) => Ok(self.path(target)?.key),
+        }
+    }
+
     fn find_peer(&self, shown: &str, interface: Option<&str>) -> Option<usize> {
         self.peers.iter().position(|peer| {
             peer.direction == Direction::Out
@@ -538,9 +597,7 @@ impl Place {
     }
 
     fn subnet(&self) -> Subnet {
-        let mut octets = self.address().octets();
-        octets[0] |= 1;
-        Subnet::containing(octets.into())
+        subnet_of(self.key)
     }
 }
 
@@ -628,7 +685,7 @@ pub(super) fn made_up_key(number: u64) -> NodeKey {
 
 /// The address of a key, so that keys and addresses of the mock belong together: the number of
 /// leading zero bits, then the inverted bits after the first one.
-fn address_of(key: NodeKey) -> Ipv6Addr {
+pub(super) fn address_of(key: NodeKey) -> Ipv6Addr {
     let bit = |index: usize| key.0[index / 8] >> (7 - index % 8) & 1;
     let zeros = (0..256).take_while(|&index| bit(index) == 0).count();
     let mut octets = [0; 16];
@@ -641,6 +698,13 @@ fn address_of(key: NodeKey) -> Ipv6Addr {
         }
     }
     octets.into()
+}
+
+/// The subnet of a key: its address with the bit that tells the two apart.
+pub(super) fn subnet_of(key: NodeKey) -> Subnet {
+    let mut octets = address_of(key).octets();
+    octets[0] |= 1;
+    Subnet::containing(octets.into())
 }
 
 #[cfg(test)]

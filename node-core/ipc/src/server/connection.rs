@@ -380,6 +380,7 @@ where
         let wanted = match event {
             Event::Traffic(_) => self.topics.contains(&Topic::Traffic),
             Event::Topology { .. } => self.topics.contains(&Topic::Topology),
+            Event::Friends { .. } => self.topics.contains(&Topic::Friends),
             Event::Status(_) | Event::Resync | Event::Unknown => true,
         };
         if !wanted {

@@ -77,6 +77,9 @@ fn differences(old: &Status, new: &Status) -> Vec<Event> {
     if old.topology_revision != new.topology_revision {
         events.push(Event::Topology { revision: new.topology_revision });
     }
+    if old.friends_revision != new.friends_revision {
+        events.push(Event::Friends { revision: new.friends_revision });
+    }
     events
 }
 
@@ -104,6 +107,15 @@ mod tests {
             Event::Topology { revision: other.topology_revision },
         ];
         assert_eq!(differences(&old, &other), expected);
+    }
+
+    #[test]
+    fn friend_that_comes_online_makes_an_event_of_its_own() {
+        let old = Mock::settled().status();
+        let mut newer = old.clone();
+        newer.friends_revision += 1;
+        let expected = [Event::Friends { revision: newer.friends_revision }];
+        assert_eq!(differences(&old, &newer), expected);
     }
 
     #[test]

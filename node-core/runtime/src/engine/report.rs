@@ -251,14 +251,14 @@ impl Counters {
     }
 }
 
-impl Topology {
-    pub(super) fn take(control: &mut Control) -> Self {
-        let node = &control.node;
+impl SessionSnapshot {
+    /// All open sessions.
+    pub(super) fn take(control: &Control) -> Vec<Self> {
         let now = control.data.clock.mono();
-        let sessions = node.sessions().filter_map(|(key, since)| {
+        let sessions = control.node.sessions().filter_map(|(key, since)| {
             let session = control.data.sessions.of_key(&key)?;
             let heard = control.data.sessions.last_heard(&key);
-            Some(SessionSnapshot {
+            Some(Self {
                 key,
                 uptime: now.since(since),
                 heard_ago: heard.map(|at| now.since(at)),
@@ -266,6 +266,14 @@ impl Topology {
                 tx_bytes: session.tx_bytes.load(Relaxed),
             })
         });
+        sessions.collect()
+    }
+}
+
+impl Topology {
+    pub(super) fn take(control: &mut Control) -> Self {
+        let node = &control.node;
+        let now = control.data.clock.mono();
         Self {
             own: node.key(),
             tree: node
@@ -294,7 +302,7 @@ impl Topology {
                     broken: path.broken,
                 })
                 .collect(),
-            sessions: sessions.collect(),
+            sessions: SessionSnapshot::take(control),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use planetary_proto::limits::NODE_INFO_MAX;
 use planetary_runtime::links::peers::PEERS_MAX;
 
-use super::Config;
 use super::read::Fault;
+use super::{Audience, Config};
 
 /// What the four members about program and system take at most, in bytes of JSON.
 const BUILD_INFO_LEN_MAX: usize = 256;
@@ -27,7 +27,21 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
     if let Some(fault) = node_info_too_long(config) {
         found.push(("node_info", fault));
     }
+    found.extend(open_without_sessions(config));
     found
+}
+
+/// Who gets no session reaches nothing, whatever the filter says.
+fn open_without_sessions(config: &Config) -> Vec<(&'static str, Fault)> {
+    let open = [("filter.inbound", config.filter.inbound), ("filter.echo", config.filter.echo)];
+    let is_closed = config.sessions == Some(Audience::Circles);
+    let open =
+        open.into_iter().filter(|(_, audience)| is_closed && *audience == Audience::Everyone);
+    let fault = |(key, _)| {
+        let what = "is \"everyone\", while sessions = \"circles\" gives strangers no session";
+        (key, Fault::new(what, "remove `sessions`, or write \"circles\" here as well"))
+    };
+    open.map(fault).collect()
 }
 
 /// Two entries that differ only in their options are the same link.

@@ -52,8 +52,8 @@ pub struct Config {
     pub allowed_keys: Vec<NodeKey>,
     /// Password that both ends of a session must share, or `None`.
     pub group_password: Option<Zeroizing<String>>,
-    /// Who may open a session to this node.
-    pub sessions: Audience,
+    /// Who may open a session to this node; `None` lets that follow from what is open to strangers.
+    pub sessions: Option<Audience>,
     /// What this node carries for others.
     pub transit: Transit,
     /// Published to whoever asks; a JSON object.
@@ -117,7 +117,7 @@ pub struct Filter {
 pub enum Audience {
     /// Every node.
     Everyone,
-    /// The members of this machine's circles.
+    /// Friends, and the members of this machine's circles.
     Circles,
     /// No node.
     Nobody,
@@ -198,17 +198,19 @@ impl Default for Config {
             interface_peers: BTreeMap::new(),
             allowed_keys: Vec::new(),
             group_password: None,
-            sessions: Audience::Everyone,
+            sessions: None,
             transit: Transit::Relay,
             node_info: serde_json::Map::new(),
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
-            filter: Filter { inbound: Audience::Everyone, echo: Audience::Everyone },
+            filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
             public_peers: PublicPeersConfig::default(),
             log_level: LogLevel::Info,
         };
         // The table has the last word; a test proves that every default in it is readable.
         parse::apply_defaults(&mut config);
+        // The default of the table is what an absent key means while the filter is closed.
+        config.sessions = None;
         config
     }
 }

@@ -169,14 +169,16 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "sessions",
-        default: "\"everyone\"",
-        accepts: "\"everyone\", \"circles\"",
-        explains: "Who may open a session to this node.",
+        default: "\"circles\"",
+        accepts: "\"circles\", \"everyone\"",
+        explains: "Who may open a session to this node. With \"circles\" a stranger gets no answer,\n\
+                   and cannot tell that the node is on. Without this key everyone may while\n\
+                   anything is open to everyone, and circles otherwise.",
         example: "",
-        available: false,
+        available: true,
         read: |item, config| {
-            config.sessions =
-                choice(item, &[("everyone", Audience::Everyone), ("circles", Audience::Circles)])?;
+            let words = [("circles", Audience::Circles), ("everyone", Audience::Everyone)];
+            config.sessions = Some(choice(item, &words)?);
             Ok(())
         },
     },
@@ -261,11 +263,13 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "filter.inbound",
-        default: "\"everyone\"",
-        accepts: "\"everyone\", \"circles\", \"nobody\"",
-        explains: "Who may open a connection to this machine.",
+        default: "\"circles\"",
+        accepts: "\"circles\", \"everyone\", \"nobody\"",
+        explains: "Who may open a connection to this machine. \"circles\": friends, each what\n\
+                   `planetary friend allow` lets it reach, and everyone what is open to\n\
+                   everyone. \"everyone\": any node any TCP and UDP port.",
         example: "",
-        available: false,
+        available: true,
         read: |item, config| {
             config.filter.inbound = audience(item)?;
             Ok(())
@@ -273,11 +277,11 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "filter.echo",
-        default: "\"everyone\"",
-        accepts: "\"everyone\", \"circles\", \"nobody\"",
-        explains: "Who gets an answer to a ping.",
+        default: "\"circles\"",
+        accepts: "\"circles\", \"everyone\", \"nobody\"",
+        explains: "Who gets an answer to a ping. \"circles\": friends, unless denied one by one.",
         example: "",
-        available: false,
+        available: true,
         read: |item, config| {
             config.filter.echo = audience(item)?;
             Ok(())
@@ -368,8 +372,8 @@ const fn later(
 
 fn audience(item: &Item) -> Result<Audience, Fault> {
     let words = [
-        ("everyone", Audience::Everyone),
         ("circles", Audience::Circles),
+        ("everyone", Audience::Everyone),
         ("nobody", Audience::Nobody),
     ];
     choice(item, &words)

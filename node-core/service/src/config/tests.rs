@@ -21,6 +21,8 @@ fn fingerprint(config: &Config) -> String {
     let Config { sessions, transit, node_info, node_info_privacy, tun, filter, log_level, .. } =
         config;
     let Config { public_peers, .. } = config;
+    // The default of the table is what an absent key means while the filter is closed.
+    let sessions = sessions.unwrap_or(Audience::Circles);
     let links =
         format!("{listen:?} {peers:?} {interface_peers:?} {allowed_keys:?} {group_password:?}");
     format!(
@@ -300,5 +302,21 @@ proptest! {
             }
             Err(other) => prop_assert!(false, "{other}"),
         }
+    }
+}
+
+#[test]
+fn open_doors_need_no_word_about_sessions_and_contradict_a_closed_one() {
+    for text in [
+        "filter.inbound = \"everyone\"",
+        "filter.echo = \"everyone\"",
+        "filter.inbound = \"everyone\"\nsessions = \"everyone\"",
+        "filter.inbound = \"nobody\"\nfilter.echo = \"circles\"\nsessions = \"circles\"",
+    ] {
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    assert_eq!(parse("filter.inbound = \"everyone\"").unwrap().sessions, None);
+    for text in ["filter.inbound = \"everyone\"", "filter.echo = \"everyone\""] {
+        assert!(parse(&format!("{text}\nsessions = \"circles\"")).is_err(), "{text}");
     }
 }

@@ -102,6 +102,7 @@ impl Running {
                     time::sleep(limits::UPDATE_INTERVAL_MIN).await;
                 }
             }
+            self.node.follow_clock().await;
             self.node.publish().await;
         }
         Stopping::begin(self)

@@ -20,6 +20,7 @@ use crate::public::Public;
 use crate::public::kept::{ChosenRecord, Kept, PausedRecord};
 use crate::public::statistics::StatisticsRecord;
 use crate::public::store::ListRecord;
+use crate::state::friends::FriendsKeeper;
 use crate::state::identity::{self, Exposure, IdentityError};
 use crate::state::record::{self, Damage, Intent, Record, RecordError, Sequence, SequenceKeeper};
 use crate::state::{ReadError, StateDir, StateError};
@@ -66,6 +67,8 @@ pub struct Started {
     pub sequence: SequenceKeeper,
     /// What is known of public peers.
     pub public: Public,
+    /// Who may reach this computer.
+    pub friends: FriendsKeeper,
     /// What was noticed on the way.
     pub health: Health,
     /// For a change of the level; `None` where the process has a log of its own.
@@ -104,6 +107,10 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         load_record::<ListRecord>(&state_dir, LIST_DAMAGED, &mut health, now)?,
         load_record::<StatisticsRecord>(&state_dir, STATISTICS_DAMAGED, &mut health, now)?,
     );
+    let (friends, damage) = FriendsKeeper::load(&state_dir, now.unix_s)?;
+    if let Some(damage) = damage {
+        health.raise(node::friends_damaged(&damage), now);
+    }
     tracing::info!(
         config = %places.config.display(),
         state_dir = %places.state_dir.display(),
@@ -125,6 +132,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         intent,
         sequence: SequenceKeeper::new(sequence),
         public,
+        friends,
         health,
         log,
     })

@@ -10,6 +10,7 @@
 //! made in `report`.
 
 mod choosing;
+mod friends;
 mod peering;
 mod settings;
 
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use planetary_circles::{Policy, Rules};
 use planetary_ipc::{Severity, Status};
 use planetary_proto::identity::{Identity, NodeKey};
 use planetary_proto::session::GroupSecret;
@@ -29,12 +29,15 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+pub(crate) use self::friends::friends_damaged;
+pub use self::friends::{ChangeError, core_key};
 pub use self::peering::FailedListener;
 pub use self::settings::{Settings, WantedPeer};
 use crate::config::{Config, ConfigFile};
 use crate::health::{Condition, Health, Moment};
 use crate::lifecycle::Started;
 use crate::log::LogHandle;
+use crate::policy::Doors;
 use crate::public::Public;
 use crate::report::{Facts, Observer};
 use crate::state::StateDir;
@@ -53,6 +56,7 @@ pub struct Node {
     sequence: Mutex<SequenceKeeper>,
     failed_listeners: Mutex<Vec<FailedListener>>,
     public: Public,
+    friends: Mutex<friends::Keeping>,
     engine: RwLock<Option<Engine>>,
     /// Held by whoever changes the node.
     changing: tokio::sync::Mutex<Intent>,
@@ -90,7 +94,9 @@ impl Node {
         let identity = Arc::new(started.identity);
         let mut observer = Observer::new(identity.key(), now);
         let status = observer.observe(Facts::of_silence(&started.health, now));
-        Self {
+        let doors = Doors::of(&started.settings.config);
+        let friends = friends::Keeping::new(started.friends, &doors, now.unix_s);
+        let node = Self {
             identity,
             identity_path: started.identity_path,
             state_dir: started.state_dir,
@@ -102,12 +108,15 @@ impl Node {
             sequence: Mutex::new(started.sequence),
             failed_listeners: Mutex::default(),
             public: started.public,
+            friends: Mutex::new(friends),
             engine: RwLock::new(None),
             changing: tokio::sync::Mutex::new(started.intent),
             observer: tokio::sync::Mutex::new(observer),
             status: watch::Sender::new(Arc::new(status)),
             news: Notify::new(),
-        }
+        };
+        node.check_doors(&doors);
+        node
     }
 
     /// Brings the node up if the person wants it up.
@@ -160,6 +169,7 @@ impl Node {
         let _intent = self.changing.lock().await;
         self.stop_engine().await;
         self.store_statistics();
+        self.settle_friends();
     }
 
     /// Reads the configuration file again. A file with a mistake changes nothing, and a health item
@@ -250,8 +260,12 @@ impl Node {
                 Ok(Err(_)) | Err(_) => return None,
             },
         };
+        if let Some(engine) = &engine {
+            self.look_for_friends(engine).await;
+        }
         let now = Moment::now();
         let wanted = self.settings.read().peers();
+        let (access, friends_revision) = self.access(now.unix_s);
         Some(Facts {
             now,
             uptime: now.mono.saturating_duration_since(self.started.mono),
@@ -264,6 +278,8 @@ impl Node {
             revision: engine.as_ref().map_or(0, |engine| *engine.changes().borrow()),
             wanted,
             snapshot,
+            access,
+            friends_revision,
             health: self.health.lock().visible(now),
         })
     }
@@ -318,7 +334,7 @@ impl Node {
             node_info: settings.node_info(),
             first_seq,
             tun: settings.tun(&self.identity),
-            rules: Arc::new(Rules::compile(&Policy::open()).unwrap_or_default()),
+            rules: self.friends.lock().rules(),
             seed: *seed,
         })
     }
@@ -346,6 +362,8 @@ impl Node {
         }
         let restart = self.settings.read().needs_restart(&config);
         self.settings.write().config = config;
+        // Before an engine that is started anew carries a packet.
+        self.renew_rules().await;
         let Some(engine) = self.engine() else { return };
         if !restart {
             self.reconcile(&engine).await;

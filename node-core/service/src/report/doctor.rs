@@ -14,12 +14,13 @@ use super::{Facts, conditions};
 /// Codes of the health items that answer one question, in the place of a good answer.
 const QUESTIONS: &[(Question, &[&str])] = &[
     (identity, &["identity_exposed"]),
-    (settings, &["config_not_read", "config_exposed"]),
+    (settings, &["config_not_read", "config_exposed", "open_unreachable"]),
     (
         records,
         &[
             "intent_damaged",
             "sequence_damaged",
+            "friends_damaged",
             "chosen_peers_damaged",
             "paused_peers_damaged",
             "peer_statistics_damaged",

@@ -18,7 +18,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use planetary_ipc::{
-    HealthItem, ListenerStatus, NodeKey, PeerError, Status, Subnet, TunStatus, UnixTime,
+    Access, HealthItem, ListenerStatus, NodeKey, PeerError, Status, Subnet, TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -57,6 +57,10 @@ pub struct Facts {
     pub tun: Option<(String, u16)>,
     /// Grows when links or routes change, while one engine runs.
     pub revision: u64,
+    /// Who may reach this computer.
+    pub access: Access,
+    /// Grows when friends change.
+    pub friends_revision: u64,
     /// Conditions that were noticed elsewhere and are to be shown.
     pub health: Vec<HealthItem>,
 }
@@ -89,6 +93,8 @@ impl Facts {
             wanted_tun: false,
             tun: None,
             revision: 0,
+            access: Access::default(),
+            friends_revision: 0,
             health: health.visible(now),
         }
     }
@@ -165,8 +171,10 @@ impl Observer {
             tx_bytes: self.links.total.tx_bytes(),
             rx_rate: self.links.total.rx_rate(),
             tx_rate: self.links.total.tx_rate(),
+            access: facts.access,
             health,
             topology_revision: self.revision,
+            friends_revision: facts.friends_revision,
         }
     }
 

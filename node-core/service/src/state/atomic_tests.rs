@@ -303,6 +303,95 @@ fn killed_process_leaves_a_whole_record_not_older_than_it_confirmed() {
     }
 }
 
+/// The same with the friends of a person, a thousand times: whatever the writer was doing, a later
+/// start finds every friend that was confirmed, and no file in the way.
+#[cfg(unix)]
+#[test]
+fn thousand_kills_while_friends_are_written_lose_nothing() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::super::StateDir;
+    use super::super::friends::FriendsKeeper;
+
+    let this_test = "state::atomic::tests::writer_of_friends_until_killed";
+    let dir = tempfile::tempdir().unwrap();
+    let (mut confirmed, mut random) = (0, 0x2545_f491_4f6c_dd1d_u64);
+    for round in 0..KILLS {
+        let mut writer = Command::new(std::env::current_exe().unwrap())
+            .args([this_test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(WRITER_DIR, dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        let mut number = |line: String| {
+            let number = line.trim().strip_prefix(CONFIRMED).and_then(|n| n.parse::<usize>().ok());
+            confirmed = number.unwrap_or(confirmed);
+            number.is_some()
+        };
+        // It is writing once it has confirmed a write; death comes at a random moment after that.
+        while !number(lines.next().unwrap().unwrap()) {}
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let until = Instant::now() + Duration::from_micros(random % 3_000);
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        for line in lines.map_while(Result::ok) {
+            number(line);
+        }
+        let state = StateDir::open(dir.path()).unwrap();
+        let (keeper, damage) = FriendsKeeper::load(&state, 0).unwrap();
+        assert!(damage.is_none(), "round {round}");
+        let found = keeper.friends().friends().len();
+        assert!(found >= confirmed.min(FRIENDS), "round {round}: {found} of {confirmed}");
+        assert!(fs::read_dir(dir.path()).unwrap().count() <= 2, "round {round}");
+    }
+}
+
+/// Rounds of the test above.
+#[cfg(unix)]
+const KILLS: usize = 1_000;
+
+/// Friends in the file when it has grown to its size; after that they change.
+#[cfg(unix)]
+const FRIENDS: usize = 60;
+
+#[cfg(unix)]
+#[test]
+#[ignore = "the process that the test above kills"]
+fn writer_of_friends_until_killed() {
+    use planetary_ipc::{FriendChange, NodeKey};
+
+    use super::super::StateDir;
+    use super::super::friends::{Friend, FriendsKeeper};
+    let Ok(dir) = std::env::var(WRITER_DIR) else { return };
+    let state = StateDir::open(Path::new(&dir)).unwrap();
+    let (mut keeper, _) = FriendsKeeper::load(&state, 0).unwrap();
+    for turn in 0.. {
+        let mut friends = keeper.friends().clone();
+        let count = friends.friends().len();
+        if count < FRIENDS {
+            let name = format!("friend {count}").parse().unwrap();
+            friends.add(NodeKey([count as u8; 32]), Friend::new(name, 0)).unwrap();
+        } else {
+            let notes = Some("x".repeat(turn % 1_000));
+            let key = NodeKey([(turn % FRIENDS) as u8; 32]);
+            friends.change(&key, FriendChange { notes, ..FriendChange::default() }).unwrap();
+        }
+        let count = friends.friends().len();
+        keeper.store(friends).unwrap();
+        println!("{CONFIRMED}{count}");
+    }
+}
+
 const WRITER_DIR: &str = "PLANETARY_TEST_WRITER_DIR";
 const CONFIRMED: &str = "stored ";
 

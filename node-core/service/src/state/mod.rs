@@ -2,7 +2,8 @@
 //!
 //! One folder belongs to one running service. It holds `identity.pem` (who the node is),
 //! `intent.json` (whether the person wants it on the network), `sequence.json` (the highest numbers
-//! it has signed) and `service.lock`, which keeps a second service out.
+//! it has signed), `friends.json` (who may reach it) and `service.lock`, which keeps a second
+//! service out.
 //!
 //! Rules that hold for every file here:
 //! - A file is replaced whole: written beside, synced, renamed. Whoever kills the process at any
@@ -16,6 +17,7 @@
 //! Nothing here knows the running node; `lifecycle` turns what was noticed into health items.
 
 pub mod atomic;
+pub mod friends;
 pub mod identity;
 mod lock;
 mod pkcs8;

@@ -2,8 +2,9 @@
 //! said twice.
 //!
 //! A record is read once at start and written whole on every change. A damaged one is set aside and
-//! its default used, because neither record is worth refusing to start: a lost intent means "on the
-//! network" as on the first day, and lost numbers start again from the clock. A record of a newer
+//! its default used, because no record is worth refusing to start: a lost intent means "on the
+//! network" as on the first day, and lost numbers start again from the clock ([`super::friends`]
+//! says what lost friends mean). A record of a newer
 //! version is neither read nor touched: the start is refused, so that going back to an older
 //! program loses nothing.
 
@@ -142,7 +143,7 @@ pub fn load<T: Record>(dir: &StateDir, unix_s: u64) -> Result<Loaded<T>, RecordE
         Err(source @ ReadError::System(_)) => return Err(RecordError::Unreadable { path, source }),
         Err(odd) => return Ok(damaged(path, odd.to_string(), unix_s)),
     };
-    match parse(&bytes) {
+    match parse_text(&bytes) {
         Ok(Some(record)) => Ok(Loaded { record, damage: None }),
         Ok(None) => Err(RecordError::Newer { path }),
         Err(error) => Ok(damaged(path, error.to_string(), unix_s)),
@@ -150,7 +151,7 @@ pub fn load<T: Record>(dir: &StateDir, unix_s: u64) -> Result<Loaded<T>, RecordE
 }
 
 /// Returns the record, or `None` if a newer program wrote it.
-fn parse<T: Record>(bytes: &[u8]) -> Result<Option<T>, serde_json::Error> {
+pub(super) fn parse_text<T: Record>(bytes: &[u8]) -> Result<Option<T>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Version {
         version: u64,
@@ -180,9 +181,14 @@ pub(super) fn store_with<T: Record>(
     path: &std::path::Path,
     record: T,
 ) -> io::Result<()> {
+    atomic::replace(disk, path, to_text(&record)?.as_bytes(), atomic::PRIVATE)
+}
+
+/// The content of a record's file.
+pub(super) fn to_text<T: Record>(record: &T) -> serde_json::Result<String> {
     let mut text = serde_json::to_string(&Versioned { version: VERSION, record })?;
     text.push('\n');
-    atomic::replace(disk, path, text.as_bytes(), atomic::PRIVATE)
+    Ok(text)
 }
 
 /// Keeps `sequence.json` at or above everything that was sent.
@@ -315,22 +321,22 @@ mod tests {
     proptest! {
         #[test]
         fn any_content_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse::<Intent>(&bytes);
-            let _ = parse::<Sequence>(&bytes);
+            let _ = parse_text::<Intent>(&bytes);
+            let _ = parse_text::<Sequence>(&bytes);
         }
 
         #[test]
         fn any_plausible_number_survives(highest in 0..=HIGHEST_MAX) {
             let record = Sequence { highest };
             let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
-            prop_assert_eq!(parse::<Sequence>(&text).unwrap(), Some(record));
+            prop_assert_eq!(parse_text::<Sequence>(&text).unwrap(), Some(record));
         }
 
         #[test]
         fn any_other_number_is_damage(highest in HIGHEST_MAX + 1..) {
             let record = Sequence { highest };
             let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
-            prop_assert!(parse::<Sequence>(&text).is_err());
+            prop_assert!(parse_text::<Sequence>(&text).is_err());
         }
     }
 }
