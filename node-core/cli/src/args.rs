@@ -1,11 +1,15 @@
 //! What can be typed. The only definition of names, options and help texts.
 
+mod friend;
+
 use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use planetary_ipc::{Target, limits};
+
+pub(crate) use friend::{AddArgs, FriendCommand, Right, RightsArgs, ShareArgs, is_everyone};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 the request failed, 2 what was typed is wrong,
@@ -104,6 +108,23 @@ pub(crate) enum Command {
     /// Show who this node is
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Keep friends, and say what each may reach on this computer
+    #[command(subcommand)]
+    Friend(FriendCommand),
+    /// Make the link with which others add this node as a friend
+    ///
+    /// For 48 hours the node listens to strangers who followed it.
+    Share(ShareArgs),
+    /// Let nobody open anything on this computer
+    ///
+    /// Connections that others opened end; what this computer opens goes on.
+    Pause {
+        /// For how long, such as 30m, 2h or 3d; without it until `planetary resume`
+        #[arg(long = "for", value_name = "TIME", value_parser = friend::span)]
+        for_s: Option<u64>,
+    },
+    /// End the pause
+    Resume,
 }
 
 #[derive(Debug, Subcommand)]

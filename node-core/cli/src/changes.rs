@@ -30,6 +30,9 @@ pub(crate) fn changes(old: Option<&Status>, new: &Status) -> Vec<String> {
             None => "place unknown".to_owned(),
         });
     }
+    if old.is_none_or(|old| old.access != new.access) {
+        lines.push(format!("open to {}", format::access(&new.access, new.time)));
+    }
     peer_changes(old, new, &mut lines);
     health_changes(old, new, &mut lines);
     lines.iter().map(|line| format::plain(line).into_owned()).collect()

@@ -187,7 +187,10 @@ pub(crate) const RESTART_THE_SERVICE: &str = if cfg!(target_os = "linux") {
 /// Whether the service says that what was typed names nothing. That is the same mistake as one that
 /// is found here.
 fn is_wrong_argument(error: &RequestError) -> bool {
-    matches!(error.code(), Some(ErrorCode::InvalidUri | ErrorCode::InvalidTarget))
+    matches!(
+        error.code(),
+        Some(ErrorCode::InvalidUri | ErrorCode::InvalidTarget | ErrorCode::InvalidFriend)
+    )
 }
 
 /// What is wrong with the command line, with long arguments shortened.

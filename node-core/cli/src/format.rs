@@ -9,7 +9,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-use planetary_ipc::{HealthItem, Severity, State, UnixTime};
+use planetary_ipc::{Access, Audience, HealthItem, LocalService, Severity, State, UnixTime};
 use serde::Serialize;
 
 /// Standard output, and whether it is to be JSON.
@@ -216,6 +216,51 @@ fn civil(days: u64) -> (u64, u64, u64) {
     if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
+/// Who may reach this computer, to follow "open to".
+pub(crate) fn access(access: &Access, now: UnixTime) -> String {
+    if let Some(pause) = access.paused {
+        return match pause.until {
+            Some(until) => {
+                let left = duration(until.0.saturating_sub(now.0));
+                format!("nobody: paused until {} (for {left})", timestamp(until))
+            }
+            None => "nobody: paused until `planetary resume`".to_owned(),
+        };
+    }
+    let mut open = Vec::new();
+    match access.inbound {
+        Audience::Everyone => return "everyone, every port".to_owned(),
+        Audience::Nobody => {}
+        Audience::Circles => {
+            let friends = usize::try_from(access.friends).unwrap_or(usize::MAX);
+            if friends > 0 {
+                open.push(format!("{}, as allowed", count(friends, "friend", "friends")));
+            }
+            if !access.everyone.is_empty() {
+                open.push(format!("everyone for {}", services(&access.everyone)));
+            }
+        }
+    }
+    match access.echo {
+        Audience::Everyone => open.push("everyone for pings".to_owned()),
+        Audience::Circles if access.inbound == Audience::Nobody && access.friends > 0 => {
+            open.push("friends for pings".to_owned());
+        }
+        Audience::Circles | Audience::Nobody => {}
+    }
+    if open.is_empty() { "nobody".to_owned() } else { open.join("; ") }
+}
+
+/// The first services of a list, and how many there are beyond them.
+fn services(list: &[LocalService]) -> String {
+    const SHOWN_MAX: usize = 4;
+    let shown: Vec<_> = list.iter().take(SHOWN_MAX).map(LocalService::to_string).collect();
+    match list.len() - shown.len() {
+        0 => shown.join(" "),
+        more => format!("{} and {more} more", shown.join(" ")),
+    }
+}
+
 /// Ports from the root down: `7 3 12`.
 pub(crate) fn coordinates(ports: Option<&[u64]>) -> String {
     match ports {
@@ -311,6 +356,39 @@ pub(crate) fn health_item(item: &HealthItem, now: UnixTime, style: Style) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn access_is_told_in_one_line() {
+        let now = UnixTime(1_767_225_600);
+        let pause = |until| Some(planetary_ipc::Pause { until });
+        let open = |text: &str| vec![text.parse().unwrap()];
+        let base = Access::default();
+        for (access_is, text) in [
+            (base.clone(), "nobody"),
+            (Access { friends: 1, ..base.clone() }, "1 friend, as allowed"),
+            (
+                Access { friends: 2, everyone: open("tcp/80"), ..base.clone() },
+                "2 friends, as allowed; everyone for tcp/80",
+            ),
+            (Access { inbound: Audience::Everyone, ..base.clone() }, "everyone, every port"),
+            (Access { inbound: Audience::Nobody, ..base.clone() }, "nobody"),
+            (Access { inbound: Audience::Nobody, friends: 1, ..base.clone() }, "friends for pings"),
+            (Access { echo: Audience::Everyone, ..base.clone() }, "everyone for pings"),
+            (
+                Access { paused: pause(None), friends: 3, ..base.clone() },
+                "nobody: paused until `planetary resume`",
+            ),
+            (
+                Access { paused: pause(Some(UnixTime(now.0 + 7_200))), ..base.clone() },
+                "nobody: paused until 2026-01-01T02:00:00Z (for 2 h)",
+            ),
+        ] {
+            assert_eq!(access(&access_is, now), text);
+        }
+        let everyone = (1..9).map(|port| format!("tcp/{port}").parse().unwrap()).collect();
+        let text = access(&Access { everyone, ..base }, now);
+        assert_eq!(text, "everyone for tcp/1 tcp/2 tcp/3 tcp/4 and 4 more");
+    }
 
     #[test]
     fn bytes_have_one_digit_after_the_point() {

@@ -10,6 +10,7 @@
 //! service finds that), 3 the service cannot be reached. The codes of errors are in `failure.rs`.
 
 mod args;
+mod ask;
 mod changes;
 mod commands;
 mod failure;

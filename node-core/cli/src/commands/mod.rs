@@ -2,12 +2,15 @@
 
 mod address;
 mod doctor;
+mod friend;
 mod identity;
 mod path;
+mod pause;
 mod peer;
 mod peer_public;
 mod peer_test;
 mod ping;
+mod share;
 mod status;
 mod switch;
 mod topology;
@@ -50,6 +53,10 @@ pub(crate) async fn run(
             return ping::run(&session, &printer, target, count, timeout).await;
         }
         Command::Identity(IdentityCommand::Show) => identity::run(&session, &printer).await,
+        Command::Friend(command) => return friend::run(command, &session, &printer).await,
+        Command::Share(args) => share::run(&session, &printer, args).await,
+        Command::Pause { for_s } => pause::pause(&session, &printer, for_s).await,
+        Command::Resume => pause::resume(&session, &printer).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -92,7 +92,10 @@ fn about(status: &Status, room: Room) -> Vec<(&'static str, String)> {
         None => "none".to_owned(),
     };
     let traffic = |rate, total| format!("{}, {} in all", format::rate(rate), format::bytes(total));
-    let mut rows = vec![("address", status.address.to_string())];
+    let mut rows = vec![
+        ("address", status.address.to_string()),
+        ("open to", format::access(&status.access, status.time)),
+    ];
     if room.lasting {
         rows.push(("subnet", status.subnet.to_string()));
         rows.push(("key", status.key.to_string()));

@@ -215,6 +215,7 @@ impl Terminal {
             .envs(environment.iter().copied())
             .env("PLANETARY_CONTROL", &service.path)
             .stdin(Stdio::from(pty.slave.try_clone().unwrap()))
+            .stderr(Stdio::from(pty.slave.try_clone().unwrap()))
             .stdout(Stdio::from(pty.slave))
             .kill_on_drop(true)
             .spawn()
