@@ -45,6 +45,7 @@ fn main() -> io::Result<()> {
     control()?;
     uris()?;
     public_lists()?;
+    friend_links()?;
     filter()?;
     configs()?;
     keys()
@@ -283,9 +284,7 @@ fn public_lists() -> io::Result<()> {
     let list = |peers: &str| {
         format!(r#"{{"version":1,"source":"s","date":"2026-02-28","peers":[{peers}]}}"#)
     };
-    let peer = |uri: &str| {
-        format!(r#"{{"uri":"{uri}","region":"Europe","country":"New Land"}}"#)
-    };
+    let peer = |uri: &str| format!(r#"{{"uri":"{uri}","region":"Europe","country":"New Land"}}"#);
     let good = [
         "tls://a.example:443?key=03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8",
         "tcp://192.0.2.1:1?password=x",
@@ -300,6 +299,31 @@ fn public_lists() -> io::Result<()> {
     seed("public_list", "odd", list("1,null,[],{},\"tcp://a:1\""))?;
     seed("public_list", "no_list", "<html>")?;
     seed("public_list", "version", list("").replace(":1,", ":2,"))
+}
+
+fn friend_links() -> io::Result<()> {
+    let key = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+    let base32 = "aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4a";
+    let with = |rest: &str| format!("planetary:friend?k={base32}{rest}");
+    seed("friend_link", "key_alone", with(""))?;
+    seed("friend_link", "hexadecimal", format!("planetary:friend?k={key}&n=Ada"))?;
+    seed("friend_link", "parameters", format!("k={key}&n=Ada"))?;
+    seed("friend_link", "name", with("&n=%D0%97%D0%BE%D1%8F%20%26%20Co"))?;
+    let peers = "&p=tls://a.example:443&p=wss://b.example:443&p=quic://%5B2a00::1%5D:9001";
+    seed("friend_link", "peers", with(peers))?;
+    seed("friend_link", "pinned", with(&format!("&p=tls://a.example:1%3Fkey%3D{key}")))?;
+    seed("friend_link", "password", with("&p=tls://a.example:1?password=x"))?;
+    seed("friend_link", "local_peer", with("&p=tcp://192.168.1.1:1&p=tcp://printer.local:1"))?;
+    seed("friend_link", "invisible", with("&n=a%E2%80%AEb%1B%5B2J"))?;
+    seed("friend_link", "repeated", with("&n=a&n=b"))?;
+    seed("friend_link", "unknown", with("&t=1#x"))?;
+    seed("friend_link", "bad_escape", with("&n=%4"))?;
+    seed("friend_link", "other_link", "planetary:join?c=1")?;
+    seed("friend_link", "too_long", with(&format!("&n={}", "x".repeat(1_000))))?;
+    seed("friend_link", "service", "tcp/8000-8100@300:1:2:3::4")?;
+    seed("friend_link", "any_port", "UDP/any")?;
+    seed("friend_link", "protocol", "ip/47")?;
+    seed("friend_link", "word", "everyone")
 }
 
 fn configs() -> io::Result<()> {

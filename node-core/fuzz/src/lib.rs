@@ -20,6 +20,7 @@ pub use targets::config::config;
 pub use targets::control_frames::control_frames;
 pub use targets::filter::filter;
 pub use targets::frames::frames;
+pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
 pub use targets::meta::meta;
 pub use targets::node_info::node_info;
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 12] = [
     ("control_frames", control_frames),
     ("filter", filter),
     ("frames", frames),
+    ("friend_link", friend_link),
     ("identity_pem", identity_pem),
     ("meta", meta),
     ("node_info", node_info),

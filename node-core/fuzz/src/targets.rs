@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod control_frames;
 pub(crate) mod filter;
 pub(crate) mod frames;
+pub(crate) mod friend_link;
 pub(crate) mod identity_pem;
 pub(crate) mod meta;
 pub(crate) mod node_info;
