@@ -9,27 +9,27 @@ use planetary_proto::time::{Instant, Now};
 
 /// Reads both clocks. Cheap to copy; all copies count from the same start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     start: Reading,
 }
 
 impl Clock {
     /// A clock that starts now.
     #[must_use]
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self { start: Reading::take() }
     }
 
     /// Monotonic time since the start. It begins at one second, so that zero can stand for "never"
     /// in atomics.
     #[must_use]
-    pub(crate) fn mono(&self) -> Instant {
+    pub fn mono(&self) -> Instant {
         Instant::from_micros(1_000_000 + Reading::take().micros_since(&self.start))
     }
 
     /// Both clocks.
     #[must_use]
-    pub(crate) fn now(&self) -> Now {
+    pub fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { mono: self.mono(), unix_s: unix.as_secs() }
     }

@@ -1,10 +1,11 @@
 //! Links, TUN and the engine that drives the protocol.
 
-mod clock;
+pub mod clock;
 mod control;
 mod data;
 mod engine;
 pub mod links;
+pub mod surroundings;
 pub mod tun;
 
 pub use engine::{

@@ -9,7 +9,7 @@
 //! announce itself on.
 
 mod guard;
-mod netlink;
+pub(crate) mod netlink;
 
 use std::{
     io::{self, IoSlice},
@@ -161,4 +161,4 @@ fn refusal(name: &str, error: io::Error) -> TunError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

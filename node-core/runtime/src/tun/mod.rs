@@ -12,7 +12,7 @@
 //! beyond the prefix of the address and names are not set here.
 
 #[cfg(target_os = "linux")]
-mod linux;
+pub(crate) mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(unix)]

@@ -26,7 +26,7 @@ const ADDR_GEN_MODE: u16 = 8;
 const ADDR_GEN_MODE_NONE: u8 = 1;
 
 /// Length of the header of every message.
-pub(super) const HEADER_LEN: usize = 16;
+pub(crate) const HEADER_LEN: usize = 16;
 
 /// How long a new address may take until packets to it are taken in. Usually it is below a
 /// millisecond.
@@ -112,13 +112,13 @@ fn add_address(index: u32, settings: &TunSettings) -> Request {
 
 /// One request, growing.
 #[derive(Clone)]
-pub(super) struct Request {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Request {
     /// The header of a request; its length is filled in by [`Request::finish`].
-    pub(super) fn new(kind: u16, flags: i32) -> Self {
+    pub(crate) fn new(kind: u16, flags: i32) -> Self {
         let flags = (flags | libc::NLM_F_REQUEST) as u16;
         let mut bytes = vec![0; 4];
         bytes.extend(kind.to_ne_bytes());
@@ -139,7 +139,7 @@ impl Request {
         request
     }
 
-    pub(super) fn attribute(&mut self, kind: u16, value: &[u8]) {
+    pub(crate) fn attribute(&mut self, kind: u16, value: &[u8]) {
         self.nested(kind, |request| request.bytes.extend_from_slice(value));
     }
 
@@ -155,7 +155,7 @@ impl Request {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         let len = self.bytes.len() as u32;
         self.bytes[..4].copy_from_slice(&len.to_ne_bytes());
         self.bytes
@@ -163,14 +163,18 @@ impl Request {
 }
 
 fn open() -> Result<OwnedFd, TunError> {
+    socket().map_err(|error| failure("opening a netlink socket", error))
+}
+
+/// A socket for requests.
+pub(crate) fn socket() -> Result<OwnedFd, Errno> {
     // No protocol is protocol 0, NETLINK_ROUTE.
     socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
-        .map_err(|error| failure("opening a netlink socket", error))
 }
 
 /// Sends a request and returns the message that answers it: an acknowledgement, or what was asked
 /// for.
-fn ask(socket: &OwnedFd, request: Request) -> Result<Vec<u8>, Errno> {
+pub(crate) fn ask(socket: &OwnedFd, request: Request) -> Result<Vec<u8>, Errno> {
     let kernel = netlink::SocketAddrNetlink::new(0, 0);
     sendto(socket, &request.finish(), SendFlags::empty(), &kernel)?;
     let mut answer = vec![0; 1024];

@@ -23,11 +23,11 @@ use rustix::thread::{
 use super::*;
 use crate::tun::Tun;
 
-const ADDRESS: Ipv6Addr = Ipv6Addr::new(0x200, 0x1234, 0, 0, 0, 0, 0, 0x1);
+pub(crate) const ADDRESS: Ipv6Addr = Ipv6Addr::new(0x200, 0x1234, 0, 0, 0, 0, 0, 0x1);
 const ELSEWHERE: Ipv6Addr = Ipv6Addr::new(0x201, 0xabcd, 0, 0, 0, 0, 0, 0x2);
 
 /// Runs `test` on a thread in a fresh network namespace, which goes away with the thread.
-fn in_namespace(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn in_namespace(test: impl FnOnce() + Send + 'static) {
     let body = move || {
         // SAFETY: only this thread changes its namespace, and no descriptor is shared by the flag.
         match unsafe { unshare_unsafe(UnshareFlags::NEWNET) } {
@@ -42,7 +42,7 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn settings(name: &str) -> TunSettings {
+pub(crate) fn settings(name: &str) -> TunSettings {
     TunSettings { name: name.into(), mtu: 65535, address: ADDRESS, prefix_len: 7 }
 }
 
