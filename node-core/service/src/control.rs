@@ -23,7 +23,7 @@ use tokio::time;
 use crate::config::EditError;
 use crate::node::{Node, SwitchError};
 use crate::public::{self, jobs};
-use crate::report::{doctor, path, plain, topology};
+use crate::report::{path, plain, topology};
 
 /// How long a path is looked for: the server gives a request ten seconds, and an answer that says
 /// "nobody answered" should be among the answers.
@@ -146,10 +146,8 @@ impl Handler for Control {
                 ping(engine, target, count.unwrap_or(1), wait).await.map(Reply::Ping)
             }
             Request::Doctor => {
-                let status = self.node.publish().await;
                 let busy = || ApiError::new(ErrorCode::Busy, "the node is too busy to be examined");
-                let facts = self.node.facts().await.ok_or_else(busy)?;
-                Ok(Reply::Doctor(doctor::examine(&facts, &status)))
+                self.node.examine().await.map(Reply::Doctor).ok_or_else(busy)
             }
             Request::IdentityShow => Ok(Reply::Identity(self.identity())),
             other => self.answer_about_friends(other).await,

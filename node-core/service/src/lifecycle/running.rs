@@ -22,12 +22,17 @@ use super::stopping::Stopping;
 use crate::control::Control;
 use crate::node::Node;
 use crate::public::tend;
+use crate::survey::clock::COMPARISON_GAP;
 
 /// Time between two looks at what moves all the time.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time after which listeners that could not be opened are tried again.
 const LISTEN_RETRY: Duration = Duration::from_secs(30);
+
+/// Time between two looks at the system around the node: a little less than what a condition must
+/// last to be shown, so that a blip is seen to be over before.
+const SURVEY_INTERVAL: Duration = Duration::from_secs(4);
 
 /// A service that runs.
 #[derive(Debug)]
@@ -77,6 +82,9 @@ impl Running {
         let mut tend = time::interval_at(Instant::now() + tend::INTERVAL, tend::INTERVAL);
         tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tending: Option<JoinHandle<()>> = None;
+        let mut survey = time::interval(SURVEY_INTERVAL);
+        survey.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut compared: Option<Instant> = None;
         let mut changes = None;
         loop {
             follow(&mut changes, &self.node);
@@ -94,6 +102,14 @@ impl Running {
                 // One look at a time: a search for a peer may take longer than the gap.
                 _ = tend.tick(), if tending.as_ref().is_none_or(JoinHandle::is_finished) => {
                     tending = Some(tokio::spawn(tend::tend(Arc::clone(&self.node))));
+                }
+                _ = survey.tick() => {
+                    let others = compared.is_none_or(|at| at.elapsed() >= COMPARISON_GAP);
+                    compared = if others { Some(Instant::now()) } else { compared };
+                    in_background(&self.node, move |node| async move {
+                        node.look_around(others).await;
+                    });
+                    continue;
                 }
                 _ = look.tick() => {}
                 () = self.node.changed() => {}

@@ -13,6 +13,7 @@ mod choosing;
 mod friends;
 mod peering;
 mod settings;
+mod surveying;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::public::Public;
 use crate::report::{Facts, Observer};
 use crate::state::StateDir;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
+use crate::survey::Surveyor;
 
 /// See the module.
 pub struct Node {
@@ -57,6 +59,7 @@ pub struct Node {
     failed_listeners: Mutex<Vec<FailedListener>>,
     public: Public,
     friends: Mutex<friends::Keeping>,
+    surveyor: Surveyor,
     engine: RwLock<Option<Engine>>,
     /// Held by whoever changes the node.
     changing: tokio::sync::Mutex<Intent>,
@@ -94,11 +97,13 @@ impl Node {
         let identity = Arc::new(started.identity);
         let mut observer = Observer::new(identity.key(), now);
         let status = observer.observe(Facts::of_silence(&started.health, now));
+        let surveyor = Surveyor::new(started.state_dir.path().to_owned());
         let doors = Doors::of(&started.settings.config);
         let friends = friends::Keeping::new(started.friends, &doors, now.unix_s);
         let node = Self {
             identity,
             identity_path: started.identity_path,
+            surveyor,
             state_dir: started.state_dir,
             config_file: started.config_file,
             log: started.log,
@@ -280,6 +285,9 @@ impl Node {
             snapshot,
             access,
             friends_revision,
+            key: Some(self.key()),
+            survey: self.surveyor.latest(),
+            root_changes: 0,
             health: self.health.lock().visible(now),
         })
     }

@@ -1,7 +1,8 @@
 //! The lasting conditions that the facts show, in the words a person reads.
 //!
 //! Each condition is one function: it returns the condition while it holds. The health store gives
-//! it its age and keeps blips quiet.
+//! it its age and keeps blips quiet. Those of peers and links are here; what the system around the
+//! node is like is judged in `interface`, `computer` and `root`.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +10,8 @@ use planetary_ipc::{HealthItem, Severity};
 use planetary_runtime::links::peers::{PeerPhase, PeerStatus as Peer};
 use planetary_runtime::tun::Unguarded;
 
-use super::Facts;
 use super::state::counted;
+use super::{Facts, computer, interface, root};
 use crate::health::{Condition, Health};
 
 /// Reasons for which a peer never comes up by itself: somebody has to change a setting on either
@@ -34,37 +35,63 @@ const NAMED_MAX: usize = 3;
 /// Returns the condition while it holds.
 type Check = fn(&Facts) -> Option<Condition>;
 
-const CHECKS: [(&str, Check); 8] = [
-    ("no_peers_configured", no_peers_configured),
-    ("no_peer_connected", no_peer_connected),
-    ("no_answer", no_answer),
-    ("peer_refused", peer_refused),
-    ("peer_down", peer_down),
-    ("listener_failed", listener_failed),
-    ("tun_lost", tun_lost),
-    ("unguarded", unguarded),
+/// When a condition can hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// While the node is up.
+    Up,
+    /// Whether it is up or not.
+    Always,
+}
+
+const CHECKS: &[(&str, When, Check)] = &[
+    ("no_peers_configured", When::Up, no_peers_configured),
+    ("no_peer_connected", When::Up, no_peer_connected),
+    ("no_answer", When::Up, no_answer),
+    ("peer_refused", When::Up, peer_refused),
+    ("peer_down", When::Up, peer_down),
+    ("listener_failed", When::Up, listener_failed),
+    ("tun_lost", When::Up, tun_lost),
+    ("unguarded", When::Up, unguarded),
+    ("interface_changed", When::Up, interface::interface_changed),
+    ("mtu_changed", When::Up, interface::mtu_changed),
+    ("route_missing", When::Up, interface::route_missing),
+    ("network_clash", When::Up, interface::network_clash),
+    ("rights_missing", When::Always, interface::rights_missing),
+    ("root_changes", When::Up, root::root_changes),
+    ("clock_before_release", When::Always, computer::clock_before_release),
+    ("clock_differs", When::Up, computer::clock_differs),
+    ("clock_jumped", When::Always, computer::clock_jumped),
+    ("names_not_resolved", When::Up, computer::names_not_resolved),
+    ("files_scarce", When::Always, computer::files_scarce),
+    ("memory_scarce", When::Always, computer::memory_scarce),
+    ("disk_scarce", When::Always, computer::disk_scarce),
 ];
 
 /// The codes of all conditions.
 #[cfg(test)]
 pub(super) fn codes() -> impl Iterator<Item = &'static str> {
-    CHECKS.iter().map(|(code, _)| *code)
+    CHECKS.iter().map(|(code, ..)| *code)
 }
 
 /// What holds at this moment, even if it is too young to be worth a health item.
 pub(super) fn present(facts: &Facts) -> Vec<HealthItem> {
-    let present = CHECKS.iter().filter_map(|(_, check)| check(facts).filter(|_| facts.up));
+    let present = CHECKS.iter().filter_map(|(_, when, check)| holds(facts, *when, *check));
     present.map(|condition| condition.item(None)).collect()
 }
 
 /// Raises what holds and clears what does not.
 pub(super) fn update(health: &mut Health, facts: &Facts) {
-    for (code, check) in CHECKS {
-        match check(facts).filter(|_| facts.up) {
+    for (code, when, check) in CHECKS {
+        match holds(facts, *when, *check) {
             Some(condition) => health.raise(condition, facts.now),
             None => health.clear(code),
         }
     }
+}
+
+fn holds(facts: &Facts, when: When, check: Check) -> Option<Condition> {
+    if facts.up || when == When::Always { check(facts) } else { None }
 }
 
 fn no_peers_configured(facts: &Facts) -> Option<Condition> {
@@ -218,7 +245,7 @@ fn reasons(peers: &[Peer], matches: impl Fn(&Peer) -> bool) -> String {
 }
 
 /// The first few of a list as text, and how many there are beyond them.
-fn first_of(mut words: impl Iterator<Item = String>) -> String {
+pub(super) fn first_of(mut words: impl Iterator<Item = String>) -> String {
     let first = words.by_ref().take(NAMED_MAX).collect::<Vec<_>>().join(", ");
     match words.count() {
         0 => first,

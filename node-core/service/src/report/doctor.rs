@@ -9,10 +9,15 @@ use std::borrow::Cow;
 use planetary_ipc::{DoctorReport, HealthItem, Severity, Status};
 
 use super::state::counted;
-use super::{Facts, conditions};
+use super::{Facts, OVERLAY, computer, conditions, interface};
+use crate::survey::Finding;
 
-/// Codes of the health items that answer one question, in the place of a good answer.
-const QUESTIONS: &[(Question, &[&str])] = &[
+/// A person's question: the good answer to it, and the codes of the health items that stand in its
+/// place.
+type Entry = (Question, &'static [&'static str]);
+
+const QUESTIONS: &[Entry] = &[
+    (service, &[]),
     (identity, &["identity_exposed"]),
     (settings, &["config_not_read", "config_exposed", "open_unreachable"]),
     (
@@ -28,16 +33,35 @@ const QUESTIONS: &[(Question, &[&str])] = &[
             "state_not_stored",
         ],
     ),
+    (room, &["files_scarce", "memory_scarce", "disk_scarce"]),
     (switch, &["node_not_started", "node_broken"]),
-    (interface, &["tun_lost", "unguarded"]),
+    (tun, &["tun_lost", "unguarded", "interface_changed", "mtu_changed", "route_missing"]),
+    (rights, &["rights_missing"]),
+    (alone, &["network_clash"]),
     (listeners, &["listener_failed"]),
     (
         peers,
         &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down", "peer_replaced"],
     ),
-    (tree, &[]),
+    (tree, &["root_changes"]),
     (proof, &["no_answer"]),
+    (clock, &["clock_before_release", "clock_differs", "clock_jumped"]),
+    (names, &["names_not_resolved"]),
 ];
+
+/// The code of what could not be looked at. It stands for itself in the list, and is no lasting
+/// condition: asking again may well answer it.
+const NOT_CHECKED: &str = "not_checked";
+
+/// Codes of good answers.
+#[cfg(test)]
+const GOOD: &[&str] = &[
+    "service", "identity", "config", "state", "room", "up", "down", "tun", "rights", "alone",
+    "listen", "peers", "tree", "proof", "clock", "names",
+];
+
+/// The answer for a node that is off.
+const DOWN: &str = "down";
 
 /// Returns the good answer, or `None` when the question does not arise.
 type Question = fn(&Facts, &Status) -> Option<Answer>;
@@ -65,6 +89,7 @@ pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
             items.extend(problems);
         }
     }
+    items.extend(not_checked(facts));
     // A condition that no question knows is told all the same.
     let told: Vec<_> = QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
     items.extend(known.iter().filter(|item| !told.contains(&&*item.code)).cloned());
@@ -72,23 +97,61 @@ pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
 }
 
 fn passed((code, title, text): Answer) -> HealthItem {
+    // Nothing is wrong with a node that is off, but whoever asks may have forgotten it.
+    let off = code == DOWN;
     HealthItem {
         code: Cow::Borrowed(code),
         title: title.to_owned(),
-        severity: Severity::Ok,
+        severity: if off { Severity::Info } else { Severity::Ok },
         text,
         since: None,
         affects_connectivity: false,
-        action: None,
+        action: off.then(|| "Switch it on with `planetary up`.".to_owned()),
     }
+}
+
+/// What the system did not tell in time, or at all.
+fn not_checked(facts: &Facts) -> impl Iterator<Item = HealthItem> {
+    let survey = &facts.survey;
+    let item = |what: &str, overdue: bool| HealthItem {
+        code: Cow::Borrowed(NOT_CHECKED),
+        title: format!("{what} could not be checked"),
+        severity: Severity::Info,
+        text: match overdue {
+            true => "The system did not answer in time.".to_owned(),
+            false => "The system does not let the service look.".to_owned(),
+        },
+        since: None,
+        affects_connectivity: false,
+        action: Some("Try again in a moment; the service's log has more at `debug`.".to_owned()),
+    };
+    fn lost<T>(finding: &Finding<T>) -> Option<bool> {
+        finding.is_missing().then_some(matches!(finding, Finding::Overdue))
+    }
+    [
+        ("The network interface", lost(&survey.network)),
+        ("The account of the service", lost(&survey.process)),
+        ("The disk of the state folder", lost(&survey.disk)),
+        ("The names of peers", lost(&survey.names)),
+    ]
+    .into_iter()
+    .filter_map(move |(what, overdue)| Some(item(what, overdue?)))
+}
+
+fn service(facts: &Facts, status: &Status) -> Option<Answer> {
+    let account = facts.survey.process.known().and_then(|process| process.account.as_deref());
+    let account = account.map(|name| format!(" as {name}")).unwrap_or_default();
+    let since = lasted(facts.uptime.as_secs());
+    let text = format!("planetaryd {} has been running{account} for {since}.", status.version);
+    Some(("service", "The service runs", text))
 }
 
 fn identity(_: &Facts, status: &Status) -> Option<Answer> {
     Some(("identity", "The node has its key", format!("Its address is {}.", status.address)))
 }
 
-fn settings(_: &Facts, status: &Status) -> Option<Answer> {
-    let text = format!("planetaryd {} runs with it.", status.version);
+fn settings(_: &Facts, _: &Status) -> Option<Answer> {
+    let text = "The service runs with what the file says.".to_owned();
     Some(("config", "The configuration is in order", text))
 }
 
@@ -96,22 +159,28 @@ fn records(_: &Facts, _: &Status) -> Option<Answer> {
     Some(("state", "The state folder is in order", "What must be kept is kept.".to_owned()))
 }
 
+fn room(facts: &Facts, _: &Status) -> Option<Answer> {
+    Some(("room", "The service has room", computer::praise_of_room(facts)?))
+}
+
 fn switch(facts: &Facts, _: &Status) -> Option<Answer> {
     let (code, title, text) = if facts.up {
         ("up", "The node is switched on", "It wants to be on the network.")
     } else {
-        ("down", "The node is switched off", "Run `planetary up` to go on the network.")
+        (DOWN, "The node is switched off", "It has no links and no interface, as somebody wished.")
     };
     Some((code, title, text.to_owned()))
 }
 
-fn interface(facts: &Facts, status: &Status) -> Option<Answer> {
+fn tun(facts: &Facts, status: &Status) -> Option<Answer> {
     if !facts.up {
         return None;
     }
     let (title, text) = match &status.tun {
         Some(tun) => {
-            ("The network interface is there", format!("It is {}, MTU {}.", tun.name, tun.mtu))
+            let text = format!("It is {}, MTU {}.", tun.name, tun.mtu);
+            let more = interface::praise(facts).map(|praise| format!(" {praise}"));
+            ("The network interface is there", text + &more.unwrap_or_default())
         }
         None => (
             "No network interface was asked for",
@@ -120,6 +189,18 @@ fn interface(facts: &Facts, status: &Status) -> Option<Answer> {
         ),
     };
     Some(("tun", title, text))
+}
+
+fn rights(facts: &Facts, _: &Status) -> Option<Answer> {
+    let may = facts.survey.process.known()?.may_configure? && facts.wanted_tun;
+    let text = "It can open the network interface whenever it has to.".to_owned();
+    may.then_some(("rights", "The service has the rights that it needs", text))
+}
+
+fn alone(facts: &Facts, _: &Status) -> Option<Answer> {
+    let text = format!("No other interface or route is in {OVERLAY}.");
+    let title = "Nothing else uses the addresses of this network";
+    (facts.up && interface::is_alone(facts)).then_some(("alone", title, text))
 }
 
 fn listeners(facts: &Facts, status: &Status) -> Option<Answer> {
@@ -137,20 +218,45 @@ fn peers(facts: &Facts, status: &Status) -> Option<Answer> {
 
 fn tree(_: &Facts, status: &Status) -> Option<Answer> {
     let coordinates = status.coordinates.as_ref()?;
-    let text = match coordinates.len() {
-        0 => "It is the root of its tree.".to_owned(),
-        depth => format!("It is {} from the root.", counted(depth, "hop")),
+    let text = match (coordinates.len(), &status.root) {
+        (0, _) | (_, None) => "It is the root of its tree.".to_owned(),
+        (depth, Some(root)) => {
+            let root = root.to_string();
+            format!("It is {} from the root, {}….", counted(depth, "hop"), &root[..KEY_START])
+        }
     };
     Some(("tree", "The node has its place in the network", text))
 }
 
 fn proof(facts: &Facts, _: &Status) -> Option<Answer> {
     let ago = facts.proven_ago()?.as_secs();
-    let text =
-        format!("The last answer came {} ago.", counted(usize::try_from(ago).ok()?, "second"));
+    let text = format!("The last answer came {} ago.", lasted(ago));
     let proven = facts.is_proven() && facts.links_up() > 0;
     proven.then_some(("proof", "Other nodes answer through the network", text))
 }
+
+fn clock(facts: &Facts, _: &Status) -> Option<Answer> {
+    Some(("clock", "The clock can be right", computer::praise_of_clock(facts)))
+}
+
+fn names(facts: &Facts, _: &Status) -> Option<Answer> {
+    let text = facts.up.then(|| computer::praise_of_names(facts))??;
+    Some(("names", "Names of peers resolve", text))
+}
+
+/// A span of time, in words.
+fn lasted(seconds: u64) -> String {
+    let whole = |number: u64, noun| counted(usize::try_from(number).unwrap_or(usize::MAX), noun);
+    match seconds {
+        0..120 => whole(seconds, "second"),
+        120..7_200 => whole(seconds / 60, "minute"),
+        7_200..172_800 => whole(seconds / 3_600, "hour"),
+        _ => whole(seconds / 86_400, "day"),
+    }
+}
+
+/// How many digits of a key make it recognisable in a sentence.
+const KEY_START: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -176,10 +282,22 @@ mod tests {
 
     #[test]
     fn document_lists_every_condition_and_no_other() {
-        let known: BTreeSet<_> =
+        let mut known: BTreeSet<_> =
             QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
-        assert_eq!(codes("| code | means |"), known);
         assert!(conditions::codes().all(|code| known.contains(code)));
+        known.insert(NOT_CHECKED);
+        assert_eq!(codes("| code | means |"), known);
+    }
+
+    #[test]
+    fn document_lists_every_good_answer_and_no_other() {
+        let source = include_str!("doctor.rs");
+        let (source, _) = source.split_once("#[cfg(test)]\nmod tests").unwrap();
+        assert_eq!(codes("| code | is said when |"), GOOD.iter().copied().collect());
+        for code in GOOD {
+            let said = *code == DOWN || source.contains(&format!("(\"{code}\", "));
+            assert!(said, "{code} is never said");
+        }
     }
 
     #[test]

@@ -6,15 +6,19 @@
 //! [`state`] word, the [`conditions`] that hold, the checklist of [`doctor`]. Nothing here asks,
 //! waits or writes.
 
+mod computer;
 mod conditions;
 pub mod doctor;
+mod interface;
 mod links;
 pub mod path;
+mod root;
 mod state;
 pub mod topology;
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use planetary_ipc::{
@@ -25,9 +29,14 @@ use planetary_runtime::Snapshot;
 use planetary_runtime::links::peers::{ListenerStatus as Listener, PeerId, PeerStatus as Peer};
 
 use self::links::Links;
+use self::root::RootWatch;
 use self::state::Standing;
 use crate::health::{Health, Moment};
 use crate::node::{FailedListener, WantedPeer};
+use crate::survey::Survey;
+
+/// The network's addresses, as people write them.
+const OVERLAY: &str = "200::/7";
 
 /// How long a proof of being connected counts.
 pub const PROOF_AGE_MAX: Duration = Duration::from_secs(60);
@@ -61,6 +70,12 @@ pub struct Facts {
     pub access: Access,
     /// Grows when friends change.
     pub friends_revision: u64,
+    /// Who the node is.
+    pub key: Option<identity::NodeKey>,
+    /// What was seen around the node lately.
+    pub survey: Arc<Survey>,
+    /// How often the root of the tree changed lately; the observer counts.
+    pub root_changes: usize,
     /// Conditions that were noticed elsewhere and are to be shown.
     pub health: Vec<HealthItem>,
 }
@@ -72,6 +87,7 @@ pub struct Observer {
     links: Links,
     /// Conditions that the facts themselves show.
     health: Health,
+    roots: RootWatch,
     /// Added to the engine's revision, so that it grows over restarts of the engine as well.
     revision_base: u64,
     revision: u64,
@@ -95,6 +111,9 @@ impl Facts {
             revision: 0,
             access: Access::default(),
             friends_revision: 0,
+            key: None,
+            survey: Arc::default(),
+            root_changes: 0,
             health: health.visible(now),
         }
     }
@@ -129,6 +148,7 @@ impl Observer {
             standing: Standing::new(now),
             links: Links::new(now.mono),
             health: Health::default(),
+            roots: RootWatch::new(key),
             revision_base: 0,
             revision: 0,
         }
@@ -136,7 +156,9 @@ impl Observer {
 
     /// Returns what clients are to be told at this moment.
     #[must_use]
-    pub fn observe(&mut self, facts: Facts) -> Status {
+    pub fn observe(&mut self, mut facts: Facts) -> Status {
+        let root = facts.snapshot.as_ref().map(|snapshot| snapshot.root);
+        facts.root_changes = self.roots.see(root, facts.now.mono);
         conditions::update(&mut self.health, &facts);
         let mut health = facts.health.clone();
         health.extend(self.health.visible(facts.now));

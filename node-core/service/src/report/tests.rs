@@ -19,7 +19,7 @@ fn key(seed: u8) -> NodeKey {
     Identity::from_seed(&[seed; 32]).key()
 }
 
-fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
+pub(super) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
     Snapshot {
         coords: Some(vec![3, 1]),
         root: key(9),
@@ -60,7 +60,7 @@ fn id(uri: &str) -> PeerId {
     PeerId { uri: uri.to_owned(), interface: None }
 }
 
-fn peer(uri: &str, phase: PeerPhase, code: Option<&'static str>) -> Peer {
+pub(super) fn peer(uri: &str, phase: PeerPhase, code: Option<&'static str>) -> Peer {
     let last_error = code.map(|code| LastError {
         code,
         message: "in words".into(),
@@ -74,7 +74,7 @@ fn facts(now: Moment) -> Facts {
     Facts { up: true, snapshot, ..Facts::of_silence(&Health::default(), now) }
 }
 
-fn wanting(mut facts: Facts, uris: &[&str]) -> Facts {
+pub(super) fn wanting(mut facts: Facts, uris: &[&str]) -> Facts {
     for uri in uris {
         let wanted = WantedPeer {
             uri: uri.parse().unwrap(),
@@ -94,7 +94,7 @@ fn later(moment: Moment, duration: Duration) -> Moment {
 const A: &str = "tcp://a.example:1";
 const B: &str = "tls://b.example:2";
 
-fn waiting() -> PeerPhase {
+pub(super) fn waiting() -> PeerPhase {
     PeerPhase::Waiting { next_attempt_in: Duration::from_secs(4) }
 }
 
@@ -385,14 +385,30 @@ fn doctor_gives_an_answer_or_a_problem_to_each_question() {
     let status = Observer::new(key(1), now).observe(good.clone());
     let report = doctor::examine(&good, &status);
     let codes: Vec<_> = report.items.iter().map(|item| item.code.as_ref()).collect();
-    assert_eq!(codes, ["identity", "config", "state", "up", "tun", "peers", "tree", "proof"]);
+    assert_eq!(
+        codes,
+        ["service", "identity", "config", "state", "up", "tun", "peers", "tree", "proof", "clock"]
+    );
     assert_eq!(report.worst(), Severity::Ok);
 
     let alone = facts(now);
     let status = Observer::new(key(1), now).observe(alone.clone());
     let report = doctor::examine(&alone, &status);
     let codes: Vec<_> = report.items.iter().map(|item| item.code.as_ref()).collect();
-    assert_eq!(codes, ["identity", "config", "state", "up", "tun", "no_peers_configured", "tree"]);
+    assert_eq!(
+        codes,
+        [
+            "service",
+            "identity",
+            "config",
+            "state",
+            "up",
+            "tun",
+            "no_peers_configured",
+            "tree",
+            "clock"
+        ]
+    );
     assert_eq!(report.worst(), Severity::Error);
 }
 
