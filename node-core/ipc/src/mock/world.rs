@@ -213,7 +213,7 @@ impl World {
         lost.filter_map(|peer| {
             let error = peer.last_error.as_ref()?;
             Some(HealthItem {
-                code: "peer_unreachable".into(),
+                code: "peer_down".into(),
                 title: "A peer does not answer".into(),
                 severity: Severity::Warning,
                 text: format!("{} cannot be reached: {}.", peer.uri, error.message),
@@ -240,30 +240,54 @@ impl World {
         };
         let status = self.status();
         let up = self.links_up();
-        let mut items = vec![good(
-            "service",
-            "The service runs",
-            format!("planetaryd {} has been running for {} s.", status.version, status.uptime_s),
-        )];
-        if self.on {
-            let all = self.peers.len();
-            items.push(good("tun", "The interface is there", "planetary0 is up.".into()));
-            items.push(good(
-                "peers",
-                "Peers answer",
-                format!("{up} of {all} peers are connected."),
-            ));
-        } else {
+        let mut items = vec![
+            good(
+                "service",
+                "The service runs",
+                format!(
+                    "planetaryd {} has been running as planetary for {} seconds.",
+                    status.version, status.uptime_s
+                ),
+            ),
+            good("identity", "The node has its key", format!("Its address is {}.", status.address)),
+        ];
+        if !self.on {
             items.push(HealthItem {
-                code: "node_down".into(),
+                code: "down".into(),
                 title: "The node is switched off".into(),
-                severity: Severity::Error,
-                text: "You switched the node off, so nothing is connected.".into(),
-                since: Some(UnixTime(EPOCH + self.switched)),
-                affects_connectivity: true,
-                action: Some("Switch it on: planetary up".into()),
+                severity: Severity::Info,
+                text: "It has no links and no interface, as somebody wished.".into(),
+                since: None,
+                affects_connectivity: false,
+                action: Some("Switch it on with `planetary up`.".into()),
             });
+            return DoctorReport { time: self.now(), items };
         }
+        items.extend([
+            good(
+                "tun",
+                "The network interface is there",
+                "It is planetary0, MTU 65535. planetary0 is up, has its address and packets to \
+                 the network go through it."
+                    .into(),
+            ),
+            good(
+                "rights",
+                "The service has the rights that it needs",
+                "It can open the network interface whenever it has to.".into(),
+            ),
+            good(
+                "alone",
+                "Nothing else uses the addresses of this network",
+                "No other interface or route is in 200::/7.".into(),
+            ),
+            good("peers", "Peers are connected", format!("{up} of {} links up.", self.peers.len())),
+            good(
+                "clock",
+                "The clock can be right",
+                "It agrees with the middle of what 12 nodes of the network say.".into(),
+            ),
+        ]);
         items.extend(status.health);
         DoctorReport { time: self.now(), items }
     }

@@ -1,13 +1,16 @@
 //! `planetary doctor`: what is wrong, in plain words, and one thing to do about each.
 //!
 //! The service checks itself; what only a client can see (nobody listens, no permission, another
-//! release) is added here, in the same form.
+//! release, not even installed) is added here in the same form, from what `computer` sees.
+
+mod computer;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use planetary_ipc::{DoctorReport, ErrorCode, HealthItem, RequestError, Severity, UnixTime};
 
+use self::computer::Seen;
 use crate::failure::{Failure, RESTART_THE_SERVICE};
 use crate::format::{self, Printer, Style};
 use crate::session::Session;
@@ -23,7 +26,10 @@ pub(super) async fn run(session: &Session, printer: &Printer) -> Result<ExitCode
             | Failure::NoSocket { .. }
             | Failure::Silent { .. }
             | Failure::Request(RequestError::Lost)),
-        ) => (DoctorReport { time: now(), items: vec![unreachable(&failure)] }, ExitCode::from(3)),
+        ) => {
+            let items = computer::findings(&failure, &Seen::look(&session.location));
+            (DoctorReport { time: now(), items }, ExitCode::from(3))
+        }
         // The usual advice is to run this command.
         Err(Failure::Request(error)) if error.code() == Some(ErrorCode::DeadlineExceeded) => {
             let items = vec![stuck(session, &error)];
@@ -42,8 +48,8 @@ async fn examine(session: &Session) -> Result<DoctorReport, Failure> {
     if theirs != env!("CARGO_PKG_VERSION") {
         report.items.insert(0, other_release(theirs));
     }
-    let socket = session.location.path.display();
-    report.items.insert(0, answering(format!("It listens on {socket}.")));
+    let path = &session.location.path;
+    report.items.insert(0, computer::welcome(path, &Seen::of_socket(path)));
     Ok(report)
 }
 
@@ -59,18 +65,6 @@ fn render(report: &DoctorReport, style: Style) -> String {
     text
 }
 
-fn answering(text: String) -> HealthItem {
-    HealthItem {
-        code: "control_socket".into(),
-        title: "The service answers".into(),
-        severity: Severity::Ok,
-        text,
-        since: None,
-        affects_connectivity: false,
-        action: None,
-    }
-}
-
 fn other_release(theirs: &str) -> HealthItem {
     HealthItem {
         code: "version_differs".into(),
@@ -80,30 +74,6 @@ fn other_release(theirs: &str) -> HealthItem {
         since: None,
         affects_connectivity: false,
         action: Some("Restart the service, so that it runs what is installed.".to_owned()),
-    }
-}
-
-fn unreachable(failure: &Failure) -> HealthItem {
-    let code = failure.code();
-    let title = match code {
-        _ if matches!(failure, Failure::Silent { .. }) => "The service does not answer",
-        "connection_lost" => "The service went away",
-        "stopped" => "The service does not run",
-        "no_permission" => "You may not use the control socket",
-        "version_mismatch" => "The service is of another release",
-        "untrusted" => "Somebody else listens on the control socket",
-        "too_many_clients" => "The service has too many clients",
-        _ => "The service cannot be reached",
-    };
-    HealthItem {
-        code: code.into(),
-        title: title.to_owned(),
-        severity: Severity::Error,
-        text: sentence(&failure.message()),
-        since: None,
-        // The node may be well; it only cannot be asked. A service that does not run has no node.
-        affects_connectivity: code == "stopped",
-        action: failure.hint().map(|hint| sentence(&hint)),
     }
 }
 
@@ -130,4 +100,34 @@ fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     // A clock before 1970 is shown as 1970.
     UnixTime(since.map_or(0, |since| since.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    const DOCUMENT: &str = include_str!("../../../../docs/ipc.md");
+
+    #[test]
+    fn document_lists_every_finding_of_the_client_and_no_other() {
+        let head = "| code | the client finds that |\n| --- | --- |\n";
+        let (_, rows) = DOCUMENT.split_once(head).expect("the table is there");
+        let rows = rows.lines().map_while(|row| row.strip_prefix("| `")?.split_once("` | "));
+        let listed: BTreeSet<_> = rows.map(|(code, _)| code).collect();
+        let found = BTreeSet::from([
+            "control_socket",
+            "version_differs",
+            "not_installed",
+            "stopped",
+            "no_permission",
+            "version_mismatch",
+            "untrusted",
+            "unreachable",
+            "connection_lost",
+            "too_many_clients",
+            "deadline_exceeded",
+            "other_node",
+        ]);
+        assert_eq!(listed, found);
+    }
 }
