@@ -30,9 +30,7 @@ pub(super) async fn run(
         (false, true) => None,
         (false, false) => Some(args.peers),
     };
-    let client = session.client().await?;
-    let now = client.hello().status.time;
-    let shared = client.share(args.name, peers).await?;
+    let shared = session.client().await?.share(args.name, peers).await?;
     let code = Code::of(&shared.link)?;
     if let Some(file) = &args.png {
         code.write_png(file).map_err(|error| {
@@ -47,7 +45,7 @@ pub(super) async fn run(
             text += &code.as_text(style);
             text.push('\n');
         }
-        text += &words(shared, now.0);
+        text += &words(shared);
         if let Some(file) = &args.png {
             let shown = file.display().to_string();
             text += &format!("The QR code is in {}.\n", format::plain(&shown));
@@ -56,15 +54,16 @@ pub(super) async fn run(
     })?)
 }
 
-fn words(shared: &Shared, now: u64) -> String {
-    let time = format::duration(shared.lobby_until.0.saturating_sub(now));
+fn words(shared: &Shared) -> String {
+    let until = format::timestamp(shared.lobby_until);
     let peers = match &shared.peers[..] {
         [] => "It names no peers.".to_owned(),
         peers => format!("It names {}.", peers.join(" and ")),
     };
     format!(
-        "{}\n\n{peers}\nSend it to a friend, who runs: planetary friend add 'LINK'\nFor {time} \
-         your node\nlistens to whoever followed it; who reaches what here you decide yourself.\n",
+        "{}\n\n{peers}\nSend it to a friend, who runs: planetary friend add 'LINK'\nUntil {until} your \
+         node listens to strangers who followed it;\nwhat anybody may reach here you decide \
+         yourself, with `planetary friend`.\n",
         shared.link
     )
 }
@@ -162,10 +161,25 @@ mod tests {
         }
     }
 
+    /// What a camera reads in a picture of so many pixels each way.
+    fn read(side: usize, pixel: impl FnMut(usize, usize) -> u8) -> String {
+        let mut picture = rqrr::PreparedImage::prepare_from_greyscale(side, side, pixel);
+        let codes = picture.detect_grids();
+        assert_eq!(codes.len(), 1);
+        codes[0].decode().unwrap().1
+    }
+
     #[test]
-    fn text_shows_two_rows_in_one() {
+    fn text_shows_two_rows_in_one_and_can_be_read() {
         let code = Code::of(LINK).unwrap();
         let text = code.as_text(Style::Plain);
+        let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
+        let link = read(code.width * SCALE, |x, y| {
+            let (x, y) = (x / SCALE, y / SCALE);
+            let light = if y % 2 == 0 { "█▀" } else { "█▄" };
+            if light.contains(lines[y / 2][x]) { u8::MAX } else { 0 }
+        });
+        assert_eq!(link, LINK);
         assert_eq!(text.lines().count(), code.width.div_ceil(2));
         for (row, line) in text.lines().enumerate() {
             for (x, letter) in line.chars().enumerate() {
@@ -184,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn picture_holds_the_code() {
+    fn picture_holds_the_code_and_can_be_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("code.png");
         let code = Code::of(LINK).unwrap();
@@ -194,6 +208,8 @@ mod tests {
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!(info.width as usize, code.width * SCALE);
+        let side = info.width as usize;
+        assert_eq!(read(side, |x, y| pixels[y * info.line_size + x]), LINK);
         for y in 0..code.width {
             for x in 0..code.width {
                 let at = (y * SCALE + 3) * info.line_size + x * SCALE + 3;

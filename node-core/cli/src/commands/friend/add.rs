@@ -23,6 +23,15 @@ struct Added {
     friend: Friend,
     /// Peers of the link that were added.
     peers: Vec<PeerEntry>,
+    /// Those that were not, and why.
+    peers_refused: Vec<RefusedPeer>,
+}
+
+/// A peer of a link that the service did not take.
+#[derive(Serialize)]
+struct RefusedPeer {
+    uri: String,
+    reason: String,
 }
 
 pub(super) async fn add(
@@ -51,17 +60,21 @@ pub(super) async fn add(
     }
     let echo = args.no_echo.then_some(false);
     let friend = client.add_friend(who, name, echo, args.allow, args.note).await?;
-    let mut peers = Vec::new();
+    let (mut peers, mut peers_refused) = (Vec::new(), Vec::new());
     for peer in link.into_iter().filter(|_| args.with_peers).flat_map(|link| link.peers) {
         match client.add_peer(peer.to_string(), None).await {
             Ok(entry) => peers.push(entry),
             // It is there, which is all that was wanted.
             Err(error) if error.code() == Some(ErrorCode::PeerExists) => {}
-            Err(error) => return Err(of_peer(&friend, error)),
+            Err(RequestError::Refused(error)) => {
+                let uri = planetary_ipc::status::public_uri(&peer.to_string());
+                peers_refused.push(RefusedPeer { uri, reason: error.message });
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     let asked_by_address = matches!(who, Target::Address(_));
-    let added = Added { friend, peers };
+    let added = Added { friend, peers, peers_refused };
     printer.print(&added, |added, _| words(added, asked_by_address))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -142,6 +155,9 @@ fn words(added: &Added, asked_by_address: bool) -> String {
     for peer in &added.peers {
         text += &format!("Added the peer {}.\n", format::plain(&peer.uri));
     }
+    for RefusedPeer { uri, reason } in &added.peers_refused {
+        text += &format!("Not added: {} ({})\n", format::plain(uri), format::plain(reason));
+    }
     text +=
         &format!("To be sure of the key, compare it: planetary friend verify {}\n", quoted(&name));
     text
@@ -153,17 +169,5 @@ fn quoted(name: &str) -> String {
         name.to_owned()
     } else {
         format!("'{}'", name.replace('\'', "'\\''"))
-    }
-}
-
-/// The friend is there, and one of its peers is not.
-fn of_peer(friend: &Friend, error: RequestError) -> Failure {
-    match error {
-        RequestError::Refused(mut error) => {
-            error.message =
-                format!("{} was added, but not its peers: {}", friend.name, error.message);
-            refused(error)
-        }
-        other => other.into(),
     }
 }
