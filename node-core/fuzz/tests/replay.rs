@@ -127,5 +127,5 @@ macro_rules! tests {
 }
 
 tests! {
-    config control_frames filter frames identity_pem meta node_info packets public_list session traffic uri
+    config control_frames filter frames friend_link identity_pem meta node_info packets public_list session traffic uri
 }
