@@ -7,7 +7,8 @@
 //!   [friend] dials =====wire3=====/
 //! ```
 //!
-//! All but `closed` run the reference; `neighbour` runs nothing and has only a cable.
+//! The stranger and the friend run the reference, the hub runs ours and is as open as they are;
+//! `neighbour` runs nothing and has only a cable.
 
 #![cfg(target_os = "linux")]
 
@@ -50,7 +51,7 @@ impl Grounds {
         let cable = lab.wire(&closed, &neighbour)?;
         let beside = cable.ends()[0].v6.to_string();
         neighbour.ip(["-6", "route", "add", "200::/7", "via", &beside])?;
-        let mut listener = lab.node(Reference, &hub)?;
+        let mut listener = lab.node(Ours, &hub)?;
         for uri in &uris {
             listener = listener.listen(uri);
         }
