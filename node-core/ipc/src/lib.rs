@@ -38,8 +38,8 @@ pub use client::{Client, ConnectError, RequestError, Updates};
 pub use endpoint::PeerCredentials;
 pub use error::{ApiError, ErrorCode};
 pub use friends::{
-    Access, Audience, BlockedKey, BlockedList, Friend, FriendBook, FriendChange, FriendList,
-    FriendName, ImportReport, LocalService, Pause, Shared,
+    Access, Audience, BlockedKey, BlockedList, Dropped, Friend, FriendBook, FriendChange,
+    FriendList, FriendName, ImportReport, LocalService, Pause, Shared,
 };
 pub use health::{DoctorReport, HealthItem, Severity};
 pub use identity::{Identity, NodeKey, Subnet, Target, UnixTime};

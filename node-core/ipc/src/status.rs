@@ -9,7 +9,7 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::friends::Access;
+use crate::friends::{Access, Dropped};
 use crate::health::HealthItem;
 use crate::identity::{NodeKey, Subnet, UnixTime};
 
@@ -98,6 +98,8 @@ pub struct Status {
     pub tx_rate: Option<u64>,
     /// Who may reach this computer.
     pub access: Access,
+    /// What the packet filter did not let pass; reasons without a packet are left out.
+    pub dropped: Vec<Dropped>,
     /// Lasting conditions, the worst first; empty when all is well.
     pub health: Vec<HealthItem>,
     /// Grows whenever the topology changes; ask for it again when it does.
@@ -269,6 +271,8 @@ pub struct Traffic {
     pub rx_rate: Option<u64>,
     /// As in the status.
     pub tx_rate: Option<u64>,
+    /// As in the status.
+    pub dropped: Vec<Dropped>,
     /// One entry per link.
     pub links: Vec<LinkTraffic>,
 }
@@ -311,6 +315,7 @@ impl Status {
             tx_bytes: self.tx_bytes,
             rx_rate: self.rx_rate,
             tx_rate: self.tx_rate,
+            dropped: self.dropped.clone(),
             links: self.peers.iter().map(PeerStatus::traffic).collect(),
         }
     }
@@ -328,6 +333,7 @@ impl Status {
         self.tx_bytes = traffic.tx_bytes;
         self.rx_rate = traffic.rx_rate;
         self.tx_rate = traffic.tx_rate;
+        self.dropped.clone_from(&traffic.dropped);
         let mut links = traffic.links.iter();
         for peer in &mut self.peers {
             // Both lists have the same order, so this is one pass; a missing entry leaves its peer

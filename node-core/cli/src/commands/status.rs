@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use planetary_ipc::{ListenerStatus, PeerSource, PeerStatus, State, Status, UnixTime};
+use planetary_ipc::{Direction, ListenerStatus, PeerSource, PeerStatus, State, Status, UnixTime};
 
 use crate::failure::Failure;
 use crate::format::{self, Align, Printer, Style, Tone};
@@ -110,6 +110,9 @@ fn about(status: &Status, room: Room) -> Vec<(&'static str, String)> {
     }
     rows.push(("received", traffic(status.rx_rate, status.rx_bytes)));
     rows.push(("sent", traffic(status.tx_rate, status.tx_bytes)));
+    if let Some(refused) = refused(status) {
+        rows.push(("kept out", refused));
+    }
     rows.push(("sessions", format!("{} open, {} paths known", status.sessions, status.paths)));
     if room.lasting {
         let names = std::iter::once("listens on").chain(std::iter::repeat("and on"));
@@ -119,6 +122,15 @@ fn about(status: &Status, room: Room) -> Vec<(&'static str, String)> {
         rows.push(("service", format!("{}, up {uptime}", status.version)));
     }
     rows
+}
+
+/// How many packets of others were not let in, and mostly why.
+fn refused(status: &Status) -> Option<String> {
+    let inward = status.dropped.iter().filter(|dropped| dropped.direction == Direction::In);
+    let most = inward.clone().max_by_key(|dropped| dropped.packets)?;
+    let packets: u64 = inward.map(|dropped| dropped.packets).sum();
+    let noun = if packets == 1 { "packet" } else { "packets" };
+    Some(format!("{packets} {noun}, mostly: {}", most.reason))
 }
 
 fn listener(listener: &ListenerStatus) -> String {

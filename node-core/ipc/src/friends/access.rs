@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::LocalService;
 use crate::identity::UnixTime;
+use crate::status::Direction;
 
 /// Whom a setting means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +37,19 @@ impl Audience {
 pub struct Pause {
     /// When it ends by itself, or `null` when it lasts until `resume`.
     pub until: Option<UnixTime>,
+}
+
+/// Packets that the packet filter did not let pass, for one reason and in one direction, since the
+/// node was switched on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Dropped {
+    /// Why, in words that stay the same, such as `no rule`.
+    pub reason: String,
+    /// `in` for packets of others, `out` for packets of this computer.
+    pub direction: Direction,
+    /// How many.
+    pub packets: u64,
 }
 
 /// Who may reach this computer through the network.

@@ -15,7 +15,7 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
-pub use access::{Access, Audience, Pause};
+pub use access::{Access, Audience, Dropped, Pause};
 pub use book::{BOOK_VERSION, BookBlocked, BookFriend, FriendBook, ImportRefusal, ImportReport};
 pub use find::{FindError, find};
 pub use name::{EVERYONE, FriendName, NameError};

@@ -13,7 +13,7 @@ use super::friends::Friends;
 use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
 use super::public::Jobs;
 use crate::error::{ApiError, ErrorCode};
-use crate::friends::FriendChange;
+use crate::friends::{Dropped, FriendChange};
 use crate::health::{DoctorReport, HealthItem, Severity};
 use crate::identity::{Identity, NodeKey, Subnet, Target, UnixTime};
 use crate::message::{Reply, Request};
@@ -192,6 +192,12 @@ impl World {
             rx_rate: settled.then(|| sum(|peer| peer.rx_rate.unwrap_or(0))),
             tx_rate: settled.then(|| sum(|peer| peer.tx_rate.unwrap_or(0))),
             access: self.friends.access(self.now().0),
+            // A few strangers knock while the node is on.
+            dropped: Vec::from_iter(settled.then(|| Dropped {
+                reason: "no rule".into(),
+                direction: Direction::In,
+                packets: 3,
+            })),
             health: self.health(&peers),
             topology_revision: self.topology_revision(),
             friends_revision: self.friends.revision,

@@ -21,8 +21,10 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use planetary_circles::Reason;
 use planetary_ipc::{
-    Access, HealthItem, ListenerStatus, NodeKey, PeerError, Status, Subnet, TunStatus, UnixTime,
+    Access, Direction, Dropped, HealthItem, ListenerStatus, NodeKey, PeerError, Status, Subnet,
+    TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -194,6 +196,7 @@ impl Observer {
             rx_rate: self.links.total.rx_rate(),
             tx_rate: self.links.total.tx_rate(),
             access: facts.access,
+            dropped: snapshot.map(dropped).unwrap_or_default(),
             health,
             topology_revision: self.revision,
             friends_revision: facts.friends_revision,
@@ -207,6 +210,29 @@ impl Observer {
         }
         self.revision = self.revision_base + facts.revision;
     }
+}
+
+/// What the packet filter did not let pass.
+fn dropped(snapshot: &Snapshot) -> Vec<Dropped> {
+    let (drops, _) = &snapshot.filtered;
+    let counts = Reason::ALL.into_iter().flat_map(|reason| {
+        [(Direction::In, drops.inbound(reason)), (Direction::Out, drops.outbound(reason))]
+            .map(|(direction, packets)| (reason, direction, packets))
+    });
+    let guests = snapshot.counters.drop_guest;
+    let mut dropped: Vec<Dropped> = counts
+        .filter(|(.., packets)| *packets > 0)
+        .map(|(reason, direction, packets)| Dropped {
+            reason: reason.as_str().to_owned(),
+            direction,
+            packets,
+        })
+        .collect();
+    if guests > 0 {
+        let reason = "guest of the lobby".to_owned();
+        dropped.push(Dropped { reason, direction: Direction::In, packets: guests });
+    }
+    dropped
 }
 
 /// A key as clients get it.
