@@ -58,6 +58,6 @@ impl Drop for WebServer {
 pub fn fetch(host: &Host, url: &str, file: &Path) -> Result<()> {
     let mut command = host.command("curl");
     command.args(["--silent", "--show-error", "--fail", "--globoff", "--noproxy", "*"]);
-    command.args(["--max-time", "60", "--output"]).arg(file).arg(url);
+    command.args(["--connect-timeout", "5", "--max-time", "60", "--output"]).arg(file).arg(url);
     host::finish(&mut command).map(drop)
 }

@@ -165,12 +165,8 @@ fn live_flows_end_within_a_second_of_their_right() {
         };
         again(&grounds)?;
         for (case, out, back) in [
-            ("removed", &["friend", "remove", "ada", "--yes"][..], None),
-            (
-                "blocked",
-                &["friend", "block", "ada", "--yes"],
-                Some(&["friend", "unblock", "ada"][..]),
-            ),
+            ("removed", &["friend", "remove", "ada"][..], None),
+            ("blocked", &["friend", "block", "ada"], Some(&["friend", "unblock", "ada"][..])),
             ("paused", &["pause"], Some(&["resume"])),
             (
                 "not allowed any more",
