@@ -11,6 +11,8 @@
 //! the whole state. So the stream is always right in the end, and a caller that wants no updates
 //! just drops it.
 
+mod handover;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +38,7 @@ use crate::message::{
 };
 use crate::peers::{PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
+use crate::secret::{Sealed, SealingKey};
 use crate::status::{PeerEntry, Status};
 use crate::topology::Topology;
 
@@ -385,6 +388,11 @@ requests! {
         = Request::Pause { for_s } => Reply::Status(status) => status;
     /// Ends the pause; gives the state after it.
     resume() -> Box<Status> = Request::Resume => Reply::Status(status) => status;
+    /// A key to seal a secret to.
+    sealing_key() -> SealingKey = Request::SealingKey => Reply::SealingKey(key) => key;
+    /// Sends a piece of a sealed secret ahead.
+    sealed_part(secret: Sealed) -> ()
+        = Request::SealedPart { secret } => Reply::SealedPart => ();
 }
 
 impl Client {

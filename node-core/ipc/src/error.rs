@@ -136,6 +136,16 @@ error_codes! {
     Unsupported = "unsupported", None;
     /// The configuration file could not be written or does not parse.
     Config = "config", Some("`planetaryd check-config` names the line");
+    /// The node has another identity than the one to import, and nobody said to replace it.
+    IdentityExists = "identity_exists",
+        Some("`--replace` takes the other identity; the address of this node changes");
+    /// What is to be imported is none of the things that can be, or is damaged.
+    InvalidImport = "invalid_import", Some("check that it is the right file, and all of it");
+    /// The backup does not open: the passphrase is another one, or the file was changed.
+    WrongPassphrase = "wrong_passphrase",
+        Some("type the passphrase that was chosen when the backup was made");
+    /// The passphrase for a new backup is too short or too long.
+    WeakPassphrase = "weak_passphrase", Some("choose several words that belong to no sentence");
     /// The operating system refused, for example to open the TUN.
     SystemRefused = "system_refused", Some("the service's log has the system's own words");
 }

@@ -21,6 +21,7 @@ pub mod frame;
 pub mod friends;
 pub mod health;
 pub mod identity;
+pub mod import;
 pub mod limits;
 pub mod link;
 pub mod location;
@@ -30,6 +31,7 @@ pub mod peers;
 pub mod report;
 #[cfg(test)]
 mod schema;
+pub mod secret;
 pub mod server;
 pub mod status;
 pub mod topology;
@@ -43,6 +45,10 @@ pub use friends::{
 };
 pub use health::{DoctorReport, HealthItem, Severity};
 pub use identity::{Identity, NodeKey, Subnet, Target, UnixTime};
+pub use import::{
+    Backup, Dialect, ForeignKey, ForeignSettings, IdentityImport, ImportItem, ImportOutcome,
+    ImportSource, SettingsImport,
+};
 pub use link::{FriendLink, LinkPeer};
 pub use message::{
     ClientHello, ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic, Update,
@@ -52,6 +58,7 @@ pub use peers::{
     RejectedEntry,
 };
 pub use report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+pub use secret::{Sealed, SealingKey, SealingKeys};
 pub use server::{Handler, Service, serve};
 pub use status::{
     Direction, LinkTraffic, ListenerStatus, PeerEntry, PeerError, PeerSource, PeerStatus, State,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Longest frame a client may send, in bytes of JSON. The largest request is a peer URI; more is
-/// answered with `frame_too_large` and the connection is closed.
+/// Longest frame a client may send, in bytes of JSON. The largest request is a piece of a
+/// sealed secret; more is answered with `frame_too_large` and the connection is closed.
 pub const CLIENT_FRAME_LEN_MAX: usize = 64 * 1024;
 
 /// Longest frame a server may send, in bytes of JSON: room for a status with some five thousand
@@ -113,7 +113,42 @@ pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 const _: () = assert!(BOOK_PIECE_LEN_MAX + 28 * 1024 < CLIENT_FRAME_LEN_MAX);
 const _: () = assert!(FRIENDS_PAGE_LEN_MAX + 64 * 1024 < SERVER_FRAME_LEN_MAX);
+/// Longest secret that is sealed, in bytes: a configuration file of another program at its bound,
+/// with what JSON adds. A longer one is refused before it is sent.
+pub const SECRET_LEN_MAX: usize = 1024 * 1024;
+
+/// Longest piece of a sealed secret in one request, in bytes of Base64.
+pub const SEALED_PIECE_LEN_MAX: usize = 48 * 1024;
+
+/// All pieces of a sealed secret together, in bytes of Base64. More is `invalid_request`.
+pub const SEALED_LEN_MAX: usize = 1_500_000;
+
+/// How long a key waits for its secret: a slow machine seals in milliseconds, so this is for a
+/// person who is asked in between.
+pub const SEALING_KEY_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Keys that wait for their secrets at one time. One more makes the oldest go.
+pub const SEALING_KEYS_MAX: usize = 8;
+
+/// Shortest passphrase of a backup, in characters: whoever has the file may try as many as there is
+/// time for.
+pub const PASSPHRASE_CHARS_MIN: usize = 8;
+
+/// Longest passphrase, in bytes. A longer one is a file that was named by mistake.
+pub const PASSPHRASE_LEN_MAX: usize = 1024;
+
+/// Longest backup, in bytes. A backup of an identity has about 700.
+pub const BACKUP_LEN_MAX: usize = 512 * 1024;
+
+/// Time for a request that hashes a passphrase, which takes seconds on a small board.
+pub const PASSPHRASE_DEADLINE: Duration = Duration::from_secs(60);
+
 const _: () = assert!(URI_LEN_MAX < CLIENT_FRAME_LEN_MAX);
+const _: () = assert!(SEALED_PIECE_LEN_MAX + 1024 < CLIENT_FRAME_LEN_MAX);
+// Base64 takes four letters for three bytes; 32 bytes of key and 16 of tag come along.
+const _: () = assert!((SECRET_LEN_MAX + 64) / 3 * 4 < SEALED_LEN_MAX);
+const _: () = assert!(BACKUP_LEN_MAX < SECRET_LEN_MAX);
+const _: () = assert!(BACKUP_LEN_MAX < SERVER_FRAME_LEN_MAX);
 const _: () = assert!(CLIENT_FRAME_LEN_MAX < SERVER_FRAME_LEN_MAX);
 // A node takes at most 900 bytes of JSON and an edge at most 260.
 const _: () =

@@ -25,9 +25,11 @@ use crate::friends::{
 };
 use crate::health::DoctorReport;
 use crate::identity::{Identity, NodeKey, Target};
+use crate::import::{Backup, IdentityImport, SettingsImport};
 use crate::limits;
 use crate::peers::{self, PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
+use crate::secret::{Sealed, SealingKey};
 use crate::status::{PeerEntry, Status, Traffic};
 use crate::topology::Topology;
 
@@ -378,6 +380,46 @@ requests! {
     } = "pause", Change;
     /// Ends the pause; answered with `status`.
     Resume = "resume", Change;
+    /// A fresh key to seal one secret to; answered with `sealing_key`.
+    SealingKey = "sealing_key", Admin;
+    /// A piece of a sealed secret that is too long for one request, in order, all but the last;
+    /// answered with `sealed_part`.
+    SealedPart {
+        /// The piece.
+        secret: Sealed,
+    } = "sealed_part", Admin;
+    /// Makes a backup of the node's identity; answered with `backup`. Sealed:
+    /// `{"passphrase"}`.
+    IdentityExport {
+        /// The passphrase.
+        secret: Sealed,
+    } = "identity_export", Admin;
+    /// Takes the identity of a backup or a key file; answered with `identity_import`. Sealed:
+    /// `{"passphrase", "text"}`.
+    IdentityImport {
+        /// The passphrase and the file.
+        secret: Sealed,
+        /// Whether to say only what would be done.
+        #[serde(default)]
+        dry_run: bool,
+        /// Whether another identity may be replaced.
+        #[serde(default)]
+        replace: bool,
+    } = "identity_import", Admin;
+    /// Takes over the settings of another program; answered with `import`. Sealed: the settings.
+    Import {
+        /// The settings.
+        secret: Sealed,
+        /// Whether to say only what would be done.
+        #[serde(default)]
+        dry_run: bool,
+        /// Whether another identity, and other values of settings, may be replaced.
+        #[serde(default)]
+        replace: bool,
+        /// Whether the node keeps its identity and takes only the rest.
+        #[serde(default)]
+        keep_identity: bool,
+    } = "import", Admin;
 }
 
 /// What a caller may do; each right contains those before it.
@@ -458,6 +500,16 @@ pub enum Reply {
     },
     /// To `share`.
     Shared(Shared),
+    /// To `sealing_key`.
+    SealingKey(SealingKey),
+    /// To `sealed_part`: it was kept.
+    SealedPart,
+    /// To `identity_export`.
+    Backup(Backup),
+    /// To `identity_import`.
+    IdentityImport(Box<IdentityImport>),
+    /// To `import`.
+    Import(Box<SettingsImport>),
 }
 
 /// Something that changed.
@@ -616,6 +668,9 @@ impl Request {
                 limits::REQUEST_DEADLINE + wait + limits::PING_INTERVAL * count
             }
             Self::PeerPublicRefresh => limits::REQUEST_DEADLINE + limits::REFRESH_TIME,
+            Self::IdentityExport { .. } | Self::IdentityImport { .. } => {
+                limits::PASSPHRASE_DEADLINE
+            }
             _ => limits::REQUEST_DEADLINE,
         }
     }

@@ -16,10 +16,11 @@ use serde_json::{Map, Value, json};
 use crate::endpoint::PeerCredentials;
 use crate::friends::{BookBlocked, BookFriend, FriendBook, FriendChange};
 use crate::identity::NodeKey;
+use crate::import::{ExportSecret, ForeignKey, ForeignSettings, ImportSecret};
 use crate::message::{ClientHello, Event, Hello, Reply, Request, Right};
 use crate::mock::Mock;
 use crate::server::Handler;
-use crate::{ApiError, ErrorCode, PublicFilter, Target, limits};
+use crate::{ApiError, ErrorCode, PublicFilter, Sealed, SealingKey, Target, limits};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ipc.md");
 const BEGIN: &str = "<!-- schema: begin -->\n```json\n";
@@ -307,6 +308,31 @@ async fn schema_fits_everything_the_mock_sends() {
                 Err(error) => check("ApiError", &error),
             }
         }
+        let settings = ForeignSettings {
+            private_key: Some(ForeignKey::Pem(String::new().into())),
+            peers: vec!["tls://host.example:443".into(), "quic://host.example:443".into()],
+            ..ForeignSettings::default()
+        };
+        let passphrase = || String::from("correct horse battery").into();
+        let backup = "{\"format\": \"planetary-backup\"}".to_owned().into();
+        let import = ImportSecret { passphrase: Some(passphrase()), text: backup };
+        let export = sealed(&mock, caller, &ExportSecret { passphrase: passphrase() }).await;
+        let import = sealed(&mock, caller, &import).await;
+        let settings = sealed(&mock, caller, &settings).await;
+        for request in [
+            Request::SealedPart { secret: sealed(&mock, caller, &"x").await },
+            Request::IdentityExport { secret: export },
+            Request::IdentityImport { secret: import, dry_run: true, replace: false },
+            Request::Import {
+                secret: settings,
+                dry_run: false,
+                replace: true,
+                keep_identity: false,
+            },
+        ] {
+            check("Request", &request);
+            check("Reply", &mock.handle(request, caller).await.unwrap());
+        }
         check("Reply", &Reply::State { seq: 7, status: status.clone() });
         check("Event", &Event::Status(status.clone()));
         check("Event", &traffic);
@@ -374,6 +400,15 @@ fn book(key: NodeKey) -> FriendBook {
     };
     let blocked = vec![BookBlocked { key: NodeKey([8; 32]), name: None, notes: String::new() }];
     FriendBook { version: 1, friends: vec![friend(key, "Zoe"), friend(own, "me")], blocked }
+}
+
+/// Seals a secret to a key of the mock.
+async fn sealed<T: Serialize>(mock: &Mock, caller: PeerCredentials, secret: &T) -> Sealed {
+    let reply = mock.handle(Request::SealingKey, caller).await.unwrap();
+    check("Reply", &reply);
+    let Reply::SealingKey(SealingKey { key, .. }) = reply else { panic!("{reply:?}") };
+    let text = crate::secret::seal(key, secret).unwrap().remove(0);
+    Sealed { key, text }
 }
 
 impl Mock {

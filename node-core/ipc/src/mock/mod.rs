@@ -13,6 +13,7 @@
 //! ```
 
 mod friends;
+mod handover;
 mod peer;
 mod public;
 mod world;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use crate::endpoint::{BindError, Listener, PeerCredentials};
 use crate::error::{ApiError, ErrorCode};
 use crate::message::{Reply, Request};
+use crate::secret::SealingKeys;
 use crate::server::{self, Handler, Service};
 use crate::status::Status;
 
@@ -35,6 +37,7 @@ use world::World;
 #[derive(Debug)]
 pub struct Mock {
     world: Mutex<World>,
+    keys: Mutex<SealingKeys>,
     status: watch::Sender<Arc<Status>>,
 }
 
@@ -43,7 +46,7 @@ impl Mock {
     pub fn new() -> Arc<Self> {
         let world = World::new();
         let status = watch::Sender::new(Arc::new(world.status()));
-        Arc::new(Self { world: Mutex::new(world), status })
+        Arc::new(Self { world: Mutex::new(world), keys: Mutex::default(), status })
     }
 
     /// A service that was started half a minute ago and is well connected.
@@ -154,6 +157,11 @@ impl Handler for Mock {
             | Request::Share { .. }
             | Request::Pause { .. }
             | Request::Resume => self.change(|world| world.answer_about_friends(request)),
+            Request::SealingKey
+            | Request::SealedPart { .. }
+            | Request::IdentityExport { .. }
+            | Request::IdentityImport { .. }
+            | Request::Import { .. } => self.handover(request),
             // The server answers these.
             Request::Status | Request::Resync | Request::Subscribe { .. } => {
                 Err(ApiError::new(ErrorCode::Internal, "the server passed on what it answers"))

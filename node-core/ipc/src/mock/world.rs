@@ -299,13 +299,22 @@ impl World {
     }
 
     pub(super) fn identity(&self) -> Identity {
-        let own = &self.places[SELF];
+        self.identity_of(self.places[SELF].key)
+    }
+
+    /// The identity that this node has with that key.
+    pub(super) fn identity_of(&self, key: NodeKey) -> Identity {
         Identity {
-            key: own.key,
-            address: own.address(),
-            subnet: own.subnet(),
+            key,
+            address: address_of(key),
+            subnet: subnet_of(key),
             file: Some("/var/lib/planetary/identity.pem".into()),
         }
+    }
+
+    /// Gives this node another key.
+    pub(super) fn become_key(&mut self, key: NodeKey) {
+        self.places[SELF].key = key;
     }
 
     pub(super) fn switch(&mut self, on: bool) -> Status {
@@ -629,6 +638,12 @@ impl Place {
     fn subnet(&self) -> Subnet {
         subnet_of(self.key)
     }
+}
+
+fn subnet_of(key: NodeKey) -> Subnet {
+    let mut octets = address_of(key).octets();
+    octets[0] |= 1;
+    Subnet::containing(octets.into())
 }
 
 fn edge(from: NodeKey, to: NodeKey, kind: EdgeKind, latency_ms: Option<f64>) -> Edge {

@@ -75,6 +75,13 @@ pub(super) async fn refuse<S: AsyncWrite + Unpin>(mut stream: S, error: ApiError
     let _ = time::timeout(limits::UPDATE_INTERVAL_MIN, told).await;
 }
 
+/// How somebody who may not handle secrets comes to handle them.
+const ADMIN_HINT: &str = if cfg!(unix) {
+    "the node's key is for root and the account of the service only: run the same with `sudo`"
+} else {
+    "the node's key is for administrators only: run the same as administrator"
+};
+
 /// What the reader and its requests hand to the writer.
 enum Outgoing {
     Message(ServerMessage),
@@ -175,7 +182,11 @@ impl<H: Handler> Reader<H> {
     fn start(&mut self, id: u64, request: Request) -> Option<Outgoing> {
         if !self.caller.may(request.right()) {
             let text = format!("this user may not use `{}`", request.name());
-            let error = ApiError::new(ErrorCode::PermissionDenied, text);
+            let mut error = ApiError::new(ErrorCode::PermissionDenied, text);
+            if request.right() == Right::Admin {
+                // The group would not help.
+                error = error.with_hint(ADMIN_HINT);
+            }
             return Some(Outgoing::answer(id, Err(error)));
         }
         if let Err(error) = request.check() {

@@ -16,11 +16,13 @@ use crate::endpoint::PeerCredentials;
 use crate::error::{ApiError, ErrorCode};
 use crate::frame;
 use crate::identity::{NodeKey, Target};
+use crate::import::ForeignSettings;
 use crate::limits;
 use crate::message::{
     ClientHello, ClientMessage, Event, Reply, Request, Right, ServerMessage, Topic,
 };
 use crate::mock::Mock;
+use crate::secret::Sealed;
 use crate::status::State;
 use crate::topology::{Edge, EdgeKind, Node, Role, Topology};
 
@@ -278,6 +280,48 @@ async fn reader_may_not_change_anything() {
     assert_eq!(error.code(), Some(ErrorCode::PermissionDenied));
     assert_eq!(mock.status().state, State::Connected);
     client.status().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_for_administrators_only() {
+    let mock = Mock::settled();
+    let server = server(mock.service());
+    let secret = || Sealed { key: NodeKey([1; 32]), text: String::new() };
+    for right in [Right::Read, Right::Change] {
+        let (stream, _) = dial(&server, right, 1 << 20);
+        let (client, _updates) = client::over(stream, "test").await.unwrap();
+        for request in [
+            Request::SealingKey,
+            Request::SealedPart { secret: secret() },
+            Request::IdentityExport { secret: secret() },
+            Request::IdentityImport { secret: secret(), dry_run: true, replace: false },
+            Request::Import {
+                secret: secret(),
+                dry_run: true,
+                replace: false,
+                keep_identity: true,
+            },
+        ] {
+            let error = client.request(request).await.unwrap_err();
+            let RequestError::Refused(error) = error else { panic!("{error}") };
+            assert_eq!(error.code, ErrorCode::PermissionDenied);
+            assert!(!error.hint.unwrap().contains("group"), "the group would not help");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn secret_of_any_length_arrives_and_opens_once() {
+    let mock = Mock::settled();
+    let server = server(mock.service());
+    let (stream, _) = dial(&server, Right::Admin, 1 << 20);
+    let (client, _updates) = client::over(stream, "test").await.unwrap();
+    let settings = ForeignSettings {
+        peers: (0..5000).map(|number| format!("tls://host{number}.example:443")).collect(),
+        ..ForeignSettings::default()
+    };
+    let report = client.import(&settings, true, false, false).await.unwrap();
+    assert_eq!(report.items.len(), 5000);
 }
 
 #[tokio::test(start_paused = true)]
