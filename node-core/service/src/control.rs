@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use planetary_ipc::endpoint::PeerCredentials;
 use planetary_ipc::{
-    ApiError, ErrorCode, Handler, Identity, PathReport, PingReply, PingReport, Reply, Request,
-    Status, Subnet, Target, limits,
+    ApiError, ErrorCode, Handler, PathReport, PingReply, PingReport, Reply, Request, Status,
+    Target, limits,
 };
 use planetary_proto::identity::{Address, NodeKey, Subnet as NodeSubnet};
 use planetary_runtime::{AskError, Engine};
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time;
 
 use crate::config::EditError;
+use crate::handover::{self, Desk};
 use crate::node::{Node, SwitchError};
 use crate::public::{self, jobs};
 use crate::report::{path, plain, topology};
@@ -36,13 +37,15 @@ const KEY_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Control {
     node: Arc<Node>,
+    desk: Arc<Desk>,
 }
 
 impl Control {
     /// Answers for `node`.
     #[must_use]
     pub fn new(node: Arc<Node>) -> Self {
-        Self { node }
+        let desk = Arc::new(Desk::new(Arc::clone(&node)));
+        Self { node, desk }
     }
 
     fn engine(&self) -> Result<Engine, ApiError> {
@@ -75,16 +78,6 @@ impl Control {
             self.node.publish().await;
         }
         answer
-    }
-
-    fn identity(&self) -> Identity {
-        let key = self.node.key();
-        Identity {
-            key: plain(&key),
-            address: key.address().to_ipv6(),
-            subnet: Subnet::containing(key.subnet().to_ipv6()),
-            file: Some(self.node.identity_path().display().to_string()),
-        }
     }
 }
 
@@ -149,7 +142,13 @@ impl Handler for Control {
                 let busy = || ApiError::new(ErrorCode::Busy, "the node is too busy to be examined");
                 self.node.examine().await.map(Reply::Doctor).ok_or_else(busy)
             }
-            Request::IdentityShow => Ok(Reply::Identity(self.identity())),
+            Request::IdentityShow => Ok(Reply::Identity(handover::identity(&self.node))),
+            Request::SealingKey | Request::SealedPart { .. } | Request::IdentityExport { .. } => {
+                self.desk.answer(request).await
+            }
+            Request::IdentityImport { .. } | Request::Import { .. } => {
+                self.told(self.desk.answer(request).await).await
+            }
             other => self.answer_about_friends(other).await,
         }
     }
@@ -204,7 +203,7 @@ fn core_key(key: planetary_ipc::NodeKey) -> NodeKey {
     NodeKey::from_bytes(key.0)
 }
 
-fn switch_error(error: SwitchError) -> ApiError {
+pub(crate) fn switch_error(error: SwitchError) -> ApiError {
     use planetary_runtime::StartError::Tun;
     let hint = match &error {
         SwitchError::Engine(Tun(_)) => {
@@ -217,7 +216,7 @@ fn switch_error(error: SwitchError) -> ApiError {
     ApiError::new(ErrorCode::SystemRefused, error.to_string()).with_hint(hint)
 }
 
-fn edit_error(error: EditError) -> ApiError {
+pub(crate) fn edit_error(error: EditError) -> ApiError {
     let code = match &error {
         EditError::Uri(_) => ErrorCode::InvalidUri,
         EditError::Interface(_) => ErrorCode::InvalidRequest,

@@ -12,8 +12,10 @@
 //! a client of the control socket names is ever used as a path or a command.
 
 pub mod args;
+pub mod backup;
 pub mod config;
 pub mod control;
+pub mod handover;
 pub mod health;
 pub mod install;
 pub mod lifecycle;

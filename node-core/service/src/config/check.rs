@@ -9,7 +9,7 @@ use super::read::Fault;
 use super::{Audience, Config};
 
 /// What the four members about program and system take at most, in bytes of JSON.
-const BUILD_INFO_LEN_MAX: usize = 256;
+pub(super) const BUILD_INFO_LEN_MAX: usize = 256;
 
 /// Returns every contradiction, with the key to point at.
 pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {

@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use planetary_ipc::{ForeignSettings, ImportItem, ImportOutcome};
 use planetary_runtime::links::peers::PEERS_MAX;
 use planetary_runtime::links::uri::{PeerUri, UriError};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::error::ConfigError;
-use super::{Config, InterfaceName, default_file, read_text};
+use super::{Config, InterfaceName, default_file, merge, read_text};
 use crate::state::atomic::{self, OsDisk};
 use crate::state::{ReadError, make_private_dir};
 
@@ -24,6 +25,29 @@ pub struct ConfigFile {
     /// The file was there once. If it is not any more, an edit must not make one that says nothing
     /// of what the node runs with.
     existed: AtomicBool,
+}
+
+/// A file that was edited and checked, and not written yet. Has no `Debug` that shows it: passwords
+/// are in it.
+pub struct Edited {
+    /// The text that was there.
+    before: Option<String>,
+    text: String,
+    config: Config,
+}
+
+impl Edited {
+    /// What the edited file says.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl std::fmt::Debug for Edited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edited").finish_non_exhaustive()
+    }
 }
 
 /// Why the file was not changed.
@@ -149,30 +173,83 @@ impl ConfigFile {
         })
     }
 
+    /// Merges the settings of another program into the file, as far as they can be: returns what
+    /// the file would be, or `None` if that is what it is, and what becomes of each setting.
+    /// Nothing is written before [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// [`EditError`], for the file that is there.
+    pub fn merge(
+        &self,
+        settings: &ForeignSettings,
+        replace: bool,
+    ) -> Result<(Option<Edited>, Vec<ImportItem>), EditError> {
+        let mut items = Vec::new();
+        let edited = self.prepare(|config, document| {
+            items = merge::merge(settings, replace, config, document);
+            Ok(())
+        })?;
+        let changes = items.iter().any(|item| item.outcome == ImportOutcome::Taken);
+        Ok((changes.then_some(edited), items))
+    }
+
     fn edit(
         &self,
         change: impl FnOnce(&Config, &mut DocumentMut) -> Result<(), EditError>,
     ) -> Result<Config, EditError> {
-        let text = match read_text(&self.path) {
-            Ok(text) => text,
+        let edited = self.prepare(change)?;
+        self.commit(&edited)?;
+        Ok(edited.config)
+    }
+
+    /// Edits the file in memory and checks the result.
+    fn prepare(
+        &self,
+        change: impl FnOnce(&Config, &mut DocumentMut) -> Result<(), EditError>,
+    ) -> Result<Edited, EditError> {
+        let before = match read_text(&self.path) {
+            Ok(text) => Some(text),
             Err(ConfigError::Unreadable { source: ReadError::Missing, .. }) => {
                 if self.existed.load(Relaxed) {
                     return Err(EditError::Gone { path: self.path.clone() });
                 }
-                default_file()
+                None
             }
             Err(error) => return Err(error.into()),
         };
+        let text = before.clone().unwrap_or_else(default_file);
         // Checked first, so that a mistake is reported as the person made it.
         let config = Config::parse(&text, &self.path)?;
         let mut document: DocumentMut = text.parse().map_err(|_| not_editable(&self.path))?;
         change(&config, &mut document)?;
         let text = document.to_string();
         let config = Config::parse(&text, &self.path)?;
-        self.write(&text)
+        Ok(Edited { before, text, config })
+    }
+
+    /// Writes what was prepared.
+    ///
+    /// # Errors
+    /// [`EditError::Unwritable`]; the file is then as it was.
+    pub fn commit(&self, edited: &Edited) -> Result<(), EditError> {
+        self.write(&edited.text)
             .map_err(|source| EditError::Unwritable { path: self.path.clone(), source })?;
         self.existed.store(true, Relaxed);
-        Ok(config)
+        Ok(())
+    }
+
+    /// Takes back what was committed.
+    ///
+    /// # Errors
+    /// [`EditError::Unwritable`].
+    pub fn restore(&self, edited: &Edited) -> Result<(), EditError> {
+        let restored = match &edited.before {
+            Some(text) => self.write(text),
+            None => fs::remove_file(&self.path),
+        };
+        restored.map_err(|source| EditError::Unwritable { path: self.path.clone(), source })?;
+        self.existed.store(edited.before.is_some(), Relaxed);
+        Ok(())
     }
 
     fn write(&self, text: &str) -> std::io::Result<()> {
@@ -232,7 +309,7 @@ fn keep_owner(_: &Path, _: Option<&fs::Metadata>) {}
 
 /// The list to which a peer is added, made where it is missing. `None` only for a file that did not
 /// pass the check.
-fn list_to_extend<'a>(
+pub(super) fn list_to_extend<'a>(
     document: &'a mut DocumentMut,
     interface: Option<&str>,
 ) -> Option<&'a mut Array> {
@@ -259,7 +336,7 @@ fn list_to_shorten<'a>(
     item.as_array_mut()
 }
 
-fn position(list: &Array, place: &PeerUri) -> Option<usize> {
+pub(super) fn position(list: &Array, place: &PeerUri) -> Option<usize> {
     let wanted = place.to_string();
     list.iter().position(|entry| {
         let listed = entry.as_str().and_then(|text| text.parse::<PeerUri>().ok());
@@ -268,7 +345,7 @@ fn position(list: &Array, place: &PeerUri) -> Option<usize> {
 }
 
 /// Appends an entry: on a line of its own where the list has lines, else behind the last entry.
-fn push(list: &mut Array, uri: &str) {
+pub(super) fn push(list: &mut Array, uri: &str) {
     let mut tail = list.trailing().as_str().unwrap_or_default().to_owned();
     let indent = match list.len().checked_sub(1).and_then(|last| list.get_mut(last)) {
         Some(last) => {

@@ -16,6 +16,7 @@ mod check;
 mod edit;
 mod error;
 mod generate;
+mod merge;
 mod nearest;
 mod parse;
 mod read;
@@ -28,7 +29,7 @@ use planetary_proto::identity::NodeKey;
 use planetary_runtime::links::uri::{ListenUri, PeerUri};
 use zeroize::Zeroizing;
 
-pub use self::edit::{ConfigFile, EditError};
+pub use self::edit::{ConfigFile, EditError, Edited};
 pub use self::error::{ConfigError, Problem, printable};
 pub use self::generate::{default_file, reference_page};
 pub(crate) use self::nearest::nearest;

@@ -14,7 +14,7 @@ use super::error::printable;
 use super::nearest::nearest;
 
 /// Longest text value, in bytes.
-const TEXT_LEN_MAX: usize = 4096;
+pub(super) const TEXT_LEN_MAX: usize = 4096;
 
 /// What is wrong with one value.
 #[derive(Debug)]

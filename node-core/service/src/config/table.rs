@@ -19,7 +19,7 @@ use super::{Audience, Config, InterfaceName, LogLevel, Transit};
 const VERSION: i64 = 1;
 
 /// Most keys in `allowed_keys`.
-const ALLOWED_KEYS_MAX: usize = 4096;
+pub(super) const ALLOWED_KEYS_MAX: usize = 4096;
 
 /// One key of the file.
 pub(super) struct Key {

@@ -51,7 +51,7 @@ impl Node {
     /// # Errors
     /// The certificate for TLS could not be made.
     pub fn local_end(&self) -> Result<LocalEnd, TlsSetupError> {
-        LocalEnd::new(Arc::clone(&self.identity), Default::default())
+        LocalEnd::new(self.identity(), Default::default())
     }
 
     /// Writes a record of the state folder.

@@ -14,6 +14,7 @@ mod friends;
 mod peering;
 mod settings;
 mod surveying;
+mod take_over;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +35,8 @@ pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
 pub use self::peering::FailedListener;
 pub use self::settings::{Settings, WantedPeer};
-use crate::config::{Config, ConfigFile};
+pub use self::take_over::{TakeOver, TakeOverError, TakenOver};
+use crate::config::{Config, ConfigFile, EditError};
 use crate::health::{Condition, Health, Moment};
 use crate::lifecycle::Started;
 use crate::log::LogHandle;
@@ -47,7 +49,8 @@ use crate::survey::Surveyor;
 
 /// See the module.
 pub struct Node {
-    identity: Arc<Identity>,
+    /// Replaced only under `changing`, while no engine runs.
+    identity: RwLock<Arc<Identity>>,
     identity_path: PathBuf,
     state_dir: StateDir,
     config_file: ConfigFile,
@@ -101,7 +104,7 @@ impl Node {
         let doors = Doors::of(&started.settings.config);
         let friends = friends::Keeping::new(started.friends, &doors, now.unix_s);
         let node = Self {
-            identity,
+            identity: RwLock::new(identity),
             identity_path: started.identity_path,
             surveyor,
             state_dir: started.state_dir,
@@ -210,10 +213,22 @@ impl Node {
         self.engine.read().clone()
     }
 
-    /// Who the node is.
+    /// Who the node is, as its public key.
     #[must_use]
     pub fn key(&self) -> NodeKey {
-        self.identity.key()
+        self.identity.read().key()
+    }
+
+    /// Who the node is.
+    #[must_use]
+    pub fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.identity.read())
+    }
+
+    /// Where the settings are.
+    #[must_use]
+    pub fn config_path(&self) -> &Path {
+        self.config_file.path()
     }
 
     /// Where the key is kept.
@@ -275,7 +290,7 @@ impl Node {
             now,
             uptime: now.mono.saturating_duration_since(self.started.mono),
             up: engine.is_some(),
-            wanted_tun: self.settings.read().tun(&self.identity).is_some(),
+            wanted_tun: self.settings.read().tun(&self.identity()).is_some(),
             tun: engine.as_ref().and_then(Engine::tun),
             peers: engine.as_ref().map(|engine| engine.peers().list()).unwrap_or_default(),
             listeners: engine.as_ref().map(|engine| engine.peers().listeners()).unwrap_or_default(),
@@ -322,6 +337,7 @@ impl Node {
     }
 
     fn engine_config(&self) -> Result<EngineConfig, SwitchError> {
+        let identity = self.identity();
         let settings = self.settings.read();
         let config = &settings.config;
         let group = config.group_password.as_ref();
@@ -336,12 +352,12 @@ impl Node {
         };
         let allowed = config.allowed_keys.iter().copied().collect();
         Ok(EngineConfig {
-            local: LocalEnd::new(Arc::clone(&self.identity), allowed)?,
-            identity: Arc::clone(&self.identity),
+            local: LocalEnd::new(Arc::clone(&identity), allowed)?,
             group: group.map(|password| GroupSecret::from_password(password.as_bytes())),
             node_info: settings.node_info(),
             first_seq,
-            tun: settings.tun(&self.identity),
+            tun: settings.tun(&identity),
+            identity,
             rules: self.friends.lock().rules(),
             seed: *seed,
         })

@@ -156,6 +156,11 @@ impl Observer {
         }
     }
 
+    /// Goes on with a node of another key.
+    pub fn turn_to(&mut self, key: identity::NodeKey) {
+        self.key = key;
+    }
+
     /// Returns what clients are to be told at this moment.
     #[must_use]
     pub fn observe(&mut self, mut facts: Facts) -> Status {

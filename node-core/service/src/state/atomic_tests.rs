@@ -402,8 +402,143 @@ fn writer_until_killed() {
     let Ok(dir) = std::env::var(WRITER_DIR) else { return };
     let path = Path::new(&dir).join("sequence.json");
     for highest in 1.. {
-        let record = Sequence { highest };
+        let record = Sequence { highest, ..Sequence::default() };
         store_with(&OsDisk, &path, record).unwrap();
         println!("{CONFIRMED}{highest}");
+    }
+}
+
+/// The former identity and the new one, and whatever is left of both.
+mod identity_replaced {
+    use planetary_proto::identity::Identity;
+
+    use super::super::super::identity::{self, replace_on};
+    use super::*;
+
+    const NAME: &str = "identity.pem";
+
+    fn pair() -> [Identity; 2] {
+        [Identity::from_seed(&[1; 32]), Identity::from_seed(&[2; 32])]
+    }
+
+    /// Asserts that the node has one of the two, and that `former` is not lost.
+    fn check(dir: &Path, former: &Identity, new: &Identity, what: &str) {
+        let path = dir.join(NAME);
+        let (is_former, is_new) = (identity::holds(&path, former), identity::holds(&path, new));
+        assert!(is_former || is_new, "{what}: no identity");
+        assert!(is_former || identity::kept(&path, former).is_some(), "{what}: the key is lost");
+    }
+
+    #[test]
+    fn whatever_step_fails_the_node_has_an_identity_and_loses_none() {
+        // Making the copy and replacing the file take a dozen steps.
+        for fault in [Fault::Fails, Fault::Killed, Fault::KilledHalfway] {
+            for at in 0..20 {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join(NAME);
+                let [former, new] = pair();
+                fs::write(&path, identity::to_text(&former).as_bytes()).unwrap();
+                let outcome = replace_on(&Faulty::new(at, fault), &path, &former, &new, 0);
+                let what = format!("{fault:?} at {at}");
+                check(dir.path(), &former, &new, &what);
+                if outcome.is_ok() {
+                    assert!(identity::holds(&path, &new), "{what}");
+                }
+                // The next try succeeds.
+                remove_leftovers(dir.path());
+                if identity::holds(&path, &former) {
+                    replace_on(&OsDisk, &path, &former, &new, 0).unwrap();
+                }
+                check(dir.path(), &former, &new, &what);
+                assert!(identity::holds(&path, &new), "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn power_cut_at_any_step_leaves_the_former_key_somewhere() {
+        let path = Path::new("/state/identity.pem");
+        let [former, new] = pair();
+        let kept = Path::new("/state/identity.pem.replaced-7");
+        for steps in 0..20 {
+            let model = Model::with_old(path, steps);
+            let _ = replace_on(&model, path, &former, &new, 7);
+            let is = |found: &Option<Vec<u8>>, identity: &Identity| {
+                found.as_deref() == Some(identity::to_text(identity).as_bytes())
+            };
+            // What the model calls old stands for the file of the former identity.
+            let replaced = model.possible(path).iter().any(|found| is(found, &new));
+            let copies = model.possible(kept);
+            assert!(!replaced || copies.iter().all(|found| is(found, &former)), "after {steps}");
+            for found in model.possible(path) {
+                assert!(found.as_deref() == Some(OLD) || is(&found, &new), "after {steps}");
+            }
+        }
+    }
+
+    /// A thousand real kills, each at another moment of a process that does nothing but become the
+    /// one and the other.
+    #[cfg(unix)]
+    #[test]
+    fn thousand_kills_lose_nothing() {
+        use std::process::{Command, Stdio};
+        use std::time::Duration;
+
+        let this_test = "state::atomic::tests::identity_replaced::changer_until_killed";
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let [one, other] = pair();
+        fs::write(&path, identity::to_text(&one).as_bytes()).unwrap();
+        // How often a kill hit the middle of a write, so that the test proves something.
+        let mut halfway = 0;
+        for round in 0..KILLS {
+            let mut changer = Command::new(std::env::current_exe().unwrap())
+                .args([this_test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+                .env(WRITER_DIR, dir.path())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut said = io::BufReader::new(changer.stdout.take().unwrap());
+            let mut line = String::new();
+            while !line.contains(CONFIRMED) {
+                line.clear();
+                let len = io::BufRead::read_line(&mut said, &mut line).unwrap();
+                assert!(len > 0, "round {round}: the process ended by itself");
+            }
+            // A change takes about a tenth of a millisecond on a disk in memory.
+            std::thread::sleep(Duration::from_micros(u64::from(round % 97) * 7));
+            changer.kill().unwrap();
+            changer.wait().unwrap();
+            let (is_one, is_other) = (identity::holds(&path, &one), identity::holds(&path, &other));
+            assert!(is_one || is_other, "round {round}: no identity");
+            assert!(is_one || identity::kept(&path, &one).is_some(), "round {round}: lost");
+            assert!(is_other || identity::kept(&path, &other).is_some(), "round {round}: lost");
+            let names =
+                || fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            halfway += u32::from(names().any(|name| name.to_string_lossy().starts_with('.')));
+            remove_leftovers(dir.path());
+            assert!(names().count() <= 3, "round {round}: {:?}", names().collect::<Vec<_>>());
+        }
+        assert!(halfway > KILLS / 20, "only {halfway} of {KILLS} kills hit a write");
+    }
+
+    const KILLS: u32 = 1000;
+
+    #[test]
+    #[ignore = "the process that the test above kills"]
+    fn changer_until_killed() {
+        let Ok(dir) = std::env::var(WRITER_DIR) else { return };
+        let path = Path::new(&dir).join(NAME);
+        let [one, other] = pair();
+        for round in 0_u64.. {
+            let (former, new) =
+                if identity::holds(&path, &one) { (&one, &other) } else { (&other, &one) };
+            replace_on(&OsDisk, &path, former, new, round).unwrap();
+            if round == 1 {
+                // Both keys have a copy from here on.
+                println!("{CONFIRMED}{round}");
+            }
+        }
     }
 }

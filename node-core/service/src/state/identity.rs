@@ -1,7 +1,8 @@
 //! `identity.pem`: the key that *is* the node.
 //!
 //! Losing it means losing the address and every friend who knows it, so this module never removes
-//! or replaces one:
+//! one, and replaces one ([`replace`]) only when a person said so, after the former was kept beside
+//! it. At a start:
 //!
 //! ```text
 //! identity.pem      identity.pem.damaged-*    start
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use planetary_proto::identity::Identity;
 use zeroize::Zeroizing;
 
-use super::atomic::{self, OsDisk};
+use super::atomic::{self, Disk, OsDisk};
 use super::pkcs8::{self, KeyError};
 use super::{ReadError, StateDir, found_aside, read_bounded, set_aside};
 
@@ -172,6 +173,106 @@ pub fn load_or_create(dir: &StateDir, unix_s: u64) -> Result<Loaded, IdentityErr
         Err(source) => Err(IdentityError::Unreadable { path, source }),
     }
 }
+
+/// Why a text is not an Ed25519 private key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyTextError(String);
+
+/// The identity as a file that any tool reads: PKCS#8 in PEM.
+#[must_use]
+pub fn to_text(identity: &Identity) -> Zeroizing<String> {
+    pkcs8::encode(&identity.seed())
+}
+
+/// Reads an identity from PKCS#8 in PEM.
+///
+/// # Errors
+/// [`KeyTextError`]: what else it is, or what is wrong with it.
+pub fn from_text(bytes: &[u8]) -> Result<Identity, KeyTextError> {
+    parse(bytes).map_err(|error| KeyTextError(error.to_string()))
+}
+
+/// Puts the identity `new` in the place of `former`, whose key is kept in the same folder as
+/// `NAME.replaced-UNIXTIME`; returns where.
+///
+/// The former key is safe under its new name before the file is touched, and the file is replaced
+/// whole: whoever is killed in between finds the former identity or the new one, and never loses
+/// the former.
+///
+/// # Errors
+/// Those of the system; the former identity is then in place, unless the file holds the new one
+/// after all ([`holds`]): only its survival of a power cut is in doubt then.
+pub fn replace(path: &Path, former: &Identity, new: &Identity, unix_s: u64) -> io::Result<PathBuf> {
+    replace_on(&OsDisk, path, former, new, unix_s)
+}
+
+pub(super) fn replace_on(
+    disk: &impl Disk,
+    path: &Path,
+    former: &Identity,
+    new: &Identity,
+    unix_s: u64,
+) -> io::Result<PathBuf> {
+    let kept = keep(disk, path, &to_text(former), unix_s)?;
+    // A link stays a link: what it points to is replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    atomic::replace(disk, &target, to_text(new).as_bytes(), atomic::PRIVATE)?;
+    // What fails leaves the copy of the former key behind. It is never removed: when the last step
+    // failed, it is the only one.
+    Ok(kept)
+}
+
+/// Whether the file at `path` holds this identity.
+#[must_use]
+pub fn holds(path: &Path, identity: &Identity) -> bool {
+    read_bounded(path, FILE_LEN_MAX)
+        .is_ok_and(|bytes| parse(&Zeroizing::new(bytes)).is_ok_and(|it| it.key() == identity.key()))
+}
+
+/// Where a former identity is kept beside `path`, if it is.
+#[must_use]
+pub fn kept(path: &Path, former: &Identity) -> Option<PathBuf> {
+    let text = to_text(former);
+    replaced_files(path).find(|kept| is_text(kept, &text))
+}
+
+/// Writes a key beside `path`, under a name that is free, or finds it there.
+fn keep(disk: &impl Disk, path: &Path, text: &str, unix_s: u64) -> io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(kept) = replaced_files(path).find(|kept| is_text(kept, text)) {
+        return Ok(kept);
+    }
+    for attempt in 0..100 {
+        let kept = path.with_file_name(match attempt {
+            0 => format!("{name}{REPLACED}{unix_s}"),
+            n => format!("{name}{REPLACED}{unix_s}-{n}"),
+        });
+        match atomic::create(disk, &kept, text.as_bytes(), atomic::PRIVATE) {
+            Ok(()) => return Ok(kept),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+fn replaced_files(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let prefix = path.file_name().map(|name| format!("{}{REPLACED}", name.to_string_lossy()));
+    let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+    entries.into_iter().flatten().flatten().map(|entry| entry.path()).filter(move |path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.zip(prefix.as_deref()).is_some_and(|(name, prefix)| name.starts_with(prefix))
+    })
+}
+
+fn is_text(path: &Path, text: &str) -> bool {
+    read_bounded(path, FILE_LEN_MAX)
+        .is_ok_and(|bytes| Zeroizing::new(bytes).as_slice() == text.as_bytes())
+}
+
+/// What stands between the name of the key file and the time at which its key was replaced.
+const REPLACED: &str = ".replaced-";
 
 fn load(path: PathBuf, bytes: &[u8], unix_s: u64) -> Result<Loaded, IdentityError> {
     let error = match parse(bytes) {
@@ -367,6 +468,59 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
         assert!(matches!(load_or_create(&state, NOW), Err(IdentityError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn replaced_key_is_kept_and_can_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(&dir);
+        let Loaded { identity: first, path, .. } = load_or_create(&state, NOW).unwrap();
+        let text = fs::read(&path).unwrap();
+        let second = Identity::from_seed(&[7; 32]);
+
+        let kept = replace(&path, &first, &second, NOW).unwrap();
+        assert_eq!(kept, dir.path().join("identity.pem.replaced-1700000000"));
+        assert_eq!(fs::read(&kept).unwrap(), text);
+        assert!(holds(&path, &second) && holds(&kept, &first));
+        assert_eq!(load_or_create(&state, NOW).unwrap().identity.key(), second.key());
+        #[cfg(unix)]
+        for file in [&path, &kept] {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+
+        // Back again, and forth: no key is kept twice, and none is lost.
+        let other = replace(&path, &second, &first, NOW).unwrap();
+        assert_eq!(other, dir.path().join("identity.pem.replaced-1700000000-1"));
+        assert_eq!(replace(&path, &first, &second, NOW + 9).unwrap(), kept);
+        assert!(holds(&path, &second) && holds(&kept, &first) && holds(&other, &second));
+        assert_eq!(listing(dir.path()).len(), 4);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn key_behind_a_link_is_replaced_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let target = elsewhere.path().join("key.pem");
+        let (first, second) = (Identity::from_seed(&[1; 32]), Identity::from_seed(&[2; 32]));
+        fs::write(&target, to_text(&first).as_bytes()).unwrap();
+        let path = dir.path().join(FILE_NAME);
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let kept = replace(&path, &first, &second, NOW).unwrap();
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert!(holds(&target, &second) && holds(&kept, &first));
+        assert_eq!(kept.parent(), Some(dir.path()));
+    }
+
+    #[test]
+    fn keys_in_text_are_read_and_other_things_are_named() {
+        let identity = Identity::from_seed(&[3; 32]);
+        let text = to_text(&identity);
+        assert_eq!(from_text(text.as_bytes()).unwrap().key(), identity.key());
+        for other in ["", "-----BEGIN PRIVATE KEY-----", "\u{7}"] {
+            assert!(!from_text(other.as_bytes()).unwrap_err().to_string().is_empty());
+        }
     }
 
     #[cfg(unix)]

@@ -8,9 +8,11 @@
 //! version is neither read nor touched: the start is refused, so that going back to an older
 //! program loses nothing.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use planetary_proto::identity::NodeKey;
 use serde::de::{DeserializeOwned, Unexpected};
 use serde::{Deserialize, Serialize};
 
@@ -52,22 +54,48 @@ pub struct Intent {
 /// `sequence.json`: the highest sequence number that other nodes may have seen from this one.
 ///
 /// Others ignore what is not newer than what they have seen, so after a restart with a clock that
-/// was set back the node must go on above it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// was set back the node must go on above it. Numbers belong to a key: those of a former identity
+/// are remembered for the day it comes back, and say nothing about the present one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
     /// In seconds since 1970, unless a clock was wrong.
     #[serde(deserialize_with = "plausible")]
     pub highest: u64,
+    /// Whose number it is, 64 hexadecimal digits. A file without it is about the only key there
+    /// ever was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The numbers of former keys.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "all_plausible"
+    )]
+    pub former: BTreeMap<String, u64>,
 }
+
+/// Former keys whose numbers are remembered. The lowest number is forgotten first: the clock has
+/// left it behind longest.
+const FORMER_MAX: usize = 32;
 
 /// The year 3000. A node that goes on above a number out of nowhere could never go back.
 const HIGHEST_MAX: u64 = 32_503_680_000;
 
 fn plausible<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let highest = u64::deserialize(deserializer)?;
+    checked(u64::deserialize(deserializer)?)
+}
+
+fn all_plausible<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, u64>, D::Error> {
+    let former = BTreeMap::<String, u64>::deserialize(deserializer)?;
+    former.into_iter().map(|(key, highest)| Ok((key, checked(highest)?))).collect()
+}
+
+fn checked<E: serde::de::Error>(highest: u64) -> Result<u64, E> {
     if highest > HIGHEST_MAX {
         let expected = "seconds since 1970, before the year 3000";
-        return Err(serde::de::Error::invalid_value(Unexpected::Unsigned(highest), &expected));
+        return Err(E::invalid_value(Unexpected::Unsigned(highest), &expected));
     }
     Ok(highest)
 }
@@ -78,6 +106,8 @@ impl Record for Intent {
 
 impl Record for Sequence {
     const FILE_NAME: &'static str = "sequence.json";
+    /// Four thousand bytes with the numbers of all former keys.
+    const LEN_MAX: u64 = 16 * 1024;
 }
 
 #[derive(Serialize, Deserialize)]
@@ -199,7 +229,9 @@ pub(super) fn to_text<T: Record>(record: &T) -> serde_json::Result<String> {
 /// the clock.
 #[derive(Debug)]
 pub struct SequenceKeeper {
+    key: String,
     stored: u64,
+    former: BTreeMap<String, u64>,
 }
 
 impl SequenceKeeper {
@@ -207,16 +239,49 @@ impl SequenceKeeper {
     /// minute on a busy node. Killed at its worst moment, a node is a minute ahead of its clock.
     pub const AHEAD: u64 = 60;
 
-    /// Starts from what the file says.
+    /// Starts from what the file says about `key`.
     #[must_use]
-    pub fn new(stored: Sequence) -> Self {
-        Self { stored: stored.highest }
+    pub fn new(stored: Sequence, key: &NodeKey) -> Self {
+        let Sequence { highest, key: stored_key, former } = stored;
+        let written_for = stored_key.unwrap_or_else(|| key.to_string());
+        let mut keeper = Self { key: written_for, stored: highest, former };
+        keeper.switch(key);
+        keeper
     }
 
     /// The first number that was never sent.
     #[must_use]
     pub fn first_unused(&self) -> u64 {
         self.stored.saturating_add(1)
+    }
+
+    /// Goes on with the numbers of another key, and remembers those of the present one.
+    ///
+    /// # Errors
+    /// Those of the system; nothing is changed then.
+    pub fn turn_to(&mut self, dir: &StateDir, key: &NodeKey) -> io::Result<()> {
+        let (old_key, stored, former) = (self.key.clone(), self.stored, self.former.clone());
+        self.switch(key);
+        let written = self.write(dir, self.stored);
+        if written.is_err() {
+            (self.key, self.stored, self.former) = (old_key, stored, former);
+        }
+        written
+    }
+
+    fn switch(&mut self, key: &NodeKey) {
+        let key = key.to_string();
+        if key == self.key {
+            return;
+        }
+        let number = self.former.remove(&key).unwrap_or_default();
+        let former = std::mem::replace(&mut self.key, key);
+        self.former.insert(former, std::mem::replace(&mut self.stored, number));
+        while self.former.len() > FORMER_MAX {
+            let lowest = self.former.iter().min_by_key(|(_, highest)| **highest);
+            let Some(lowest) = lowest.map(|(key, _)| key.clone()) else { break };
+            self.former.remove(&lowest);
+        }
     }
 
     /// Makes sure that the file covers `sent`.
@@ -236,7 +301,8 @@ impl SequenceKeeper {
     }
 
     fn write(&mut self, dir: &StateDir, highest: u64) -> io::Result<()> {
-        store(dir, Sequence { highest })?;
+        let (key, former) = (Some(self.key.clone()), self.former.clone());
+        store(dir, Sequence { highest, key, former })?;
         self.stored = highest;
         Ok(())
     }
@@ -305,7 +371,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
         let stored = || load::<Sequence>(&state, NOW).unwrap().record.highest;
-        let mut keeper = SequenceKeeper::new(Sequence::default());
+        let mut keeper = SequenceKeeper::new(Sequence::default(), &key(1));
         let mut writes = 0;
         for sent in NOW..NOW + 600 {
             let before = keeper.first_unused();
@@ -318,6 +384,48 @@ mod tests {
         assert_eq!((stored(), keeper.first_unused()), (NOW + 599, NOW + 600));
     }
 
+    fn key(seed: u8) -> NodeKey {
+        planetary_proto::identity::Identity::from_seed(&[seed; 32]).key()
+    }
+
+    #[test]
+    fn numbers_belong_to_a_key_and_wait_for_its_return() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let stored = || load::<Sequence>(&state, NOW).unwrap().record;
+        // A file from before there were former keys is about the key that is there.
+        fs::write(dir.path().join("sequence.json"), "{\"version\":1,\"highest\":70}").unwrap();
+        let mut keeper = SequenceKeeper::new(stored(), &key(1));
+        assert_eq!(keeper.first_unused(), 71);
+
+        keeper.turn_to(&state, &key(2)).unwrap();
+        assert_eq!(keeper.first_unused(), 1, "another key has sent nothing");
+        keeper.settle(&state, 5).unwrap();
+        keeper.turn_to(&state, &key(1)).unwrap();
+        assert_eq!(keeper.first_unused(), 71, "and the first goes on where it was");
+
+        // Whichever key a killed process left in place, the file knows its numbers.
+        assert_eq!(SequenceKeeper::new(stored(), &key(1)).first_unused(), 71);
+        assert_eq!(SequenceKeeper::new(stored(), &key(2)).first_unused(), 6);
+        assert_eq!(SequenceKeeper::new(stored(), &key(3)).first_unused(), 1);
+    }
+
+    #[test]
+    fn former_keys_have_a_bound_and_the_file_stays_readable() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let mut keeper = SequenceKeeper::new(Sequence::default(), &key(0));
+        for seed in 0..60 {
+            keeper.turn_to(&state, &key(seed)).unwrap();
+            keeper.settle(&state, NOW + u64::from(seed)).unwrap();
+        }
+        let loaded = load::<Sequence>(&state, NOW).unwrap();
+        assert!(loaded.damage.is_none());
+        assert_eq!(loaded.record.former.len(), FORMER_MAX);
+        let keeper = SequenceKeeper::new(loaded.record, &key(58));
+        assert_eq!(keeper.first_unused(), NOW + 59, "the newest are remembered");
+    }
+
     proptest! {
         #[test]
         fn any_content_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -327,14 +435,15 @@ mod tests {
 
         #[test]
         fn any_plausible_number_survives(highest in 0..=HIGHEST_MAX) {
-            let record = Sequence { highest };
-            let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
+            let record = Sequence { highest, ..Sequence::default() };
+            let versioned = Versioned { version: VERSION, record: record.clone() };
+            let text = serde_json::to_vec(&versioned).unwrap();
             prop_assert_eq!(parse_text::<Sequence>(&text).unwrap(), Some(record));
         }
 
         #[test]
         fn any_other_number_is_damage(highest in HIGHEST_MAX + 1..) {
-            let record = Sequence { highest };
+            let record = Sequence { highest, ..Sequence::default() };
             let text = serde_json::to_vec(&Versioned { version: VERSION, record }).unwrap();
             prop_assert!(parse_text::<Sequence>(&text).is_err());
         }
