@@ -18,8 +18,10 @@ Exit codes: 0 done, 1 the request failed, 2 what was typed is wrong,
 With --json an error is one line on standard error, with code, message and hint:
 {\"error\": {\"code\": …, \"message\": …, \"hint\": …}}
 The code is one of the service, or: `usage` (the command line is wrong), `output`
-(the answer cannot be written), and for a service that cannot be reached `stopped`,
-`no_permission`, `version_mismatch`, `untrusted`, `unreachable`, `connection_lost`.
+(the answer cannot be written), `file` (a file cannot be read or written),
+`not_confirmed` (a question was not answered with yes), and for a service that
+cannot be reached `stopped`, `no_permission`, `version_mismatch`, `untrusted`,
+`unreachable`, `connection_lost`.
 
 The control socket is the one named by --control, else by PLANETARY_CONTROL, else the
 first that exists of the system's service, of your own in the runtime folder and of your
@@ -105,7 +107,7 @@ pub(crate) enum Command {
         #[arg(allow_negative_numbers = true)]
         timeout: Duration,
     },
-    /// Show who this node is
+    /// Show who this node is, save that to a backup, or take it from one
     #[command(subcommand)]
     Identity(IdentityCommand),
     /// Keep friends, and say what each may reach on this computer
@@ -125,6 +127,12 @@ pub(crate) enum Command {
     },
     /// End the pause
     Resume,
+    /// Take over key, peers and settings of Yggdrasil
+    ///
+    /// Reads a configuration of Yggdrasil (HJSON or JSON, with its key file) or of Yggdrasil-ng
+    /// (TOML), shows what would be taken over and what not, and asks. What is set here wins, and
+    /// another identity is refused, unless --replace says otherwise.
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -215,6 +223,64 @@ pub(crate) struct PeerName {
 pub(crate) enum IdentityCommand {
     /// Show key, address and subnet
     Show,
+    /// Save the identity to a file that a passphrase opens
+    Export(ExportArgs),
+    /// Take the identity of a backup, or of a key file (Ed25519, PKCS#8, PEM)
+    ///
+    /// The former key is kept. The address of the node changes with its key.
+    Import(IdentityImportArgs),
+}
+
+/// Where a backup goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// File to make; `-` is standard output
+    pub(crate) file: PathBuf,
+    /// Take the passphrase from this file, which holds nothing else; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Where an identity comes from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IdentityImportArgs {
+    /// The backup or the key file
+    pub(crate) file: PathBuf,
+    /// Take the passphrase from this file, which holds nothing else; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Replace the identity of the node if it is another one
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Say only what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// What to take over.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// The configuration file, such as /etc/yggdrasil/yggdrasil.conf
+    #[arg(value_name = "YGGDRASIL_CONF")]
+    pub(crate) file: PathBuf,
+    /// Let the file win: its identity and its settings replace what is here
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Keep the identity of the node and take only the rest
+    #[arg(long)]
+    pub(crate) keep_identity: bool,
+    /// Say only what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 /// Whether errors are to be JSON, for a command line that cannot be understood otherwise.

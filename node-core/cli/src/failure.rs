@@ -1,12 +1,14 @@
 //! How a command ends that was not done: what is said, and the exit code.
 //!
 //! An error has a code for programs. Most are the service's own or name why it cannot be reached,
-//! and are listed in `docs/ipc.md`; two come from here alone:
+//! and are listed in `docs/ipc.md`; four come from here alone:
 //!
 //! | code | when |
 //! | --- | --- |
 //! | `usage` | the command line is wrong |
 //! | `output` | what there is to say cannot be written, as on a full disk |
+//! | `file` | a file that was named cannot be read, written or understood |
+//! | `not_confirmed` | a question was not answered with yes |
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -38,6 +40,8 @@ pub(crate) enum Failure {
     Request(RequestError),
     /// What there is to say cannot be written.
     Output(io::Error),
+    /// Something on this side of the socket: a file, or a question without an answer.
+    Here { code: &'static str, message: String, hint: Option<String> },
 }
 
 impl From<RequestError> for Failure {
@@ -53,6 +57,12 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
+    /// The person said no.
+    pub(crate) fn not_confirmed() -> Self {
+        let message = "nothing was changed".to_owned();
+        Self::Here { code: "not_confirmed", message, hint: None }
+    }
+
     /// Names the reason why no connection was made, after so long.
     pub(crate) fn unreachable(error: ConnectError, location: &Location, took: Duration) -> Self {
         let (location, path) = (location.clone(), &location.path);
@@ -81,13 +91,13 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Here { code: "usage", .. } => 2,
             Self::Request(error) if is_wrong_argument(error) => 2,
             Self::Request(RequestError::Lost)
             | Self::Unreachable { .. }
             | Self::NoSocket { .. }
             | Self::Silent { .. } => 3,
-            Self::Request(_) | Self::Output(_) => 1,
+            Self::Request(_) | Self::Output(_) | Self::Here { .. } => 1,
         };
         let text = if json { self.as_json() } else { self.as_text() };
         // There is no third place to tell that this one is closed.
@@ -118,6 +128,11 @@ impl Failure {
             Self::Unreachable { error, .. } => error.code(),
             Self::NoSocket { .. } | Self::Silent { .. } => "unreachable",
             Self::Request(RequestError::Lost) => "connection_lost",
+            // What the client calls it when it may not even open the socket.
+            Self::Request(error) if error.code() == Some(ErrorCode::PermissionDenied) => {
+                "no_permission"
+            }
+            Self::Here { code, .. } => code,
             Self::Request(error) => error.code().unwrap_or(ErrorCode::VersionMismatch).name(),
             Self::Output(_) => "output",
         }
@@ -150,6 +165,7 @@ impl Failure {
             }
             Self::Request(error) => with_sources(error),
             Self::Output(error) => format!("cannot write the output: {error}"),
+            Self::Here { message, .. } => message.clone(),
         }
     }
 
@@ -172,6 +188,7 @@ impl Failure {
             }
             Self::Request(_) => ErrorCode::VersionMismatch.hint().map(str::to_owned),
             Self::Output(_) => None,
+            Self::Here { hint, .. } => hint.clone(),
         }
     }
 }

@@ -14,8 +14,10 @@ mod ask;
 mod changes;
 mod commands;
 mod failure;
+mod files;
 mod format;
 mod keys;
+mod passphrase;
 mod session;
 
 use std::io::{self, Write};

@@ -13,7 +13,7 @@ use planetary_ipc::import::{ExportSecret, ImportSecret, Setting};
 use planetary_ipc::limits::{BACKUP_LEN_MAX, PASSPHRASE_CHARS_MIN, PASSPHRASE_LEN_MAX};
 use planetary_ipc::{
     ApiError, Backup, Dialect, ErrorCode, ForeignKey, ForeignSettings, Identity, IdentityImport,
-    ImportItem, ImportOutcome, SettingsImport, ImportSource, Reply, Request, Sealed, SealingKeys,
+    ImportItem, ImportOutcome, ImportSource, Reply, Request, Sealed, SealingKeys, SettingsImport,
     Subnet, UnixTime,
 };
 use planetary_proto::identity::{self as core, NodeKey};

@@ -4,6 +4,7 @@ mod address;
 mod doctor;
 mod friend;
 mod identity;
+mod import;
 mod path;
 mod pause;
 mod peer;
@@ -57,6 +58,13 @@ pub(crate) async fn run(
         Command::Share(args) => share::run(&session, &printer, args).await,
         Command::Pause { for_s } => pause::pause(&session, &printer, for_s).await,
         Command::Resume => pause::resume(&session, &printer).await,
+        Command::Identity(IdentityCommand::Export(args)) => {
+            identity::export(&session, &printer, args).await
+        }
+        Command::Identity(IdentityCommand::Import(args)) => {
+            identity::import(&session, &printer, args).await
+        }
+        Command::Import(args) => import::run(&session, &printer, args).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::identity::{Identity, NodeKey, UnixTime};
 use crate::import::{
     Backup, Dialect, ExportSecret, ForeignSettings, IdentityImport, ImportItem, ImportOutcome,
-    SettingsImport, ImportSecret, ImportSource, Setting,
+    ImportSecret, ImportSource, Setting, SettingsImport,
 };
 use crate::limits;
 use crate::message::{Reply, Request};

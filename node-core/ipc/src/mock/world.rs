@@ -640,12 +640,6 @@ impl Place {
     }
 }
 
-fn subnet_of(key: NodeKey) -> Subnet {
-    let mut octets = address_of(key).octets();
-    octets[0] |= 1;
-    Subnet::containing(octets.into())
-}
-
 fn edge(from: NodeKey, to: NodeKey, kind: EdgeKind, latency_ms: Option<f64>) -> Edge {
     Edge { from, to, kind, latency_ms }
 }

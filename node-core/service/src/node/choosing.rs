@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 
 use planetary_ipc::{ApiError, ErrorCode, PeerEntry, PeerSource};
 use planetary_runtime::links::LocalEnd;
