@@ -67,8 +67,13 @@ pub enum DialError {
     #[error("no suitable addresses, all are unspecified, multicast or of the overlay itself")]
     NoSuitableAddress,
     /// The host has addresses, and none of them may be dialled in this case.
-    #[error("{0} is outside of what may be dialled here")]
-    OutOfReach(Host),
+    #[error("{host} {}", reach.demand())]
+    OutOfReach {
+        /// The host.
+        host: Host,
+        /// What may be dialled.
+        reach: Reach,
+    },
     /// The source interface, or the interface in a zone, cannot be used.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
@@ -116,7 +121,7 @@ impl DialError {
         match self {
             Self::Resolve { .. } => "name_not_resolved",
             Self::NoSuitableAddress => "no_suitable_address",
-            Self::OutOfReach(_) => "out_of_reach",
+            Self::OutOfReach { .. } => "out_of_reach",
             Self::Interface(_) | Self::NoSourceAddress { .. } => "interface_unusable",
             Self::ZoneRequired => "zone_required",
             Self::Timeout { .. } => "dial_timeout",
@@ -137,7 +142,17 @@ pub async fn open(
     uri: &PeerUri,
     interface: Option<&str>,
 ) -> Result<Established, LinkError> {
-    let addresses = addresses(uri, Reach::Any).await?;
+    open_within(local, uri, interface, Reach::Any).await
+}
+
+/// As [`open`], to addresses within `reach` only.
+pub(super) async fn open_within(
+    local: &LocalEnd,
+    uri: &PeerUri,
+    interface: Option<&str>,
+    reach: Reach,
+) -> Result<Established, LinkError> {
+    let addresses = addresses(uri, reach).await?;
     let transport = connect(uri, addresses, interface, &local.tls).await?;
     let terms = Terms {
         identity: &local.identity,
@@ -165,7 +180,7 @@ struct Route {
 
 /// The addresses of `uri` that may be dialled, in the order in which they are tried.
 pub(super) async fn addresses(uri: &PeerUri, reach: Reach) -> Result<Vec<SocketAddr>, DialError> {
-    let out_of_reach = || DialError::OutOfReach(uri.host().clone());
+    let out_of_reach = || DialError::OutOfReach { host: uri.host().clone(), reach };
     match uri.host() {
         Host::Name(name) if reach == Reach::Loopback && name != "localhost" => {
             return Err(out_of_reach());

@@ -45,6 +45,7 @@ use super::{
     dial,
     handshake::HandshakeError,
     listen::{ListenError, Listener},
+    probe::Reach,
     uri::{ListenUri, PeerUri},
 };
 
@@ -220,6 +221,19 @@ impl<S: LinkSink> Peers<S> {
     /// # Errors
     /// [`PeersError::AlreadyConfigured`], [`PeersError::TooMany`].
     pub fn add(&self, uri: PeerUri, interface: Option<String>) -> Result<PeerId, PeersError> {
+        self.add_within(uri, interface, Reach::Any)
+    }
+
+    /// As [`Peers::add`], dialling only addresses within `reach`, whatever its name leads to later.
+    ///
+    /// # Errors
+    /// As for [`Peers::add`].
+    pub fn add_within(
+        &self,
+        uri: PeerUri,
+        interface: Option<String>,
+        reach: Reach,
+    ) -> Result<PeerId, PeersError> {
         let id = PeerId::new(&uri, interface.as_deref());
         let mut peers = lock(&self.peers);
         if peers.contains_key(&id) {
@@ -235,6 +249,7 @@ impl<S: LinkSink> Peers<S> {
             sink: Arc::clone(&self.sink),
             uri: uri.clone(),
             interface,
+            reach,
             state: Arc::clone(&state),
             kicked,
         };
@@ -413,6 +428,7 @@ struct Keeper<S> {
     sink: Arc<S>,
     uri: PeerUri,
     interface: Option<String>,
+    reach: Reach,
     state: Arc<Mutex<State>>,
     kicked: watch::Receiver<()>,
 }
@@ -462,7 +478,7 @@ impl<S: LinkSink> Keeper<S> {
         self.enter(Phase::Dialling);
         let interface = self.interface.as_deref();
         let opened = tokio::select! {
-            opened = dial::open(&self.local, &self.uri, interface) => opened,
+            opened = dial::open_within(&self.local, &self.uri, interface, self.reach) => opened,
             () = kick(&mut self.kicked) => return Round::Kicked,
         };
         let link = match opened {

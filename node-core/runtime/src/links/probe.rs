@@ -48,6 +48,15 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// What is said of a host that has no address within it.
+    pub(super) const fn demand(self) -> &'static str {
+        match self {
+            Self::Any => "has no address that may be dialled",
+            Self::Public => "has no public address, as a public peer must",
+            Self::Loopback => "is not on this computer, and nobody else may be dialled now",
+        }
+    }
+
     /// Whether an address may be dialled.
     #[must_use]
     pub fn admits(self, address: IpAddr) -> bool {

@@ -107,7 +107,7 @@ async fn who_says_nothing_is_given_up_in_time() {
 async fn a_probe_goes_no_further_than_it_may() {
     let (mut side, address) = Side::listening(end(1, &[]), "tcp://127.0.0.1:0").await;
     let out_of_reach =
-        |error: LinkError| matches!(error, LinkError::Dial(DialError::OutOfReach(_)));
+        |error: LinkError| matches!(error, LinkError::Dial(DialError::OutOfReach { .. }));
     for (uri, reach) in [
         (format!("tcp://{address}"), Reach::Public),
         ("tcp://192.0.2.1:1".to_owned(), Reach::Loopback),
@@ -117,4 +117,23 @@ async fn a_probe_goes_no_further_than_it_may() {
         assert!(out_of_reach(probed(&uri, reach).await.unwrap_err()), "{uri}");
     }
     assert!(side.links.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_peer_is_held_to_its_reach_at_every_attempt() {
+    let (mut listening, address) = Side::listening(end(1, &[]), "tcp://127.0.0.1:0").await;
+    let side = Side::new(end(2, &[]));
+    let uri = peer_uri(&format!("tcp://{address}"));
+    let id = side.peers.add_within(uri, None, Reach::Public).unwrap();
+    soon(async {
+        while side.peers.list()[0].last_error.is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let error = side.peers.list()[0].last_error.clone().unwrap();
+    assert_eq!(error.code, "out_of_reach");
+    assert!(error.message.contains("no public address"), "{}", error.message);
+    side.peers.remove(&id).await.unwrap();
+    assert!(listening.links.try_recv().is_err());
 }
