@@ -48,6 +48,7 @@ pub(super) async fn follow(
 ) -> Result<Report, Failure> {
     let mut results = Vec::new();
     let mut interrupted = false;
+    show(printer, &[], &job)?;
     loop {
         results.append(&mut job.results);
         let fresh = results.len();
