@@ -272,6 +272,10 @@ async fn peers_are_chosen_from_a_signed_list_and_kept() {
     assert!(["password_mismatch", "closed_by_peer"].contains(&code(of(&job, &closed))));
     assert_eq!(code(of(&job, "tcp://127.0.6.1:1")), "cannot_connect");
     assert_eq!(code(of(&job, "tcp://192.0.2.1:1")), "out_of_reach");
+    let none = PublicFilter { search: Some("192.0.2.1".to_owned()), ..PublicFilter::default() };
+    let nobody = client.choose_peers(none, Some(1), true).await.unwrap();
+    let error = finish(&client, nobody).await.error.unwrap();
+    assert!(error.hint.unwrap().contains("PLANETARY_OFFLINE"));
     let far_ms = of(&job, &far).round_trip_ms.unwrap();
     // The way takes the connection at once and both ends greet at once, so one direction counts.
     assert!(far_ms >= 29.0, "{far_ms}");

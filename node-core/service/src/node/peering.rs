@@ -9,6 +9,7 @@ use planetary_ipc::{PeerEntry, PeerError, PeerSource, UnixTime};
 use planetary_runtime::Engine;
 use planetary_runtime::links::listen::ListenError;
 use planetary_runtime::links::peers::{PeerId, PeerStatus, PeersError};
+use planetary_runtime::links::probe::Reach;
 use planetary_runtime::links::uri::PeerUri;
 use tokio::time::{Instant, timeout_at};
 
@@ -133,10 +134,7 @@ impl Node {
     /// Makes the engine's peers and listeners those of the settings. The caller holds the lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         let mut wanted = self.settings.read().peers();
-        wanted.retain(|_, peer| {
-            let chosen = peer.source == PeerSource::Chosen;
-            !peer.paused && (!chosen || self.public.may_be_dialled(&peer.uri))
-        });
+        wanted.retain(|_, peer| !peer.paused);
         let mut present = BTreeSet::new();
         for PeerStatus { id, .. } in engine.peers().list() {
             let uri = engine.peers().uri(&id);
@@ -149,7 +147,12 @@ impl Node {
             }
         }
         for (_, peer) in wanted.into_iter().filter(|(id, _)| !present.contains(id)) {
-            if let Err(error) = engine.peers().add(peer.uri, peer.interface) {
+            // What comes from a list of strangers leads nowhere but to the internet at large.
+            let reach = match peer.source {
+                PeerSource::Chosen => self.public.reach(),
+                _ => Reach::Any,
+            };
+            if let Err(error) = engine.peers().add_within(peer.uri, peer.interface, reach) {
                 tracing::warn!(%error, "a peer was not added");
             }
         }

@@ -311,7 +311,7 @@ fn is_proven_enough(record: &PeerRecord) -> bool {
 }
 
 /// The peers to look at closer, at most [`CLOSE`]: not tested yet, in the countries whose peers
-/// answered fastest.
+/// answered fastest; or, when none answered, on port 443, since a network may block the others.
 #[must_use]
 pub fn close<'a>(
     candidates: &[&'a Listed],
@@ -335,6 +335,12 @@ pub fn close<'a>(
     let mut sample = Sample::default();
     let had = candidates.iter().filter(|peer| tested.contains_key(&peer.name));
     sample.operators.extend(had.map(|peer| operator(&peer.host)));
+    if countries.is_empty() {
+        for peer in left.iter().filter(|peer| peer.port == OPEN_PORT).take(CLOSE) {
+            sample.add(peer);
+        }
+        return sample.peers;
+    }
     for fresh in [true, false] {
         for country in &countries {
             for peer in left.iter().filter(|peer| peer.country == *country) {

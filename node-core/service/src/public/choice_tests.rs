@@ -170,6 +170,17 @@ fn second_look_stays_where_it_was_fast() {
     assert!(second.iter().all(|peer| !tested.contains_key(&peer.name)));
 }
 
+#[test]
+fn second_look_tries_port_443_when_nobody_answered() {
+    let list = PublicList::shipped();
+    let candidates: Vec<_> = list.peers.iter().filter(|peer| peer.dial.is_some()).collect();
+    let first = around(&candidates, &|_| None, 1);
+    let tested = first.iter().map(|peer| (peer.name.clone(), None)).collect();
+    let second = close(&candidates, &tested, 1);
+    assert!(!second.is_empty() && second.len() <= CLOSE);
+    assert!(second.iter().all(|peer| peer.port == 443 && !tested.contains_key(&peer.name)));
+}
+
 /// Any field: few operators, so that they clash, and ports of which one is 443.
 fn field() -> impl Strategy<Value = Vec<Answered>> {
     let one = (0_u8..6, 0_u8..4, 0_u8..3, 1_u64..600, 0_u64..5).prop_map(

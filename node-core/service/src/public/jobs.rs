@@ -297,7 +297,8 @@ pub fn choose(
         let found =
             search::search(&chooser, &candidates, count, None, |step| job.take(&step)).await?;
         if found.is_empty() {
-            return Err(nobody(job.progress.borrow().results.len()));
+            let tested = job.progress.borrow().results.len();
+            return Err(nobody(tested, chooser.public().offline));
         }
         let mut choices: Vec<_> = found.iter().map(choice).collect();
         if add {
@@ -315,13 +316,15 @@ pub fn choose(
 }
 
 /// None of so many answered.
-pub(super) fn nobody(tested: usize) -> ApiError {
+fn nobody(tested: usize, offline: bool) -> ApiError {
     let text = match tested {
         1 => "the only public peer that was tested did not answer".to_owned(),
         tested => format!("none of {tested} public peers answered"),
     };
-    let hint = "check this computer's internet connection; a firewall may block everything but the \
-                web, then try `--search :443`";
+    let hint = match offline {
+        true => "PLANETARY_OFFLINE is set for the service, so it tests peers on this computer only",
+        false => "check this computer's internet connection; `planetary doctor` knows more",
+    };
     ApiError::new(ErrorCode::Unreachable, text).with_hint(hint)
 }
 
@@ -415,7 +418,7 @@ mod tests {
     #[tokio::test]
     async fn failure_and_panic_are_told() {
         let jobs = Jobs::default();
-        let failing = jobs.start(caller(1), 1, |_| async { Err(nobody(3)) }).unwrap().job;
+        let failing = jobs.start(caller(1), 1, |_| async { Err(nobody(3, false)) }).unwrap().job;
         let told = jobs.ask(failing, 0).await.unwrap().error.unwrap();
         assert_eq!(told.message, "none of 3 public peers answered");
         let broken = jobs.start(caller(2), 1, |_| async { panic!("on purpose") }).unwrap().job;

@@ -32,7 +32,6 @@ use parking_lot::Mutex;
 use planetary_ipc::{ApiError, PublicFilter, PublicPeer, PublicPeers, RejectedEntry, UnixTime};
 use planetary_runtime::links::peers::PeerId;
 use planetary_runtime::links::probe::Reach;
-use planetary_runtime::links::uri::{Host, PeerUri};
 use tokio::sync::Semaphore;
 
 use self::jobs::Jobs;
@@ -85,16 +84,11 @@ impl Public {
         }
     }
 
-    /// Whether a chosen peer may be dialled: where nobody outside is to be talked to, only one on
-    /// this computer.
+    /// Where public peers may be: anywhere on the internet, or on this computer where nobody outside
+    /// is to be talked to.
     #[must_use]
-    pub fn may_be_dialled(&self, uri: &PeerUri) -> bool {
-        let here = match uri.host() {
-            Host::Name(name) => name == "localhost",
-            Host::Address(address) => Reach::Loopback.admits(*address),
-            Host::Scoped { .. } => false,
-        };
-        here || !self.offline
+    pub fn reach(&self) -> Reach {
+        if self.offline { Reach::Loopback } else { Reach::Public }
     }
 
     /// The statistics, if they are to be written before the end.

@@ -67,8 +67,8 @@ impl Prober {
     /// The certificate for TLS could not be made.
     pub fn anonymous(node: &Node, seed: [u8; 32]) -> Result<Self, TlsSetupError> {
         let nobody = Arc::new(Identity::from_seed(&seed));
-        let reach = if node.public().offline { Reach::Loopback } else { Reach::Public };
-        Ok(Self::new(node, LocalEnd::new(nobody, Default::default())?, reach))
+        let end = LocalEnd::new(nobody, Default::default())?;
+        Ok(Self::new(node, end, node.public().reach()))
     }
 
     fn new(node: &Node, end: LocalEnd, reach: Reach) -> Self {
