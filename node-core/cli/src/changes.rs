@@ -65,6 +65,7 @@ fn peer_changes(old: Option<&Status>, new: &Status, lines: &mut Vec<String>) {
 fn condition(peer: &PeerStatus) -> (bool, bool, Option<&str>) {
     // A new failure of the same kind is no news.
     let failure = peer.last_error.as_ref().filter(|_| !peer.up).map(|error| error.code.as_str());
+    let failure = if peer.paused { Some("paused") } else { failure };
     (peer.up, peer.suspect, failure)
 }
 
@@ -76,6 +77,7 @@ fn condition_text(peer: &PeerStatus, is_off: bool) -> String {
         },
         (true, true, _) => "suspect".to_owned(),
         (false, ..) if is_off => "down".to_owned(),
+        (false, ..) if peer.paused => "paused".to_owned(),
         (false, ..) => match &peer.last_error {
             Some(error) => format!("down: {}", error.message),
             None => "connecting".to_owned(),
