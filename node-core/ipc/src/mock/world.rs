@@ -262,7 +262,7 @@ impl World {
                 code: "down".into(),
                 title: "The node is switched off".into(),
                 severity: Severity::Info,
-                text: "It has no links and no interface, as somebody wished.".into(),
+                text: "Somebody switched it off: it has no links and no interface.".into(),
                 since: None,
                 affects_connectivity: false,
                 action: Some("Switch it on with `planetary up`.".into()),
@@ -273,8 +273,8 @@ impl World {
             good(
                 "tun",
                 "The network interface is there",
-                "It is planetary0, MTU 65535. planetary0 is up, has its address and packets to \
-                 the network go through it."
+                "It is planetary0, MTU 65535. It is up, has its address, and packets to the \
+                 network go through it."
                     .into(),
             ),
             good(
@@ -290,7 +290,7 @@ impl World {
             good("peers", "Peers are connected", format!("{up} of {} links up.", self.peers.len())),
             good(
                 "clock",
-                "The clock can be right",
+                "Nothing speaks against the clock",
                 "It agrees with the middle of what 12 nodes of the network say.".into(),
             ),
         ]);

@@ -103,6 +103,7 @@ pub(super) fn names_not_resolved(facts: &Facts) -> Option<Condition> {
     }
     let no_resolver = looked.is_some_and(|names| names.resolver == Some(false));
     let all = found.is_empty() && !facts.peers.iter().any(|peer| is_proof_of_dns(facts, peer));
+    let others = if missing.len() > 1 { ", nor for any other name" } else { "" };
     let names = first_of(missing.into_iter().map(str::to_owned));
     let (text, action) = if no_resolver {
         (
@@ -111,7 +112,7 @@ pub(super) fn names_not_resolved(facts: &Facts) -> Option<Condition> {
         )
     } else if all {
         (
-            format!("No address was found for {names}, nor for any other name."),
+            format!("No address was found for {names}{others}."),
             "Check this computer's internet connection and its DNS settings.",
         )
     } else {

@@ -167,7 +167,7 @@ fn switch(facts: &Facts, _: &Status) -> Option<Answer> {
     let (code, title, text) = if facts.up {
         ("up", "The node is switched on", "It wants to be on the network.")
     } else {
-        (DOWN, "The node is switched off", "It has no links and no interface, as somebody wished.")
+        (DOWN, "The node is switched off", "Somebody switched it off: it has no links and no interface.")
     };
     Some((code, title, text.to_owned()))
 }
@@ -236,7 +236,7 @@ fn proof(facts: &Facts, _: &Status) -> Option<Answer> {
 }
 
 fn clock(facts: &Facts, _: &Status) -> Option<Answer> {
-    Some(("clock", "The clock can be right", computer::praise_of_clock(facts)))
+    Some(("clock", "Nothing speaks against the clock", computer::praise_of_clock(facts)))
 }
 
 fn names(facts: &Facts, _: &Status) -> Option<Answer> {

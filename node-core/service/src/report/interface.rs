@@ -77,23 +77,17 @@ pub(super) fn interface_changed(facts: &Facts) -> Option<Condition> {
         None => (
             "The network interface is gone",
             format!("The system has no interface {name} any more; something removed it."),
-            REOPEN.to_owned(),
+            REOPEN,
         ),
         Some(found) if found.up == Some(false) => (
             "The network interface is switched off",
             format!("Somebody, or a program, has switched {name} off."),
-            if cfg!(target_os = "linux") {
-                format!(
-                    "Run `sudo ip link set {name} up`, then `planetary down` and `planetary up`."
-                )
-            } else {
-                REOPEN.to_owned()
-            },
+            REOPEN,
         ),
         Some(_) if !own.has_address() => (
             "The network interface has lost its address",
             format!("{name} does not have {} any more; something removed it.", own.address),
-            REOPEN.to_owned(),
+            REOPEN,
         ),
         Some(_) => return None,
     };
@@ -102,7 +96,7 @@ pub(super) fn interface_changed(facts: &Facts) -> Option<Condition> {
         severity: Severity::Error,
         title: title.to_owned(),
         text: format!("{text} Programs on this computer cannot use the network."),
-        action: Some(action),
+        action: Some(action.to_owned()),
         affects_connectivity: true,
         may_pass: true,
     })
@@ -220,8 +214,8 @@ pub(super) fn rights_missing(facts: &Facts) -> Option<Condition> {
 /// What is found good of the interface, beyond its being there.
 pub(super) fn praise(facts: &Facts) -> Option<String> {
     let own = own(facts).filter(Own::is_whole)?;
-    let routed = own.seen.routing.as_ref().map(|_| " and packets to the network go through it");
-    Some(format!("{} is up, has its address{}.", own.name, routed.unwrap_or_default()))
+    let routed = own.seen.routing.as_ref().map(|_| ", and packets to the network go through it");
+    Some(format!("It is up, has its address{}.", routed.unwrap_or_default()))
 }
 
 /// Whether it is known that nothing else uses the range.

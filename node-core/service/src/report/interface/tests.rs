@@ -85,7 +85,7 @@ fn routing(seen: &mut Surroundings) -> &mut Routing {
 fn a_good_interface_is_praised() {
     assert_eq!(wrong(good()), []);
     let facts = facts(Finding::Known(good()));
-    let expected = "planetary0 is up, has its address and packets to the network go through it.";
+    let expected = "It is up, has its address, and packets to the network go through it.";
     assert_eq!(praise(&facts).unwrap(), expected);
     assert!(is_alone(&facts));
 }
@@ -100,7 +100,7 @@ fn what_is_not_known_is_neither_wrong_nor_good() {
     // Systems that do not tell of routes.
     let facts = facts(Finding::Known(Surroundings { routing: None, ..good() }));
     assert!(route_missing(&facts).is_none() && is_alone(&facts));
-    assert_eq!(praise(&facts).unwrap(), "planetary0 is up, has its address.");
+    assert_eq!(praise(&facts).unwrap(), "It is up, has its address.");
 }
 
 #[test]
