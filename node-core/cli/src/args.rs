@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use planetary_ipc::logs::LogLevel;
 use planetary_ipc::{Target, limits};
 
 pub(crate) use friend::{AddArgs, FriendCommand, Right, RightsArgs, ShareArgs, is_everyone};
@@ -67,7 +68,12 @@ pub(crate) enum Command {
     /// Check everything and say what is wrong and what to do
     ///
     /// Exit code 1 when something does not work.
-    Doctor,
+    Doctor(DoctorArgs),
+    /// Show what the service has to say
+    ///
+    /// The system's service writes to the system's journal, which `journalctl` shows; any other
+    /// service is asked for the latest lines that it keeps. JSON always comes from the service.
+    Logs(LogsArgs),
     /// Print the address of this node
     Address {
         /// Print the routed subnet instead
@@ -133,6 +139,37 @@ pub(crate) enum Command {
     /// (TOML), shows what would be taken over and what not, and asks. What is set here wins, and
     /// another identity is refused, unless --replace says otherwise.
     Import(ImportArgs),
+}
+
+/// How to check.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Make a report for somebody who helps instead, and save it in FILE if there is one
+    ///
+    /// It has no keys, addresses, names or texts in it, but pseudonyms in their place. It is shown
+    /// first, and saved only after a yes.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub(crate) report: Option<Option<PathBuf>>,
+    /// Save the report without asking
+    #[arg(long, requires = "report")]
+    pub(crate) yes: bool,
+    /// Replace FILE if it is there
+    #[arg(long, requires = "report")]
+    pub(crate) force: bool,
+}
+
+/// Which lines to show.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct LogsArgs {
+    /// Go on showing what comes, until interrupted
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many lines to begin with
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    pub(crate) lines: usize,
+    /// Only lines that matter at least so much: error, warn or info
+    #[arg(short, long, default_value = "info", value_parser = level)]
+    pub(crate) level: LogLevel,
 }
 
 #[derive(Debug, Subcommand)]
@@ -307,6 +344,12 @@ fn of_length(text: &str, most: usize) -> Result<String, String> {
         len if len > most => Err(format!("it has {len} bytes, where {most} fit")),
         _ => Ok(text.to_owned()),
     }
+}
+
+fn level(text: &str) -> Result<LogLevel, String> {
+    let all = [LogLevel::Error, LogLevel::Warn, LogLevel::Info];
+    let found = all.into_iter().find(|level| level.name() == text);
+    found.ok_or_else(|| "it must be error, warn or info".to_owned())
 }
 
 fn wait(text: &str) -> Result<Duration, String> {

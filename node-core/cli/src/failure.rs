@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,6 +40,10 @@ pub(crate) enum Failure {
     Request(RequestError),
     /// What there is to say cannot be written.
     Output(io::Error),
+    /// A file is to be written, and nobody is there to say yes.
+    Unasked { file: PathBuf },
+    /// A file cannot be written.
+    NotSaved { file: PathBuf, error: io::Error },
     /// Something on this side of the socket: a file, or a question without an answer.
     Here { code: &'static str, message: String, hint: Option<String> },
 }
@@ -91,13 +95,13 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
-            Self::Usage(_) | Self::Here { code: "usage", .. } => 2,
+            Self::Usage(_) | Self::Unasked { .. } | Self::Here { code: "usage", .. } => 2,
             Self::Request(error) if is_wrong_argument(error) => 2,
             Self::Request(RequestError::Lost)
             | Self::Unreachable { .. }
             | Self::NoSocket { .. }
             | Self::Silent { .. } => 3,
-            Self::Request(_) | Self::Output(_) | Self::Here { .. } => 1,
+            Self::Request(_) | Self::Output(_) | Self::NotSaved { .. } | Self::Here { .. } => 1,
         };
         let text = if json { self.as_json() } else { self.as_text() };
         // There is no third place to tell that this one is closed.
@@ -124,7 +128,7 @@ impl Failure {
 
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Usage(_) => "usage",
+            Self::Usage(_) | Self::Unasked { .. } => "usage",
             Self::Unreachable { error, .. } => error.code(),
             Self::NoSocket { .. } | Self::Silent { .. } => "unreachable",
             Self::Request(RequestError::Lost) => "connection_lost",
@@ -134,7 +138,7 @@ impl Failure {
             }
             Self::Here { code, .. } => code,
             Self::Request(error) => error.code().unwrap_or(ErrorCode::VersionMismatch).name(),
-            Self::Output(_) => "output",
+            Self::Output(_) | Self::NotSaved { .. } => "output",
         }
     }
 
@@ -165,6 +169,10 @@ impl Failure {
             }
             Self::Request(error) => with_sources(error),
             Self::Output(error) => format!("cannot write the output: {error}"),
+            Self::Unasked { file } => {
+                format!("nobody is there to be asked whether to save {}", file.display())
+            }
+            Self::NotSaved { file, error } => format!("cannot write {}: {error}", file.display()),
             Self::Here { message, .. } => message.clone(),
         }
     }
@@ -188,6 +196,11 @@ impl Failure {
             }
             Self::Request(_) => ErrorCode::VersionMismatch.hint().map(str::to_owned),
             Self::Output(_) => None,
+            Self::Unasked { .. } => Some("add --yes to save it without being asked".to_owned()),
+            Self::NotSaved { error, .. } if error.kind() == io::ErrorKind::AlreadyExists => {
+                Some("choose another name, or add --force to replace the file".to_owned())
+            }
+            Self::NotSaved { .. } => Some("choose a place that you may write to".to_owned()),
             Self::Here { hint, .. } => hint.clone(),
         }
     }

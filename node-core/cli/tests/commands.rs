@@ -86,6 +86,63 @@ async fn doctor() {
 }
 
 #[tokio::test]
+async fn report_is_shown() {
+    both_forms("doctor-report", &["doctor", "--report"]).await;
+}
+
+#[tokio::test]
+async fn report_is_saved_after_a_yes_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let service = Service::start(Mock::after(SECOND));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.txt");
+    let file = path.to_str().unwrap();
+    // Nobody is there to say yes.
+    let unasked = run(&service, &["doctor", "--report", file]).await;
+    assert_eq!((unasked.code, path.exists()), (2, false), "{}", unasked.stderr);
+    assert!(unasked.stderr.contains("hint: add --yes"), "{}", unasked.stderr);
+
+    let saved = run(&service, &["doctor", "--report", file, "--yes"]).await;
+    assert_eq!(saved.code, 0, "{}", saved.stderr);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, saved.stdout);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let again = run(&service, &["doctor", "--report", file, "--yes", "--json"]).await;
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("add --force"), "{}", again.stderr);
+    let forced = run(&service, &["doctor", "--report", file, "--yes", "--force", "--json"]).await;
+    assert_eq!(forced.code, 0);
+    let saved: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(saved["pseudonyms_last"].is_boolean());
+}
+
+#[tokio::test]
+async fn report_is_asked_about_on_a_terminal() {
+    for (answer, kept) in [("y\n", true), ("\n", false), ("nay\n", false)] {
+        let service = Service::start(Mock::after(SECOND));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.txt");
+        let arguments = ["doctor", "--report", path.to_str().unwrap()];
+        let mut terminal = running::Terminal::run(&service, &arguments);
+        terminal.until("[y/N]").await;
+        assert!(!path.exists(), "saved before it was asked");
+        terminal.press(answer);
+        let (code, seen) = terminal.end().await;
+        assert_eq!((code, path.exists()), (Some(0), kept), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn logs() {
+    both_forms("logs", &["logs"]).await;
+    let service = Service::start(Mock::after(SECOND));
+    let run = run(&service, &["logs", "-n", "1", "--level", "warn"]).await;
+    golden("logs-warn.txt", &run.transcript(&service));
+}
+
+#[tokio::test]
 async fn address() {
     both_forms("address", &["address"]).await;
     both_forms("address-subnet", &["address", "--subnet"]).await;

@@ -32,6 +32,7 @@ use crate::friends::{
 use crate::health::DoctorReport;
 use crate::identity::{Identity, NodeKey, Target};
 use crate::limits;
+use crate::logs::{LogLevel, LogPage};
 use crate::message::{
     ClientHello, ClientMessage, Event, Hello, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Reply,
     Request, ServerMessage, Topic, Update, common_version,
@@ -40,6 +41,7 @@ use crate::peers::{PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
 use crate::secret::{Sealed, SealingKey};
 use crate::status::{PeerEntry, Status};
+use crate::support::SupportReport;
 use crate::topology::Topology;
 
 /// Calls that wait to be written.
@@ -353,6 +355,11 @@ requests! {
         = Request::Ping { target, count, timeout_ms } => Reply::Ping(report) => report;
     /// What is right and what is wrong.
     doctor() -> DoctorReport = Request::Doctor => Reply::Doctor(report) => report;
+    /// What may be told to anybody who helps.
+    report() -> Box<SupportReport> = Request::Report => Reply::Report(report) => report;
+    /// The latest lines of the log.
+    logs(after: Option<u64>, level: Option<LogLevel>) -> LogPage
+        = Request::Logs { after, level } => Reply::Logs(page) => page;
     /// Who the node is.
     identity() -> Identity = Request::IdentityShow => Reply::Identity(identity) => identity;
     /// Adds a friend by its key or address; gives what was stored.

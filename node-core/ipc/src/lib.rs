@@ -25,6 +25,7 @@ pub mod import;
 pub mod limits;
 pub mod link;
 pub mod location;
+pub mod logs;
 pub mod message;
 pub mod mock;
 pub mod peers;
@@ -34,6 +35,7 @@ mod schema;
 pub mod secret;
 pub mod server;
 pub mod status;
+pub mod support;
 pub mod topology;
 
 pub use client::{Client, ConnectError, RequestError, Updates};

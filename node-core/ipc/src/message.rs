@@ -27,10 +27,12 @@ use crate::health::DoctorReport;
 use crate::identity::{Identity, NodeKey, Target};
 use crate::import::{Backup, IdentityImport, SettingsImport};
 use crate::limits;
+use crate::logs::{LogLevel, LogPage};
 use crate::peers::{self, PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
 use crate::secret::{Sealed, SealingKey};
 use crate::status::{PeerEntry, Status, Traffic};
+use crate::support::SupportReport;
 use crate::topology::Topology;
 
 /// Version of the API spoken by this crate. Grows when a member changes its meaning or goes away;
@@ -284,6 +286,17 @@ requests! {
     } = "ping", Read;
     /// Checks everything; answered with `doctor`.
     Doctor = "doctor", Read;
+    /// What may be told to anybody who helps; answered with `report`.
+    Report = "report", Read;
+    /// The latest lines of the log, as far as the service keeps them; answered with `logs`.
+    Logs {
+        /// Only those after the line of this number; all when absent.
+        #[serde(default)]
+        after: Option<u64>,
+        /// Only those that matter at least so much; all when absent.
+        #[serde(default)]
+        level: Option<LogLevel>,
+    } = "logs", Read;
     /// Who the node is; answered with `identity`.
     IdentityShow = "identity_show", Read;
     /// The friends in the order of their keys; answered with `friends`.
@@ -481,6 +494,10 @@ pub enum Reply {
     Ping(PingReport),
     /// To `doctor`.
     Doctor(DoctorReport),
+    /// To `report`.
+    Report(Box<SupportReport>),
+    /// To `logs`.
+    Logs(LogPage),
     /// To `identity_show`.
     Identity(Identity),
     /// To `friend_list`.

@@ -290,6 +290,8 @@ async fn schema_fits_everything_the_mock_sends() {
             Request::Resume,
             Request::Topology { page: 0 },
             Request::Doctor,
+            Request::Report,
+            Request::Logs { after: None, level: None },
             Request::IdentityShow,
             Request::Path { target },
             Request::Ping { target, count: Some(3), timeout_ms: None },

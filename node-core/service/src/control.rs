@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use planetary_ipc::endpoint::PeerCredentials;
+use planetary_ipc::logs::LogLevel;
 use planetary_ipc::{
     ApiError, ErrorCode, Handler, PathReport, PingReply, PingReport, Reply, Request, Status,
     Target, limits,
@@ -141,6 +142,14 @@ impl Handler for Control {
             Request::Doctor => {
                 let busy = || ApiError::new(ErrorCode::Busy, "the node is too busy to be examined");
                 self.node.examine().await.map(Reply::Doctor).ok_or_else(busy)
+            }
+            Request::Report => {
+                let busy = || ApiError::new(ErrorCode::Busy, "the node is too busy to be examined");
+                let report = self.node.report().await.ok_or_else(busy)?;
+                Ok(Reply::Report(Box::new(report)))
+            }
+            Request::Logs { after, level } => {
+                Ok(Reply::Logs(self.node.logs(after.unwrap_or(0), level.unwrap_or(LogLevel::Info))))
             }
             Request::IdentityShow => Ok(Reply::Identity(handover::identity(&self.node))),
             Request::SealingKey | Request::SealedPart { .. } | Request::IdentityExport { .. } => {

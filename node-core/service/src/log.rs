@@ -9,6 +9,8 @@
 //! are logged at DEBUG and TRACE only; at INFO and above stand the peers that the person has
 //! written into the configuration, without their options.
 
+pub mod recent;
+
 use std::fmt;
 use std::io::IsTerminal;
 
@@ -22,6 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use self::recent::Recent;
 use crate::config::LogLevel;
 
 /// The environment variable that chooses a filter.
@@ -33,6 +36,7 @@ pub struct LogHandle {
     filter: reload::Handle<EnvFilter, Registry>,
     /// `RUST_LOG` decides, whatever the configuration says.
     fixed: bool,
+    recent: Recent,
 }
 
 /// Starts the log of the process.
@@ -47,7 +51,8 @@ pub fn start(level: LogLevel) -> Result<LogHandle, TryInitError> {
     let not_understood = chosen.as_ref().err().map(ToString::to_string);
     let filter = chosen.ok().flatten().unwrap_or_else(|| filter(level));
     let (filter, handle) = reload::Layer::new(filter);
-    let registry = tracing_subscriber::registry().with(filter);
+    let recent = Recent::default();
+    let registry = tracing_subscriber::registry().with(filter).with(recent.clone());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     if is_journal() {
         let format = Journal(Format::default().without_time().with_ansi(false).with_level(false));
@@ -64,7 +69,7 @@ pub fn start(level: LogLevel) -> Result<LogHandle, TryInitError> {
         // closed to this line as well.
         eprintln!("RUST_LOG={}: nothing of this program is logged", wish.display());
     }
-    Ok(LogHandle { filter: handle, fixed })
+    Ok(LogHandle { filter: handle, fixed, recent })
 }
 
 /// Reads the value of `RUST_LOG`; an empty one chooses nothing.
@@ -77,6 +82,12 @@ fn is_off(filter: &EnvFilter) -> bool {
 }
 
 impl LogHandle {
+    /// The latest lines.
+    #[must_use]
+    pub const fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// Logs from `level` up from here on, unless `RUST_LOG` decides.
     pub fn set_level(&self, level: LogLevel) {
         if !self.fixed {

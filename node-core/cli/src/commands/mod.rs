@@ -5,6 +5,7 @@ mod doctor;
 mod friend;
 mod identity;
 mod import;
+mod logs;
 mod path;
 mod pause;
 mod peer;
@@ -35,7 +36,8 @@ pub(crate) async fn run(
         Command::Up => switch::up(&session, &printer).await,
         Command::Down => switch::down(&session, &printer).await,
         Command::Watch => watch::run(&session, &printer).await,
-        Command::Doctor => return doctor::run(&session, &printer).await,
+        Command::Doctor(wish) => return doctor::run(&session, &printer, wish).await,
+        Command::Logs(wish) => return logs::run(&session, &printer, wish).await,
         Command::Address { subnet, key } => address::run(&session, &printer, subnet, key).await,
         Command::Peer(PeerCommand::List) => peer::list(&session, &printer).await,
         Command::Peer(PeerCommand::Add { peer }) => peer::add(&session, &printer, peer).await,

@@ -16,6 +16,7 @@ mod friends;
 mod handover;
 mod peer;
 mod public;
+mod support;
 mod world;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 
 use crate::endpoint::{BindError, Listener, PeerCredentials};
 use crate::error::{ApiError, ErrorCode};
+use crate::logs::LogLevel;
 use crate::message::{Reply, Request};
 use crate::secret::SealingKeys;
 use crate::server::{self, Handler, Service};
@@ -144,6 +146,16 @@ impl Handler for Mock {
                 self.world().ping(target, count.unwrap_or(1)).map(Reply::Ping)
             }
             Request::Doctor => Ok(Reply::Doctor(self.world().doctor())),
+            Request::Report => {
+                let world = self.world();
+                let report = support::report(&world.status(), world.doctor());
+                Ok(Reply::Report(Box::new(report)))
+            }
+            Request::Logs { after, level } => Ok(Reply::Logs(support::logs(
+                &self.world().status(),
+                after.unwrap_or(0),
+                level.unwrap_or(LogLevel::Info),
+            ))),
             Request::IdentityShow => Ok(Reply::Identity(self.world().identity())),
             Request::FriendList { .. }
             | Request::FriendBlocked { .. }

@@ -13,6 +13,7 @@
 //! This module knows nothing of the running node: it turns text into a [`Config`], and back.
 
 mod check;
+mod classes;
 mod edit;
 mod error;
 mod generate;
@@ -29,6 +30,7 @@ use planetary_proto::identity::NodeKey;
 use planetary_runtime::links::uri::{ListenUri, PeerUri};
 use zeroize::Zeroizing;
 
+pub use self::classes::tun_name;
 pub use self::edit::{ConfigFile, EditError, Edited};
 pub use self::error::{ConfigError, Problem, printable};
 pub use self::generate::{default_file, reference_page};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use planetary_ipc::PeerSource;
+use planetary_ipc::support::ReportedSetting;
 use planetary_proto::identity::Identity;
 use planetary_runtime::links::peers::PeerId;
 use planetary_runtime::links::uri::{ListenUri, PeerUri};
@@ -10,7 +11,7 @@ use planetary_runtime::tun::TunSettings;
 use serde_json::{Map, Value};
 
 use crate::args::RunArguments;
-use crate::config::{Config, TunName};
+use crate::config::{self, Config, TunName};
 use crate::public::kept::Kept;
 
 /// Bits that all addresses of the network have in common: `200::/7`.
@@ -109,6 +110,22 @@ impl Settings {
             info.extend(build_info());
         }
         Value::Object(info).to_string().into_bytes()
+    }
+
+    /// What may be told to anybody of file and command line: names of keys, and of each value its
+    /// class.
+    #[must_use]
+    pub fn classes(&self) -> Vec<ReportedSetting> {
+        let RunArguments { peers, listen, tun, .. } = &self.arguments;
+        let count = |number: usize| (number > 0).then(|| format!("{number} given"));
+        let given = [
+            ("--peer", count(peers.len())),
+            ("--listen", count(listen.len())),
+            ("--tun", tun.as_ref().map(|name| config::tun_name(name).to_owned())),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let all = self.config.classes().chain(given);
+        all.map(|(name, value)| ReportedSetting { name: name.to_owned(), value }).collect()
     }
 
     /// Whether `newer` differs in something that a running node cannot change.

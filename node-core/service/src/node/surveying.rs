@@ -1,9 +1,12 @@
 //! The node's looks around itself, for health and the doctor.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use planetary_ipc::DoctorReport;
+use planetary_ipc::logs::{LogLevel, LogPage};
+use planetary_ipc::support::SupportReport;
+use planetary_ipc::{DoctorReport, Status};
 use planetary_runtime::Engine;
 use planetary_runtime::links::peers::{PeerPhase, PeerStatus};
 use planetary_runtime::links::uri::Host;
@@ -11,7 +14,9 @@ use tokio::time::timeout;
 
 use super::{Node, SNAPSHOT_PATIENCE};
 use crate::health::Moment;
-use crate::report::doctor;
+use crate::log::LogHandle;
+use crate::report::pseudonym::Pseudonyms;
+use crate::report::{Facts, doctor, support};
 use crate::survey::Wishes;
 use crate::survey::clock::{self, Witness};
 
@@ -38,6 +43,28 @@ impl Node {
     ///
     /// Takes a few seconds at most, whatever hangs.
     pub async fn examine(&self) -> Option<DoctorReport> {
+        let (facts, status) = self.facts_for_doctor().await?;
+        Some(doctor::examine(&facts, &status))
+    }
+
+    /// Makes the report for somebody who helps; `None` as for [`Node::examine`], and when the
+    /// system gives no random numbers.
+    pub async fn report(&self) -> Option<SupportReport> {
+        let (facts, status) = self.facts_for_doctor().await?;
+        let examined = doctor::examine(&facts, &status);
+        let names = Pseudonyms::of(&self.state_dir, facts.now.unix_s).ok()?;
+        let settings = self.settings.read().classes();
+        Some(support::compose(&facts, &status, &examined, settings, &names))
+    }
+
+    /// The latest lines of the log after number `after` that matter at least as much as `level`.
+    #[must_use]
+    pub fn logs(&self, after: u64, level: LogLevel) -> LogPage {
+        let recent = self.log.as_ref().map(LogHandle::recent);
+        recent.map_or_else(LogPage::default, |recent| recent.page(after, level))
+    }
+
+    async fn facts_for_doctor(&self) -> Option<(Facts, Arc<Status>)> {
         let engine = self.engine();
         let wishes = match &engine {
             Some(engine) => Wishes {
@@ -52,7 +79,7 @@ impl Node {
         let mut facts = self.facts().await?;
         // Another look may have been made meanwhile, one that did not ask for names.
         facts.survey = survey;
-        Some(doctor::examine(&facts, &status))
+        Some((facts, status))
     }
 
     /// What other nodes say the time is; `None` while the engine is too busy to answer.

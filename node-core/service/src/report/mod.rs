@@ -12,8 +12,10 @@ pub mod doctor;
 mod interface;
 mod links;
 pub mod path;
+pub mod pseudonym;
 mod root;
 mod state;
+pub mod support;
 pub mod topology;
 
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@ use super::state::{CONNECT_PATIENCE, Gap};
 use super::*;
 use crate::health::SHOW_DELAY;
 
-fn key(seed: u8) -> NodeKey {
+pub(super) fn key(seed: u8) -> NodeKey {
     Identity::from_seed(&[seed; 32]).key()
 }
 
@@ -38,7 +38,7 @@ pub(super) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> S
     }
 }
 
-fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSnapshot {
+pub(super) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSnapshot {
     LinkSnapshot {
         id: LinkId(id),
         uri: uri.to_owned(),

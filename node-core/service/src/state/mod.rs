@@ -2,8 +2,8 @@
 //!
 //! One folder belongs to one running service. It holds `identity.pem` (who the node is),
 //! `intent.json` (whether the person wants it on the network), `sequence.json` (the highest numbers
-//! it has signed), `friends.json` (who may reach it) and `service.lock`, which keeps a second
-//! service out.
+//! it has signed), `friends.json` (who may reach it), `pseudonyms.key` (a secret for the names in
+//! reports) and `service.lock`, which keeps a second service out.
 //!
 //! Rules that hold for every file here:
 //! - A file is replaced whole: written beside, synced, renamed. Whoever kills the process at any

@@ -4,6 +4,7 @@
 //! release, not even installed) is added here in the same form, from what `computer` sees.
 
 mod computer;
+mod report;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,11 +12,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use planetary_ipc::{DoctorReport, ErrorCode, HealthItem, RequestError, Severity, UnixTime};
 
 use self::computer::Seen;
+use crate::args::DoctorArgs;
 use crate::failure::{Failure, RESTART_THE_SERVICE};
 use crate::format::{self, Printer, Style};
 use crate::session::Session;
 
-pub(super) async fn run(session: &Session, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    session: &Session,
+    printer: &Printer,
+    wish: DoctorArgs,
+) -> Result<ExitCode, Failure> {
+    let DoctorArgs { report, yes, force } = wish;
+    if let Some(file) = report {
+        return report::run(session, printer, report::Wish { file, yes, force }).await;
+    }
     let (report, code) = match examine(session).await {
         Ok(report) => {
             let broken = report.worst() == Severity::Error;
