@@ -1,7 +1,7 @@
 //! This process as the system sees it: its account, its rights, and how near it is to its limits.
 
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
 /// What the system says of this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +104,9 @@ pub fn room_in(_: &Path) -> io::Result<Option<Room>> {
 /// Linux tells in small text files.
 #[cfg(target_os = "linux")]
 mod system {
-    use super::{Load, Path, fs};
+    use std::fs;
+
+    use super::{Load, Path};
 
     /// Number of the right to configure the network (linux/capability.h).
     pub(super) const CAP_NET_ADMIN: u32 = 12;
