@@ -213,6 +213,9 @@ async fn friends_that_make_no_sense_are_refused_with_the_reason() {
     let (code, words, _) = refusal(client.change_friend(ADA, change).await.unwrap_err());
     assert_eq!(code, ErrorCode::InvalidFriend);
     assert!(words.starts_with("200::1 is not an address of this computer"), "{words}");
+    let home = client.status().await.unwrap().address;
+    let allow = services(&[&format!("tcp/22@{home}")]);
+    client.change_friend(ADA, FriendChange { allow, ..FriendChange::default() }).await.unwrap();
     let unknown = client.remove_friend(NodeKey([1; 32])).await.unwrap_err();
     assert_eq!(refusal(unknown).0, ErrorCode::FriendNotFound);
     // Its own address is no stranger's, and needs no network to be known.
@@ -225,6 +228,23 @@ async fn friends_that_make_no_sense_are_refused_with_the_reason() {
     let down = client.add_friend(who, None, None, Vec::new(), String::new()).await.unwrap_err();
     assert_eq!(refusal(down).0, ErrorCode::NodeDown);
     add(&client, NodeKey([3; 32]), "Bob").await.unwrap();
+}
+
+#[tokio::test]
+async fn service_at_an_address_of_a_former_identity_is_in_nobodys_way() {
+    let service = Service::start("", &[]).await;
+    let client = service.client().await;
+    add(&client, ADA, "Ada").await.unwrap();
+    let home = client.status().await.unwrap().address;
+    let allow = services(&[&format!("tcp/22@{home}")]);
+    client.change_friend(ADA, FriendChange { allow, ..FriendChange::default() }).await.unwrap();
+    fs::remove_file(service.path("identity.pem")).unwrap();
+    let service = service.again("TERM", "").await;
+    let client = service.client().await;
+    assert_ne!(client.status().await.unwrap().address, home);
+    add(&client, NodeKey([3; 32]), "Bob").await.unwrap();
+    let change = FriendChange { notes: Some("moved".into()), ..FriendChange::default() };
+    assert_eq!(client.change_friend(ADA, change).await.unwrap().services.len(), 1);
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ impl Node {
             let mut keeping = self.friends.lock();
             let mut friends = keeping.keeper.friends().clone();
             let done = change(&mut friends)?;
-            self.check_addresses(&friends)?;
+            self.check_addresses(&friends, keeping.keeper.friends())?;
             let rules = Rules::compile(&policy::policy(&doors, &friends, unix_s))?;
             let made_in = moment_of(&friends, unix_s);
             keeping.online.retain(|key| friends.friends().contains_key(key));
@@ -173,11 +173,13 @@ impl Node {
         }
     }
 
-    /// Services at one address only make sense at an address that is here.
-    fn check_addresses(&self, friends: &Friends) -> Result<(), ChangeError> {
-        let of_friends = friends.friends().values().flat_map(|friend| &friend.services);
-        let all = of_friends.chain(friends.everyone());
-        self.elsewhere(all).map_or(Ok(()), |address| Err(ChangeError::Elsewhere(address)))
+    /// Services at one address only make sense at an address that is here. Those that were there
+    /// before are of a former identity, and in nobody's way.
+    fn check_addresses(&self, friends: &Friends, before: &Friends) -> Result<(), ChangeError> {
+        let former: BTreeSet<_> = services_of(before).filter_map(|service| service.at).collect();
+        let is_new = |service: &&LocalService| service.at.is_none_or(|at| !former.contains(&at));
+        let found = self.elsewhere(services_of(friends).filter(is_new));
+        found.map_or(Ok(()), |address| Err(ChangeError::Elsewhere(address)))
     }
 
     /// Whether all services are at addresses of this computer.
@@ -298,6 +300,12 @@ impl Node {
         peers.sort_by_key(|(is_down, _)| *is_down);
         own.chain(peers.into_iter().map(|(_, peer)| peer)).collect()
     }
+}
+
+/// All services that anybody may reach.
+fn services_of(friends: &Friends) -> impl Iterator<Item = &LocalService> {
+    let of_friends = friends.friends().values().flat_map(|friend| &friend.services);
+    of_friends.chain(friends.everyone())
 }
 
 /// A key as the core has it.
