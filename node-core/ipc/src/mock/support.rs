@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crate::health::DoctorReport;
 use crate::identity::UnixTime;
 use crate::logs::{LogLevel, LogLine, LogPage};
-use crate::logs::{LogLevel, LogLine, LogPage};
 use crate::status::{PeerError, PeerStatus, Status};
 use crate::support::{
     Counter, ReportedClock, ReportedError, ReportedInterface, ReportedItem, ReportedLink,

@@ -167,7 +167,11 @@ fn switch(facts: &Facts, _: &Status) -> Option<Answer> {
     let (code, title, text) = if facts.up {
         ("up", "The node is switched on", "It wants to be on the network.")
     } else {
-        (DOWN, "The node is switched off", "Somebody switched it off: it has no links and no interface.")
+        (
+            DOWN,
+            "The node is switched off",
+            "Somebody switched it off: it has no links and no interface.",
+        )
     };
     Some((code, title, text.to_owned()))
 }

@@ -78,10 +78,7 @@ fn names_without_an_address_are_told_with_what_to_look_at() {
         names_not_resolved(&facts).map(|found| found.text)
     };
     let quiet = Survey::default;
-    assert_eq!(
-        with(quiet(), failed()).unwrap(),
-        "No address was found for a.example."
-    );
+    assert_eq!(with(quiet(), failed()).unwrap(), "No address was found for a.example.");
     let mut others = failed();
     others.push(peer(B, PeerPhase::Up, None));
     let expected = "No address was found for a.example, while other names have one.";
