@@ -12,11 +12,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use planetary_ipc::mock::Mock;
 use tokio::io::AsyncWriteExt;
 
-use running::{Run, Service, Terminal, golden, planetary, run};
+use running::{Run, Service, Terminal, golden, is_cooked, planetary, run};
 
 const PASSPHRASE: &str = "correct horse battery";
 
@@ -140,15 +141,23 @@ async fn import_takes_a_key_file_and_names_what_is_none() {
     assert_eq!(desk.run("identity import @blob").await.code, 1);
 }
 
+/// Types where nothing is shown, which is a moment after the question is.
+async fn answer(terminal: &mut Terminal, question: &str, text: &str) {
+    terminal.until(question).await;
+    let keyboard = terminal.keyboard();
+    while is_cooked(&keyboard) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    terminal.press(text);
+}
+
 #[tokio::test]
 async fn passphrase_is_typed_twice_and_not_shown() {
     let desk = Desk::new();
     let file = desk.path("b").display().to_string();
     let mut terminal = Terminal::run(&desk.service, &["identity", "export", &file]);
-    terminal.until("Passphrase for the backup: ").await;
-    terminal.press("correct horse battery\r");
-    terminal.until("The same again: ").await;
-    terminal.press("correct horse battery\r");
+    answer(&mut terminal, "Passphrase for the backup: ", "correct horse battery\r").await;
+    answer(&mut terminal, "The same again: ", "correct horse battery\r").await;
     terminal.until("Saved a backup").await;
     let (code, seen) = terminal.end().await;
     assert_eq!(code, Some(0));
@@ -156,10 +165,8 @@ async fn passphrase_is_typed_twice_and_not_shown() {
 
     let other = desk.path("c").display().to_string();
     let mut terminal = Terminal::run(&desk.service, &["identity", "export", &other]);
-    terminal.until("Passphrase for the backup: ").await;
-    terminal.press("correct horse battery\r");
-    terminal.until("The same again: ").await;
-    terminal.press("correct house battery\r");
+    answer(&mut terminal, "Passphrase for the backup: ", "correct horse battery\r").await;
+    answer(&mut terminal, "The same again: ", "correct house battery\r").await;
     terminal.until("differ").await;
     assert_eq!(terminal.end().await.0, Some(1));
     assert!(!desk.path("c").exists());
