@@ -48,7 +48,9 @@ fn main() -> io::Result<()> {
     friend_links()?;
     filter()?;
     configs()?;
-    keys()
+    keys()?;
+    backups()?;
+    foreign()
 }
 
 fn frames() -> io::Result<()> {
@@ -369,4 +371,46 @@ fn keys() -> io::Result<()> {
     seed("identity_pem", "certificate", pem.replace("PRIVATE KEY", "CERTIFICATE"))?;
     seed("identity_pem", "not_base64", pem.replace("MC4C", "M*4C"))?;
     seed("identity_pem", "not_text", [0xff, 0xfe, 0, 1])
+}
+
+/// Opens with the passphrase of the target, for the price of eight KiB.
+const BACKUP: &str = include_str!("backup.json");
+
+fn backups() -> io::Result<()> {
+    seed("backup", "opens", BACKUP)?;
+    seed("backup", "empty", "")?;
+    seed("backup", "cut_short", &BACKUP[..BACKUP.len() / 2])?;
+    seed("backup", "other_key", BACKUP.replace("\"03a107", "\"03a108"))?;
+    seed("backup", "later", BACKUP.replace("1700000000", "1700000001"))?;
+    seed("backup", "newer", BACKUP.replace("\"version\": 1,", "\"version\": 2,"))?;
+    seed("backup", "costly", BACKUP.replace("\"memory_kib\": 8", "\"memory_kib\": 4294967295"))?;
+    seed("backup", "impossible", BACKUP.replace("\"passes\": 1", "\"passes\": 0"))?;
+    seed("backup", "other_format", BACKUP.replace("planetary-backup", "zip"))
+}
+
+fn foreign() -> io::Result<()> {
+    let reference = concat!(
+        "{\n  # Your private key.\n  PrivateKey: 00\n  Peers: [\n",
+        "    tls://one.example:443?key=00\n",
+        "    \"quic://two.example:443\"\n  ]\n  InterfacePeers: { \"eth0\": [ \"tcp://h:1\" ] }\n",
+        "  Listen: []\n  MulticastInterfaces: [\n    {\n      Regex: .*\n      Beacon: true\n",
+        "      Listen: true\n      Password: \"\"\n    }\n  ]\n  AllowedPublicKeys: []\n",
+        "  IfName: auto\n  IfMTU: 65535\n  NodeInfoPrivacy: false\n  NodeInfo: {}\n}\n",
+    );
+    seed("foreign", "hjson", reference)?;
+    let json = r#"{"PrivateKeyPath":"k","Peers":["tcp://a:1"],"NodeInfo":{"a":[1,2.5,null]}}"#;
+    seed("foreign", "json", json)?;
+    let wide: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    seed("foreign", "utf16", [&[0xff, 0xfe], &wide[..]].concat())?;
+    let rewrite = concat!(
+        "private_key = \"00\"\npeers = [\"tls://h:1\"]\nadmin_listen = \"tcp://h:1\"\n",
+        "if_mtu = 1500\n[node_info]\nname = \"n\"\n[[multicast_interfaces]]\nfilter = \"*\"\n",
+        "[firewall]\nenable = true\n",
+    );
+    seed("foreign", "toml", rewrite)?;
+    seed("foreign", "lines", "{ NodeInfo: {\n  a: '''\n    one\n      two\n    ''' } }")?;
+    seed("foreign", "escapes", "{ \"IfName\": \"\\ud83d\\ude00\\n\\\"\", 'a': 'b' }")?;
+    seed("foreign", "comments", "# a\n// b\n/* c */ { IfName: d # e\n }")?;
+    seed("foreign", "unclosed", "{ Peers: [ tls://one.example:443 ]\n}")?;
+    seed("foreign", "nested", format!("Peers: {}", "[{a:".repeat(40)))
 }

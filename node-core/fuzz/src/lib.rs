@@ -1,11 +1,11 @@
 //! Fuzz targets: one function per door through which foreign bytes come in.
 //!
-//! A target takes any bytes, panics only on a bug, and is deterministic: no clock, no randomness
-//! and, but for [`identity_pem`], no file. What it asserts stands at the top of its module. The
-//! same functions run in three places: `tests/replay.rs` replays the committed corpora and mutates
-//! them with a fixed seed on every `cargo test`; `fuzz_targets/` wraps them for `cargo fuzz`, which
-//! finds new inputs; `examples/seed.rs` writes the corpora anew. README.md says how to use all
-//! three.
+//! A target takes any bytes, panics only on a bug, and is deterministic: no clock (but to see that
+//! [`backup`] ends), no randomness and, but for [`identity_pem`], no file. What it asserts stands at
+//! the top of its module. The same functions run in three places: `tests/replay.rs` replays the
+//! committed corpora and mutates them with a fixed seed on every `cargo test`; `fuzz_targets/` wraps
+//! them for `cargo fuzz`, which finds new inputs; `examples/seed.rs` writes the corpora anew.
+//! README.md says how to use all three.
 //!
 //! Nothing here is a double of the code under test: nodes are real nodes with real keys, only time
 //! and links are made up.
@@ -16,9 +16,11 @@ mod host;
 mod input;
 mod targets;
 
+pub use targets::backup::backup;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
 pub use targets::filter::filter;
+pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
@@ -34,10 +36,12 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
+    ("backup", backup),
     ("config", config),
     ("control_frames", control_frames),
     ("filter", filter),
+    ("foreign", foreign),
     ("frames", frames),
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),

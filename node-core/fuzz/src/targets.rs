@@ -1,8 +1,10 @@
 //! The targets, each in a module of its name that says what it asserts.
 
+pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod control_frames;
 pub(crate) mod filter;
+pub(crate) mod foreign;
 pub(crate) mod frames;
 pub(crate) mod friend_link;
 pub(crate) mod identity_pem;
