@@ -19,8 +19,8 @@ const SECOND: u64 = 45;
 /// A key that nobody has.
 const STRANGER: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
-const LINK: &str = "planetary:friend?k=a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq&n=Zo%C3%AB&p=\
-    tls://zoe.example:443&p=tls://frankfurt.example:443";
+const LINK: &str = "planetary:friend?k=a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq&\
+    n=Zo%C3%AB&p=tls://zoe.example:443&p=tls://frankfurt.example:443";
 
 /// Runs a command in text and in JSON, each against a fresh service, and compares both.
 async fn both_forms(name: &str, arguments: &[&str]) {

@@ -1,10 +1,10 @@
 //! Fuzz targets: one function per door through which foreign bytes come in.
 //!
 //! A target takes any bytes, panics only on a bug, and is deterministic: no clock (but to see that
-//! [`backup`] ends), no randomness and, but for [`identity_pem`], no file. What it asserts stands at
-//! the top of its module. The same functions run in three places: `tests/replay.rs` replays the
-//! committed corpora and mutates them with a fixed seed on every `cargo test`; `fuzz_targets/` wraps
-//! them for `cargo fuzz`, which finds new inputs; `examples/seed.rs` writes the corpora anew.
+//! [`backup`] ends), no randomness and, but for [`identity_pem`], no file. What it asserts stands
+//! at the top of its module. The same functions run in three places: `tests/replay.rs` replays the
+//! committed corpora and mutates them with a fixed seed on every `cargo test`; `fuzz_targets/`
+//! wraps them for `cargo fuzz`, which finds new inputs; `examples/seed.rs` writes the corpora anew.
 //! README.md says how to use all three.
 //!
 //! Nothing here is a double of the code under test: nodes are real nodes with real keys, only time

@@ -370,7 +370,8 @@ requests! {
         services: Vec<LocalService>,
         notes: String
     ) -> Friend
-        = Request::FriendAdd { who, name, echo, services, notes } => Reply::Friend(friend) => friend;
+        = Request::FriendAdd { who, name, echo, services, notes }
+            => Reply::Friend(friend) => friend;
     /// Removes a friend; gives what was stored.
     remove_friend(key: NodeKey) -> Friend
         = Request::FriendRemove { key } => Reply::Friend(friend) => friend;

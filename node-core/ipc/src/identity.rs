@@ -28,8 +28,8 @@ impl fmt::Debug for NodeKey {
 }
 
 impl NodeKey {
-    /// The key in base32 (RFC 4648, lower case, no padding): 52 letters and digits, for places where
-    /// room is scarce, such as links and names.
+    /// The key in base32 (RFC 4648, lower case, no padding): 52 letters and digits, for places
+    /// where room is scarce, such as links and names.
     pub fn to_base32(&self) -> String {
         BASE32_NOPAD.encode(&self.0).to_ascii_lowercase()
     }

@@ -1,10 +1,10 @@
 //! Links that make friends: `planetary:friend?k=KEY&n=NAME&p=URI`.
 //!
-//! A link names a key (`k`), and may suggest a name (`n`) and up to three peers (`p`, once for each)
-//! over which both nodes reach the network. It comes by mail or from a web page, so it is checked
-//! as a whole before anything of it is shown: unknown and repeated parameters are refused, peers
-//! must lie in the public internet and carry no secrets, and nothing may be invisible. A link that
-//! was read changes nothing; what is done with it is for the person to say.
+//! A link names a key (`k`), and may suggest a name (`n`) and up to three peers (`p`, once for
+//! each) over which both nodes reach the network. It comes by mail or from a web page, so it is
+//! checked as a whole before anything of it is shown: unknown and repeated parameters are refused,
+//! peers must lie in the public internet and carry no secrets, and nothing may be invisible. A link
+//! that was read changes nothing; what is done with it is for the person to say.
 //!
 //! Grammar: the scheme in any case, `friend?`, parameters separated by `&`, values percent-encoded
 //! UTF-8. At most [`limits::LINK_LEN_MAX`] bytes, all of them printable ASCII.

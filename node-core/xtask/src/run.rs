@@ -2,8 +2,9 @@
 //!
 //! It needs nothing but what built this program, and by default no privilege: no TUN, only routing
 //! and answering. It joins the live network over a few public peers, which `planetary peer public`
-//! chooses the first time, and shows how it goes; Ctrl-C ends everything. Without a network (`CI` or `PLANETARY_OFFLINE` is set) it shows the demo
-//! instead. The node's key stays in `target/run`, so that it has the same address the next time.
+//! chooses the first time, and shows how it goes; Ctrl-C ends everything. Without a network (`CI`
+//! or `PLANETARY_OFFLINE` is set) it shows the demo instead. The node's key stays in `target/run`,
+//! so that it has the same address the next time.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;

@@ -168,7 +168,8 @@ pub(crate) struct ShareArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<FriendName>,
     /// Peer to suggest, at most three times; without it public peers of this node
-    #[arg(long = "peer", value_name = "URI", value_parser = super::uri, conflicts_with = "no_peers")]
+    #[arg(long = "peer", value_name = "URI", value_parser = super::uri)]
+    #[arg(conflicts_with = "no_peers")]
     pub(crate) peers: Vec<String>,
     /// Suggest no peers
     #[arg(long)]

@@ -24,8 +24,8 @@ fn words(status: &Status) -> String {
     let access = format::access(&status.access, status.time);
     match status.access.paused {
         Some(_) => format!(
-            "This computer is open to {access}.\nWhat you open yourself goes on; `planetary resume` \
-             ends the pause.\n"
+            "This computer is open to {access}.\nWhat you open yourself goes on; `planetary \
+             resume` ends the pause.\n"
         ),
         None => format!("This computer is open to {access}.\n"),
     }

@@ -61,8 +61,8 @@ fn words(shared: &Shared) -> String {
         peers => format!("It names {}.", peers.join(" and ")),
     };
     format!(
-        "{}\n\n{peers}\nSend it to a friend, who runs: planetary friend add 'LINK'\nUntil {until} your \
-         node listens to strangers who followed it;\nwhat anybody may reach here you decide \
+        "{}\n\n{peers}\nSend it to a friend, who runs: planetary friend add 'LINK'\nUntil {until} \
+         your node listens to strangers who followed it;\nwhat anybody may reach here you decide \
          yourself, with `planetary friend`.\n",
         shared.link
     )

@@ -7,8 +7,8 @@
 //! - commas between members and entries, or none
 //! - names in quotes or without, the braces around the whole file or none
 //! - texts in `"…"`, `'…'` (with the escapes of JSON), `'''…'''` over lines, whose indentation
-//!   is that of the first quote, and without quotes to the end of the line, unless what stands there
-//!   is a number, `true`, `false` or `null`
+//!   is that of the first quote, and without quotes to the end of the line, unless that is a
+//!   number, `true`, `false` or `null`
 //!
 //! Mistakes name a line and never repeat what stands in it.
 

@@ -171,9 +171,9 @@ pub(super) const KEYS: &[Key] = &[
         name: "sessions",
         default: "\"circles\"",
         accepts: "\"circles\", \"everyone\"",
-        explains: "Who may open a session to this node. With \"circles\" a stranger gets no answer,\n\
-                   and cannot tell that the node is on. Without this key everyone may while\n\
-                   anything is open to everyone, and circles otherwise.",
+        explains: "Who may open a session to this node. With \"circles\" a stranger gets no\n\
+                   answer, and cannot tell that the node is on. Without this key everyone may\n\
+                   while anything is open to everyone, and circles otherwise.",
         example: "",
         available: true,
         read: |item, config| {
@@ -319,8 +319,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "public_peers.url",
         default: "\"\"",
         accepts: "text; an http or https URL, or empty for none",
-        explains: "Where to fetch the list. Without one, the list that ships with the program is used.\n\
-                   Without a key it must be https and not lead into a private network.",
+        explains: "Where to fetch the list. Without one, the list that ships with the program is\n\
+                   used. Without a key it must be https and not lead into a private network.",
         example: "url = \"https://host.example/public-peers.json\"",
         available: true,
         read: |item, config| {
@@ -332,8 +332,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "public_peers.key",
         default: "\"\"",
         accepts: "text; 64 hexadecimal digits of an Ed25519 public key, or empty for none",
-        explains: "Key with which the list must be signed. The signature is fetched from the same URL\n\
-                   with \".sig\" behind it, as hexadecimal digits or base64.",
+        explains: "Key with which the list must be signed. The signature is fetched from the same\n\
+                   URL with \".sig\" behind it, as hexadecimal digits or base64.",
         example: "",
         available: true,
         read: |item, config| {

@@ -155,7 +155,8 @@ const INTENT_DAMAGED: (&str, &str) = (
 );
 const CHOSEN_DAMAGED: (&str, &str) = (
     "chosen_peers_damaged",
-    "The public peers that were chosen are lost; `planetary peer public --best 3 --add` chooses anew.",
+    "The public peers that were chosen are lost; `planetary peer public --best 3 --add` chooses \
+     anew.",
 );
 const PAUSED_DAMAGED: (&str, &str) =
     ("paused_peers_damaged", "Which peers were paused is lost; all are dialled again.");

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!  list (shipped, or fetched) --filter--> candidates --sample, probe--> answers --choose--> chosen
-//!          ^                                                |                                  |
-//!        store <- fetch (URL of the configuration)      statistics              kept, dialled by Node
+//!          ^                                                |                                 |
+//!        store <- fetch (URL of the configuration)      statistics           kept, dialled by Node
 //! ```
 //!
-//! What is judged is pure: [`list`] is the format, [`choice`] which to test and to take,
+//! What is judged is pure: [`mod@list`] is the format, [`choice`] which to test and to take,
 //! [`replace`] when one is given up. [`probe`] and [`fetch`] are the only doors to the network,
 //! [`jobs`] is what a client sees of work that takes a while, and [`tend`] what happens by itself.
 //! The chosen peers stand beside the person's own, which nothing here ever touches.
@@ -84,8 +84,8 @@ impl Public {
         }
     }
 
-    /// Where public peers may be: anywhere on the internet, or on this computer where nobody outside
-    /// is to be talked to.
+    /// Where public peers may be: anywhere on the internet, or on this computer where nobody
+    /// outside is to be talked to.
     #[must_use]
     pub fn reach(&self) -> Reach {
         if self.offline { Reach::Loopback } else { Reach::Public }
@@ -177,7 +177,8 @@ pub async fn refresh(node: &Node) -> Result<(), RefreshError> {
             lists.error = None;
             let InUse { list, trust, .. } = lists.in_use(&node.public_config());
             let (entries, rejected) = (list.peers.len(), list.rejected.len());
-            tracing::info!(entries, rejected, date = %list.date, ?trust, "list of public peers fetched");
+            let date = &list.date;
+            tracing::info!(entries, rejected, %date, ?trust, "list of public peers fetched");
             Ok(())
         }
         Err(error) => {

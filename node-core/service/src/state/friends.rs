@@ -7,7 +7,7 @@
 //!
 //! The file is read at start and written whole on every change that a person makes. What a packet
 //! changes (when a friend was last seen) is written with the next of these, or by
-//! [`FriendsKeeper::store_if_due`] every ten minutes. A damaged file is set aside and never
+//! [`FriendsKeeper::see`] every ten minutes. A damaged file is set aside and never
 //! overwritten. Nobody is a friend then, and since a block or a pause may have been lost with it,
 //! nobody may open anything here until the person says so: the new file begins with a pause.
 

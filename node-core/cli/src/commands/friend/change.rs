@@ -120,8 +120,8 @@ pub(super) async fn verify(
 ) -> Result<ExitCode, Failure> {
     let friend = friend_named(client, who).await?;
     let about = format!(
-        "The key of {} is\n\n{}\nOn its computer, `planetary address --key` prints the key. Compare \
-         all of it, over the\ntelephone or where you meet, not by the way the link came.\n",
+        "The key of {} is\n\n{}\nOn its computer, `planetary address --key` prints the key. \
+         Compare all of it, over the\ntelephone or where you meet, not by the way the link came.\n",
         name(&friend),
         grouped(friend.key)
     );

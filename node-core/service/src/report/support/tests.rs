@@ -105,7 +105,8 @@ fn report(names: &Pseudonyms) -> SupportReport {
     assert!(format!("{examined:?}").contains(CANARY) && format!("{status:?}").contains(CANARY));
     let text = format!(
         "peers = [\"{named}\"]\ngroup_password = \"canary\"\ntun.name = \"canary1\"\n\
-         allowed_keys = [\"{}\"]\nnode_info.name = \"canary\"\nlisten = [\"tcp://192.0.2.99:7714\"]",
+         allowed_keys = [\"{}\"]\nnode_info.name = \"canary\"\n\
+         listen = [\"tcp://192.0.2.99:7714\"]",
         key(5)
     );
     let config = Config::parse(&text, Path::new("/home/canary/config.toml")).ok().unwrap();
