@@ -162,6 +162,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Is a second node of its host, with a name, a folder and a device of its own.
+    pub fn called(mut self, label: &str) -> Self {
+        self.setup.device = format!("overlay-{label}");
+        self.setup.folder.set_file_name(label);
+        label.clone_into(&mut self.setup.label);
+        self
+    }
+
     /// Listens at this URI.
     pub fn listen(mut self, uri: impl Into<String>) -> Self {
         self.setup.listen.push(uri.into());

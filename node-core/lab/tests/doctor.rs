@@ -35,7 +35,7 @@ fn an_address_of_the_network_on_another_interface_is_told_and_its_end_too() {
 fn another_node_on_the_same_computer_is_named_by_its_interface() {
     run("two nodes on one computer", |lab| {
         let node = start(lab)?;
-        let other = lab.start(lab.node(Reference, node.host())?)?;
+        let other = lab.start(lab.node(Reference, node.host())?.called("other"))?;
         let item = told(&node, "network_clash")?;
         let (text, action) = (item["text"].to_string(), item["action"].to_string());
         let has = format!("{} has {}", other.device(), other.address());

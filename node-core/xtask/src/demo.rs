@@ -30,8 +30,9 @@ const LINKS: [(usize, usize); 6] = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (0, 
 /// How long they may take to agree, and then to answer each other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Nothing that could be found outside of this demo, and nobody who could find it.
-const CONFIG: &str = "version = 1\n[lan]\nenabled = false\n";
+/// Nothing that could be found outside of this demo, and nobody who could find it. Whether all
+/// reach each other is shown by pings, which strangers may not send to a node as it comes.
+const CONFIG: &str = "version = 1\n[filter]\necho = \"everyone\"\n[lan]\nenabled = false\n";
 
 /// Starts the network and shows it settle; then stays until Ctrl-C, or not.
 pub(crate) fn run(programs: &Path, stop: &AtomicBool, stay: bool) -> Result<()> {
