@@ -490,7 +490,7 @@ mod identity_replaced {
         let [one, other] = pair();
         fs::write(&path, identity::to_text(&one).as_bytes()).unwrap();
         // How often a kill hit the middle of a write, so that the test proves something.
-        let mut halfway = 0;
+        let mut halfway = 0_usize;
         for round in 0..KILLS {
             let mut changer = Command::new(std::env::current_exe().unwrap())
                 .args([this_test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
@@ -507,7 +507,7 @@ mod identity_replaced {
                 assert!(len > 0, "round {round}: the process ended by itself");
             }
             // A change takes about a tenth of a millisecond on a disk in memory.
-            std::thread::sleep(Duration::from_micros(u64::from(round % 97) * 7));
+            std::thread::sleep(Duration::from_micros((round % 97) as u64 * 7));
             changer.kill().unwrap();
             changer.wait().unwrap();
             let (is_one, is_other) = (identity::holds(&path, &one), identity::holds(&path, &other));
@@ -516,14 +516,12 @@ mod identity_replaced {
             assert!(is_other || identity::kept(&path, &other).is_some(), "round {round}: lost");
             let names =
                 || fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
-            halfway += u32::from(names().any(|name| name.to_string_lossy().starts_with('.')));
+            halfway += usize::from(names().any(|name| name.to_string_lossy().starts_with('.')));
             remove_leftovers(dir.path());
             assert!(names().count() <= 3, "round {round}: {:?}", names().collect::<Vec<_>>());
         }
         assert!(halfway > KILLS / 20, "only {halfway} of {KILLS} kills hit a write");
     }
-
-    const KILLS: u32 = 1000;
 
     #[test]
     #[ignore = "the process that the test above kills"]
