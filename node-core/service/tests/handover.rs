@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 use planetary_cli::foreign;
 use planetary_ipc::client::{self, RequestError};
 use planetary_ipc::import::{ExportSecret, ImportSecret};
-use planetary_ipc::{
-    Client, ErrorCode, ForeignKey, ForeignSettings, ImportOutcome, NodeKey, State,
-};
+use planetary_ipc::{Client, ErrorCode, ForeignSettings, ImportOutcome, NodeKey, State};
 use zeroize::Zeroizing;
 
 /// Longest wait for anything; a healthy run needs a small part of it.
@@ -216,7 +214,9 @@ async fn node_that_does_not_start_with_it_stays_as_it_was() {
     let (key, config) = (place.key().await, place.text("config.toml"));
     let pem = place.text("identity.pem");
     let settings = ForeignSettings {
-        private_key: Some(ForeignKey::Pem(Zeroizing::new(other.text("identity.pem")))),
+        private_key: Some(planetary_ipc::ForeignKey::Pem(Zeroizing::new(
+            other.text("identity.pem"),
+        ))),
         tun_name: Some("lo".to_owned()),
         ..ForeignSettings::default()
     };
