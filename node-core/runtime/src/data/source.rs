@@ -6,6 +6,7 @@ use planetary_circles::{Answer, Verdict};
 use planetary_proto::{
     NodeKey,
     forward::{Decision, LAST_HOP, WATERMARK_START},
+    time::Instant,
     upper::{
         PAYLOAD_IPV6,
         ipv6::{self, Target},
@@ -70,7 +71,7 @@ pub(crate) fn send_data(data: &DataPlane, key: &NodeKey, payload: &[u8]) {
     let Some((kind, content)) = payload.split_first() else { return };
     let Some(session) = data.sessions.of_key(key) else { return };
     // Which key an address belongs to is known only here for a packet that waited.
-    if *kind == PAYLOAD_IPV6 && !may_leave(data, &session, content) {
+    if *kind == PAYLOAD_IPV6 && !may_leave(data, &session, content, data.clock.mono()) {
         return;
     }
     say(data, session, *kind, content);
@@ -103,8 +104,8 @@ fn say(data: &DataPlane, session: Arc<Session>, kind: u8, content: &[u8]) {
 
 /// Whether the packet filter lets a packet of this machine out. If not, whoever sent it may be
 /// told.
-fn may_leave(data: &DataPlane, session: &Session, packet: &[u8]) -> bool {
-    match judge_outbound(&session.filter, &session.remote, packet, data.clock.mono()) {
+fn may_leave(data: &DataPlane, session: &Session, packet: &[u8], now: Instant) -> bool {
+    match judge_outbound(&session.filter, &session.remote, packet, now) {
         Verdict::Accept => true,
         Verdict::Drop(_) => false,
         Verdict::Reject(_) => {
@@ -147,11 +148,12 @@ fn send_in(
     match decide(&routes, &session.remote.key, path.as_deref()) {
         Some(Decision::Forward { link, watermark }) => {
             let Some(egress) = routes.links.get(&link) else { return Some(packet) };
-            if !may_leave(data, &session, packet.bytes()) {
+            let now = data.clock.mono();
+            if !may_leave(data, &session, packet.bytes(), now) {
                 return Some(packet);
             }
             let way = Way { session, path, watermark, kind: PAYLOAD_IPV6 };
-            egress.send_source(data, &routes, Waiting { packet, way, since: data.clock.mono() })
+            egress.send_source(data, &routes, Waiting { packet, way, since: now })
         }
         Some(Decision::Stuck) => {
             stuck(data, &routes, session.remote.key);
