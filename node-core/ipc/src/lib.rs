@@ -3,7 +3,8 @@
 //! `planetaryd` serves it, `planetary` and the desktop app speak it, over a Unix socket or a
 //! Windows named pipe. The crate holds the messages ([`message`] and the types it carries), the
 //! framing ([`frame`]), both ends ([`client`], [`server`]), the places where the service is looked
-//! for ([`location`]) and an in-memory network that answers like a service does ([`mock`]).
+//! for ([`location`]), the readers of other programs' configurations ([`foreign`]), and an in-memory
+//! network that answers like a service does ([`mock`]).
 //!
 //! It is not a view into the node: the types here are plain, and `service` converts. The core may
 //! change freely; what is written here changes by version ([`message::PROTOCOL_VERSION`]). Nothing
@@ -17,6 +18,7 @@
 pub mod client;
 pub mod endpoint;
 pub mod error;
+pub mod foreign;
 pub mod frame;
 pub mod friends;
 pub mod health;
