@@ -13,6 +13,7 @@ mod check;
 mod cross;
 mod demo;
 mod deps;
+mod icons;
 mod licences;
 mod lines;
 mod packages;
@@ -75,6 +76,8 @@ enum Chore {
     },
     /// Compare the dependencies between our crates with the list of allowed ones
     Deps,
+    /// Paint the icons anew from their drawings
+    Icons,
     /// Check the licences of everything we are built of
     Licences,
     /// Check the length of lines and report long files
@@ -102,6 +105,7 @@ fn run_chore(chore: Chore) -> Result<()> {
         Chore::Bench { options } => bench::run(&options),
         Chore::Sim { nodes, seed } => sim::run(nodes, seed),
         Chore::Deps => deps::run(),
+        Chore::Icons => icons::run(),
         Chore::Licences => licences::run(),
         Chore::Lines => lines::run(),
     }

@@ -57,11 +57,28 @@ const CROSS: &[Need] = &[
     need("python3-venv", "/usr/share/doc/python3-venv"),
 ];
 
+/// The desktop app: what it is built with, a display without a screen to test it on, and browsers
+/// that tests can steer.
+const APP: &[Need] = &[
+    need("build-essential", "cc"),
+    need("pkg-config", "pkg-config"),
+    need("libwebkit2gtk-4.1-dev", "/usr/include/webkitgtk-4.1/webkit2/webkit2.h"),
+    need("libgtk-3-dev", "/usr/include/gtk-3.0/gtk/gtk.h"),
+    need("libdbus-1-dev", "/usr/include/dbus-1.0/dbus/dbus.h"),
+    need("libayatana-appindicator3-1", "/usr/share/doc/libayatana-appindicator3-1"),
+    need("webkit2gtk-driver", "WebKitWebDriver"),
+    need("xvfb", "Xvfb"),
+    need("xauth", "xauth"),
+    need("dbus", "dbus-run-session"),
+    need("chromium", "chromium"),
+];
+
 /// What to make sure of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Lab,
     Cross,
+    App,
 }
 
 impl Part {
@@ -69,6 +86,7 @@ impl Part {
         match self {
             Self::Lab => LAB,
             Self::Cross => CROSS,
+            Self::App => APP,
         }
     }
 }
