@@ -100,6 +100,15 @@ pub(crate) enum Command {
         #[arg(value_name = "ADDR")]
         target: Target,
     },
+    /// Ask a node who it is and whom it has links to
+    ///
+    /// Most nodes tell it to anybody; ours only to friends. What it says is in `planetary
+    /// topology` for ten minutes.
+    Explore {
+        /// IPv6 address in 200::/7, or key of 64 hexadecimal digits
+        #[arg(value_name = "ADDR")]
+        target: Target,
+    },
     /// Send echo requests to a node
     ///
     /// Ctrl-C ends it with what was answered so far. Exit code 1 when none is answered.

@@ -81,6 +81,13 @@ async fn up_and_down() {
 }
 
 #[tokio::test]
+async fn nodes_are_explored() {
+    both_forms("explore", &["explore", &library()]).await;
+    both_forms("explore-closed", &["explore", &lighthouse()]).await;
+    both_forms_failing("explore-unreachable", 1, &["explore", "200::1"]).await;
+}
+
+#[tokio::test]
 async fn settings_are_shown_and_changed() {
     both_forms("settings", &["settings"]).await;
     both_forms("settings-set", &["settings", "set", "echo", "everyone"]).await;

@@ -25,6 +25,7 @@ use tokio::time;
 
 use crate::endpoint::{self, ReachError};
 use crate::error::{ApiError, ErrorCode};
+use crate::explore::Explored;
 use crate::frame::{self, FrameError};
 use crate::friends::{
     BlockedKey, Friend, FriendBook, FriendChange, FriendName, ImportReport, LocalService, Shared,
@@ -354,6 +355,9 @@ requests! {
     /// Sends echo requests, one a second.
     ping(target: Target, count: Option<u32>, timeout_ms: Option<u64>) -> PingReport
         = Request::Ping { target, count, timeout_ms } => Reply::Ping(report) => report;
+    /// Asks a node about itself and its neighbours.
+    explore(key: NodeKey) -> Box<Explored>
+        = Request::Explore { key } => Reply::Explored(explored) => explored;
     /// What is right and what is wrong.
     doctor() -> DoctorReport = Request::Doctor => Reply::Doctor(report) => report;
     /// What may be told to anybody who helps.

@@ -20,6 +20,7 @@ pub mod absence;
 pub mod client;
 pub mod endpoint;
 pub mod error;
+pub mod explore;
 pub mod foreign;
 pub mod frame;
 pub mod friends;
@@ -47,6 +48,7 @@ pub use absence::Absence;
 pub use client::{Client, ConnectError, RequestError, Updates};
 pub use endpoint::PeerCredentials;
 pub use error::{ApiError, ErrorCode};
+pub use explore::Explored;
 pub use friends::{
     Access, Audience, BlockedKey, BlockedList, Dropped, Friend, FriendBook, FriendChange,
     FriendList, FriendName, ImportReport, LocalService, Pause, Shared,
@@ -65,7 +67,7 @@ pub use peers::{
     ListTrust, PeerChoice, PeerJob, PeerRecord, PeerTest, PublicFilter, PublicPeer, PublicPeers,
     RejectedEntry,
 };
-pub use report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+pub use report::{Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
 pub use secret::{Sealed, SealingKey, SealingKeys};
 pub use server::{Handler, Service, serve};
 pub use settings::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};

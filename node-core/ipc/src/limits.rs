@@ -58,6 +58,9 @@ pub const PEER_JOB_WAIT: Duration = Duration::from_secs(2);
 /// Time for a `peer_public_refresh` beyond the usual: two downloads from slow servers.
 pub const REFRESH_TIME: Duration = Duration::from_secs(70);
 
+/// Time for an `explore`: a turn, a lookup, a question that is asked twice, and three more at once.
+pub const EXPLORE_DEADLINE: Duration = Duration::from_secs(25);
+
 /// Longest name of a friend, in characters: what a list shows in one line. Longer ones are refused.
 pub const FRIEND_NAME_CHARS_MAX: usize = 48;
 

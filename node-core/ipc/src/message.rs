@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{ApiError, ErrorCode};
+use crate::explore::Explored;
 use crate::friends::{
     self, BlockedKey, BlockedList, Friend, FriendBook, FriendChange, FriendList, FriendName,
     ImportReport, LocalService, Shared,
@@ -285,6 +286,12 @@ requests! {
         #[serde(default)]
         timeout_ms: Option<u64>,
     } = "ping", Read;
+    /// Asks a node what it says of itself and its neighbours; answered with `explored`. What is
+    /// learnt is in the topology for ten minutes.
+    Explore {
+        /// Its key.
+        key: NodeKey,
+    } = "explore", Read;
     /// Checks everything; answered with `doctor`.
     Doctor = "doctor", Read;
     /// What may be told to anybody who helps; answered with `report`.
@@ -500,6 +507,8 @@ pub enum Reply {
     Path(PathReport),
     /// To `ping`.
     Ping(PingReport),
+    /// To `explore`.
+    Explored(Box<Explored>),
     /// To `doctor`.
     Doctor(DoctorReport),
     /// To `report`.
@@ -699,6 +708,7 @@ impl Request {
                 let wait = Duration::from_millis(wait.min(limits::PING_TIMEOUT_MS_MAX));
                 limits::REQUEST_DEADLINE + wait + limits::PING_INTERVAL * count
             }
+            Self::Explore { .. } => limits::EXPLORE_DEADLINE,
             Self::PeerPublicRefresh => limits::REQUEST_DEADLINE + limits::REFRESH_TIME,
             Self::IdentityExport { .. } | Self::IdentityImport { .. } => {
                 limits::PASSPHRASE_DEADLINE

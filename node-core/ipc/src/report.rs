@@ -28,6 +28,21 @@ pub struct PathReport {
     pub session: SessionReport,
     /// How long ago the path was learnt, in seconds, or `null` for a direct peer and for this node.
     pub age_s: Option<u64>,
+    /// The way from this node, the first, to that one, the last: over the peer in use, and from
+    /// there over the tree. Each node on it may know a shorter one. Empty while it is not known.
+    pub hops: Vec<Hop>,
+}
+
+/// A node on the way to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Hop {
+    /// Its key, or `null` while only its place is known.
+    pub key: Option<NodeKey>,
+    /// Its address, or `null` while only its place is known.
+    pub address: Option<Ipv6Addr>,
+    /// Its place in the tree, ports from the root down, or `null` while unknown.
+    pub coordinates: Option<Vec<u64>>,
 }
 
 /// A peer that leads towards a target.

@@ -298,6 +298,8 @@ async fn schema_fits_everything_the_mock_sends() {
             Request::Share { name: None, peers: Some(vec!["tls://10.0.0.1:1".into()]) },
             Request::Pause { for_s: Some(60) },
             Request::Resume,
+            Request::Explore { key: mock.status().root.unwrap_or(key) },
+            Request::Explore { key },
             Request::Topology { page: 0 },
             Request::Doctor,
             Request::Report,

@@ -1,5 +1,5 @@
-//! The part of the network this node knows: itself, its peers, its ancestors, known paths and open
-//! sessions.
+//! The part of the network this node knows: itself, its peers, its ancestors, known paths, open
+//! sessions, and what was explored lately.
 //!
 //! A service hands over the whole as one [`Topology`]; the server cuts it into pages that fit a
 //! frame ([`Topology::into_pages`]) and the client joins them again. It is a snapshot: nodes and
@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::friends::FriendName;
 use crate::identity::NodeKey;
 use crate::limits;
 
@@ -44,10 +45,12 @@ pub enum Role {
     Path,
     /// A session with it is open.
     Session,
+    /// It was explored lately, or one that was named it as its peer.
+    Explored,
 }
 
 /// A node of the network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Node {
     /// Public key, 64 hexadecimal digits.
@@ -64,6 +67,41 @@ pub struct Node {
     pub coordinates: Option<Vec<u64>>,
     /// Sequence number of its last announcement, or `null` while unknown.
     pub sequence: Option<u64>,
+    /// The name of the friend whose node it is, or `null`.
+    pub name: Option<FriendName>,
+    /// Whether a link to it is up.
+    pub direct: bool,
+    /// Round trip to it in milliseconds, over the best link of a peer, or as it took to explore it;
+    /// `null` while unknown.
+    pub latency_ms: Option<f64>,
+    /// Bytes received in the session with it, or `null` without one.
+    pub rx_bytes: Option<u64>,
+    /// Bytes sent in the session with it, or `null` without one.
+    pub tx_bytes: Option<u64>,
+    /// Key of the peer that packets to it leave through, its own for a direct peer; `null` for
+    /// nodes without path and session, and while no peer leads there.
+    pub via: Option<NodeKey>,
+}
+
+impl Node {
+    /// A node of which nothing is known but the key.
+    pub fn new(key: NodeKey, address: Ipv6Addr) -> Self {
+        Self {
+            key,
+            address,
+            roles: Vec::new(),
+            parent: None,
+            port: None,
+            coordinates: None,
+            sequence: None,
+            name: None,
+            direct: false,
+            latency_ms: None,
+            rx_bytes: None,
+            tx_bytes: None,
+            via: None,
+        }
+    }
 }
 
 /// What joins two nodes.
@@ -71,7 +109,7 @@ pub struct Node {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EdgeKind {
-    /// From a child to its parent in the tree.
+    /// From a child to its parent in the tree. Announced by both, or read from their places.
     Tree,
     /// From this node to a peer.
     Peer,
@@ -79,6 +117,8 @@ pub enum EdgeKind {
     Path,
     /// From this node to a node with which a session is open.
     Session,
+    /// From an explored node to a peer of it, by its own word.
+    Link,
 }
 
 /// A relation between two nodes.

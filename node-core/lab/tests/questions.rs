@@ -1,7 +1,7 @@
 //! What nodes ask each other through the network: node info and the debug questions.
 //!
 //! ```text
-//!   [a] ======wire1======> [b] ======wire2======> [c]      a, the reference, asks with its tool
+//!   [a] ======wire1======> [b] ======wire2======> [c]      a asks, with the tool of its kind
 //! ```
 
 #![cfg(target_os = "linux")]
@@ -46,6 +46,74 @@ fn the_references_own_tool_asks_ours() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn ours_explores_the_reference_and_a_closed_node_says_nothing() {
+    run("exploring", |lab| {
+        let row = lab.chain(&[Ours, Reference, Reference], "tcp")?;
+        lab.settled(&row.all(), Deadline::seconds(60))?;
+        let [asker, near, far] = &row.nodes[..] else { unreachable!("three kinds, three nodes") };
+        for (asked, mut neighbours) in [(near, vec![asker, far]), (far, vec![near])] {
+            let said = explored(asker, asked)?;
+            ensure!(said["answered"] == true, "it answers everybody: {said}");
+            ensure!(said["name"] == asked.label(), "the name it was given: {said}");
+            for member in ["program", "system"] {
+                let text = said[member].as_str().unwrap_or_default();
+                ensure!(!text.is_empty(), "no {member}, though privacy is off: {said}");
+            }
+            ensure!(said["routing_entries"] == 3, "three nodes: {said}");
+            ensure!(said["round_trip_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{said}");
+            neighbours.sort_by_key(|node| node.identity().key());
+            let keys: Vec<_> = neighbours.iter().map(|node| node.identity().key()).collect();
+            ensure!(said["peers"] == Value::from(keys), "its peers: {said}");
+            let tree = said["tree"].as_array().map(Vec::len);
+            ensure!(tree == Some(2), "all but itself: {said}");
+        }
+        let drawn = asker.planetary(["topology"])?;
+        let (near, far) = (near.identity().key(), far.identity().key());
+        let nodes = drawn["nodes"].as_array().context("no nodes")?;
+        let of_far = nodes.iter().find(|node| node["key"] == far.as_str()).context("not drawn")?;
+        let roles = of_far["roles"].as_array().context("no roles")?;
+        ensure!(roles.contains(&"explored".into()), "it was explored: {of_far}");
+        ensure!(of_far["via"] == near.as_str(), "the way leads over the one between: {of_far}");
+        let edges = drawn["edges"].as_array().context("no edges")?;
+        let ends = [far.as_str(), near.as_str()];
+        let link = edges.iter().find(|edge| {
+            let has = |end: &str| edge["from"] == end || edge["to"] == end;
+            edge["kind"] == "link" && ends.into_iter().all(has)
+        });
+        ensure!(link.is_some(), "no link between the two: {drawn}");
+        let way = asker.planetary(["path", &far])?;
+        let hops: Vec<_> = way["hops"].as_array().into_iter().flatten().collect();
+        let keys: Vec<_> = hops.iter().filter_map(|hop| hop["key"].as_str()).collect();
+        ensure!(keys == [&asker.identity().key(), &near, &far], "the way: {way}");
+        Ok(())
+    });
+    run("exploring a closed node", |lab| {
+        let [one, other] = ["asker", "closed"].map(|label| lab.host(label));
+        let (one, other) = (one?, other?);
+        let uri = lab.wire(&one, &other)?.ends()[1].uri("tcp", 9001);
+        let asker = lab.start(lab.node(Ours, &one)?.peer(&uri))?;
+        let closed = lab.start(lab.node(Ours, &other)?.listen(&uri).closed())?;
+        lab.settled(&[&asker, &closed], Deadline::seconds(60))?;
+        let said = explored(&asker, &closed)?;
+        ensure!(said["answered"] == false, "a stranger learns nothing: {said}");
+        ensure!(said["peers"].is_null() && said["name"].is_null(), "{said}");
+        Ok(())
+    });
+}
+
+/// A node that was just started may not be found at once.
+fn explored(asker: &Node, asked: &Node) -> Result<Value> {
+    let key = asked.identity().key();
+    until("a node is found", Deadline::seconds(100), || {
+        match asker.planetary(["explore", &key]) {
+            // Of a lost packet there is no second one.
+            Ok(said) if said["answered"] == true && said["peers"].is_null() => Ok(None),
+            said => said.map(Some),
+        }
+    })
 }
 
 /// The reference gives up after six seconds, and waits longer now and then before it finds a path.

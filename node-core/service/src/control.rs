@@ -23,7 +23,7 @@ use tokio::time;
 
 use crate::config::{EditError, Problem};
 use crate::handover::{self, Desk};
-use crate::node::{ChangeSettingsError, Node, SwitchError};
+use crate::node::{ChangeSettingsError, ExploreError, Node, SwitchError};
 use crate::public::{self, jobs};
 use crate::report::{path, plain, topology};
 
@@ -70,7 +70,14 @@ impl Control {
         let snapshot = engine.snapshot().await.map_err(failed)?;
         let known = engine.topology().await.map_err(failed)?;
         let revision = self.node.status().borrow().topology_revision;
-        Ok(Reply::Topology(topology::draw(&known, snapshot.coords, revision)))
+        let (friends, _) = self.node.friends();
+        let name = |key: &planetary_ipc::NodeKey| {
+            friends.friends().get(key).map(|friend| friend.name.clone())
+        };
+        let drawn = self.node.with_explored(|explored| {
+            topology::draw(&known, snapshot.coords, revision, name, explored)
+        });
+        Ok(Reply::Topology(drawn))
     }
 
     /// Passes on an answer once the status shows what it says, so that the next request sees it.
@@ -133,6 +140,12 @@ impl Handler for Control {
             }
             Request::Topology { .. } => self.topology(&self.engine()?).await,
             Request::Path { target } => self.find(&self.engine()?, target).await.map(Reply::Path),
+            Request::Explore { key } => {
+                let engine = self.engine()?;
+                let explored = self.node.explore(&engine, core_key(key)).await;
+                let explored = explored.map(Box::new).map(Reply::Explored);
+                self.told(explored.map_err(|error| explore_error(key, error))).await
+            }
             Request::Ping { target, count, timeout_ms } => {
                 let engine = self.engine()?;
                 let wait = timeout_ms.unwrap_or(limits::PING_TIMEOUT_MS_DEFAULT);
@@ -276,6 +289,17 @@ fn settings_error(error: ChangeSettingsError) -> ApiError {
         error @ ChangeSettingsError::Listener(_) => {
             ApiError::new(ErrorCode::CannotListen, error.to_string())
         }
+    }
+}
+
+fn explore_error(key: planetary_ipc::NodeKey, error: ExploreError) -> ApiError {
+    match error {
+        ExploreError::Busy => {
+            let told = ApiError::new(ErrorCode::Busy, error.to_string());
+            told.with_hint("try again in a few seconds")
+        }
+        ExploreError::Blocked(_) => ApiError::new(ErrorCode::KeyBlocked, error.to_string()),
+        ExploreError::Ask(error) => unanswered(Target::Key(key), error),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod args;
 pub mod backup;
 pub mod config;
 pub mod control;
+pub mod explore;
 pub mod handover;
 pub mod health;
 pub mod install;

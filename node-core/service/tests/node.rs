@@ -69,6 +69,43 @@ async fn two_services_connect_and_know_each_other() {
 }
 
 #[tokio::test]
+async fn node_that_is_explored_tells_friends_and_no_strangers() {
+    let (a, b) = (Place::new(), Place::new());
+    let alpha = a.start(LISTEN).await;
+    let uri = alpha.listening_uri().await;
+    let beta = b.start(&["--peer", &uri]).await;
+    beta.until("linked", |status| status.peers.iter().any(|peer| peer.up)).await;
+    let (near, far) = (alpha.client().await, beta.client().await);
+    let (own, key) = (near.status().await.unwrap().key, far.status().await.unwrap().key);
+
+    let silent = near.explore(key).await.unwrap();
+    assert!(!silent.answered && silent.key == key && silent.peers.is_none(), "{silent:?}");
+    let drawn = near.topology().await.unwrap();
+    assert!(!drawn.nodes.iter().any(|node| node.roles.contains(&Role::Explored)));
+
+    far.add_friend(Target::Key(own), None, None, Vec::new(), String::new()).await.unwrap();
+    let deadline = Instant::now() + 2 * PATIENCE;
+    let told = loop {
+        let told = near.explore(key).await.unwrap();
+        if told.peers.is_some() {
+            break told;
+        }
+        assert!(Instant::now() < deadline, "never told: {told:?}");
+    };
+    assert_eq!((told.answered, told.peers, told.name), (true, Some(vec![own]), None));
+    assert!(told.round_trip_ms.is_some() && told.routing_entries == Some(2));
+    let drawn = near.topology().await.unwrap();
+    let node = drawn.nodes.iter().find(|node| node.key == key).unwrap();
+    assert!(node.roles.contains(&Role::Explored) && node.direct, "{node:?}");
+    assert!(!drawn.edges.iter().any(|edge| edge.kind == EdgeKind::Link), "a link twice");
+
+    let nobody = near.explore(planetary_ipc::NodeKey([7; 32])).await;
+    assert_eq!(code(nobody.unwrap_err()), ErrorCode::Unreachable);
+    near.block(key, None, String::new()).await.unwrap();
+    assert_eq!(code(near.explore(key).await.unwrap_err()), ErrorCode::KeyBlocked);
+}
+
+#[tokio::test]
 async fn down_holds_over_a_restart_and_a_kill_until_up() {
     let place = Place::new();
     let mut service = place.start(LISTEN).await;

@@ -2,6 +2,7 @@
 
 mod address;
 mod doctor;
+mod explore;
 mod friend;
 mod identity;
 mod import;
@@ -53,6 +54,7 @@ pub(crate) async fn run(
         }
         Command::Topology { dot } => topology::run(&session, &printer, dot).await,
         Command::Path { target } => path::run(&session, &printer, target).await,
+        Command::Explore { target } => explore::run(&session, &printer, target).await,
         Command::Ping { target, count, timeout } => {
             return ping::run(&session, &printer, target, count, timeout).await;
         }

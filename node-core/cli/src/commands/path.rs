@@ -1,9 +1,9 @@
 //! `planetary path`: the way to another node.
 
-use planetary_ipc::{PathReport, SessionReport, SessionState, Target};
+use planetary_ipc::{Hop, PathReport, SessionReport, SessionState, Target};
 
 use crate::failure::Failure;
-use crate::format::{self, Printer};
+use crate::format::{self, Align, Printer, Style};
 use crate::session::Session;
 
 pub(super) async fn run(
@@ -41,7 +41,25 @@ fn render(path: &PathReport) -> String {
         rows.push(("next hop", "none: no peer leads there".to_owned()));
     }
     rows.push(("session", session_text(&path.session)));
-    format!("The way to {}\n{}", path.target, format::fields(&rows))
+    let way = way(&path.hops);
+    format!("The way to {}\n{}{way}", path.target, format::fields(&rows))
+}
+
+/// The nodes on the way, this node first; nothing where there is none between.
+fn way(hops: &[Hop]) -> String {
+    let [_, between @ .., _] = hops else { return String::new() };
+    if between.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<_> = hops
+        .iter()
+        .map(|hop| {
+            let address = hop.address.map_or_else(format::dash, |address| address.to_string());
+            [address, format::coordinates(hop.coordinates.as_deref())]
+        })
+        .collect();
+    let heading = [("OVER", Align::Left), ("COORDINATES", Align::Left)];
+    format!("\n{}", format::table(heading, &rows, Style::Plain))
 }
 
 fn session_text(session: &SessionReport) -> String {

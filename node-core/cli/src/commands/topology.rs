@@ -76,6 +76,9 @@ fn line(node: &Node, depth: usize, latency: Option<f64>, style: Style) -> String
         false => address,
     };
     let mut text = format!("{:indent$}{port}  {address}", "", indent = 2 * depth);
+    if let Some(name) = &node.name {
+        let _ = write!(text, "  {}", format::plain(name.as_str()));
+    }
     if !roles.is_empty() {
         let _ = write!(text, "  {}", style.paint(Tone::Muted, &roles.join(", ")));
     }
@@ -98,6 +101,7 @@ fn graph(topology: &Topology) -> String {
         let styles = [
             (EdgeKind::Peer, "bold"),
             (EdgeKind::Tree, "solid"),
+            (EdgeKind::Link, "solid"),
             (EdgeKind::Session, "dashed"),
             (EdgeKind::Path, "dotted"),
         ];
@@ -142,6 +146,7 @@ fn kind_name(kind: EdgeKind) -> &'static str {
         EdgeKind::Peer => "peer",
         EdgeKind::Path => "path",
         EdgeKind::Session => "session",
+        EdgeKind::Link => "link",
     }
 }
 
@@ -152,6 +157,7 @@ fn role_name(role: Role) -> &'static str {
         Role::Ancestor => "ancestor",
         Role::Path => "path",
         Role::Session => "session",
+        Role::Explored => "explored",
     }
 }
 
@@ -162,13 +168,9 @@ mod tests {
     #[test]
     fn nodes_that_are_each_others_parent_do_not_hang_the_tree() {
         let node = |own: u8, parent: u8| Node {
-            key: NodeKey([own; 32]),
-            address: "200::1".parse().unwrap(),
-            roles: Vec::new(),
             parent: Some(NodeKey([parent; 32])),
             port: Some(1),
-            coordinates: None,
-            sequence: None,
+            ..Node::new(NodeKey([own; 32]), "200::1".parse().unwrap())
         };
         let topology = Topology {
             nodes: vec![node(1, 1), node(2, 3), node(3, 2), node(2, 1)],
@@ -200,13 +202,9 @@ mod tests {
     #[test]
     fn latency_of_a_link_is_shown_beside_a_session_without_one() {
         let node = Node {
-            key: NodeKey([2; 32]),
-            address: "200::2".parse().unwrap(),
             roles: vec![Role::Peer, Role::Session],
-            parent: None,
-            port: None,
             coordinates: Some(vec![7, 3]),
-            sequence: None,
+            ..Node::new(NodeKey([2; 32]), "200::2".parse().unwrap())
         };
         let edge = |kind, latency_ms| {
             let (from, to) = (NodeKey([1; 32]), node.key);

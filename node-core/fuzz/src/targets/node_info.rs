@@ -1,7 +1,8 @@
 //! Messages between nodes, out of an opened session.
 //!
 //! Asserted: only what was asked is reported, each question once, texts and lists are no longer
-//! than the message; and any number of questions leaves the node within its bounds.
+//! than the message; and any number of questions leaves the node within its bounds. What is shown of
+//! an answer is short and has no control character.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use planetary_proto::{
     limits::NODE_INFO_MAX,
     upper::{InbandAnswer, InbandKind},
 };
+use planetary_service::explore::read;
 
 use crate::{
     host::{Host, IDENTITIES, key, now_at},
@@ -57,10 +59,16 @@ pub fn node_info(data: &[u8]) {
             match outcome {
                 Ok(InbandAnswer::NodeInfo(text)) => {
                     assert!(text.len() <= NODE_INFO_MAX && text.len() < message.len());
+                    shown(&text);
                 }
-                Ok(InbandAnswer::GetSelf(text)) => assert!(text.len() < message.len()),
+                Ok(InbandAnswer::GetSelf(text)) => {
+                    assert!(text.len() < message.len());
+                    read::routing_entries(&text);
+                }
                 Ok(InbandAnswer::GetPeers(keys) | InbandAnswer::GetTree(keys)) => {
                     assert!(keys.len() * KEY_LEN < message.len());
+                    let taken = read::keys(&source, &keys, 3);
+                    assert!(taken.len() <= 3 && !taken.contains(&source));
                 }
                 Err(_) => {}
             }
@@ -69,4 +77,12 @@ pub fn node_info(data: &[u8]) {
     }
     host.advance(now_at(passed + Duration::from_secs(10)));
     assert_eq!(host.answers.len(), awaited.len(), "every question ends");
+}
+
+fn shown(text: &[u8]) {
+    let read::NodeInfo { name, program, system } = read::node_info(text);
+    for text in [name, program, system].into_iter().flatten() {
+        assert!(!text.contains(char::is_control), "{text:?}");
+        assert!((1..=read::NAME_CHARS_MAX + 1).contains(&text.chars().count()), "{text:?}");
+    }
 }

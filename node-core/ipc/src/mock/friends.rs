@@ -76,6 +76,10 @@ impl Friends {
         }
     }
 
+    pub(super) fn name_of(&self, key: NodeKey) -> Option<FriendName> {
+        self.friends.iter().find(|friend| friend.key == key).map(|friend| friend.name.clone())
+    }
+
     pub(super) fn list(&self, after: Option<NodeKey>, now: u64) -> FriendList {
         let rest = self.friends.iter().filter(|friend| Some(friend.key) > after);
         let (friends, everyone) = (rest.cloned().collect(), self.everyone.clone());

@@ -12,6 +12,7 @@
 //!         4  a neighbour dials in                             degraded, another place in the tree
 //! ```
 
+mod explore;
 mod friends;
 mod handover;
 mod peer;
@@ -145,6 +146,9 @@ impl Handler for Mock {
             Request::Path { target } => self.world().path(target).map(Reply::Path),
             Request::Ping { target, count, .. } => {
                 self.world().ping(target, count.unwrap_or(1)).map(Reply::Ping)
+            }
+            Request::Explore { key } => {
+                self.change(|world| world.explore(key)).map(Box::new).map(Reply::Explored)
             }
             Request::Doctor => Ok(Reply::Doctor(self.world().doctor())),
             Request::Report => {

@@ -9,6 +9,7 @@
 
 use std::net::Ipv6Addr;
 
+use super::explore::Explorations;
 use super::friends::Friends;
 use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
 use super::public::Jobs;
@@ -18,7 +19,7 @@ use crate::friends::{Access, Audience, Dropped, FriendChange};
 use crate::health::{DoctorReport, HealthItem, Severity};
 use crate::identity::{Identity, NodeKey, Subnet, Target, UnixTime};
 use crate::message::{Reply, Request};
-use crate::report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+use crate::report::{Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
 use crate::settings::{SessionsSetting, Settings};
 use crate::status::{
     Direction, ListenerStatus, PeerEntry, PeerSource, PeerStatus, State, Status, TunStatus,
@@ -45,6 +46,7 @@ pub(super) struct World {
     pub(super) jobs: Jobs,
     friends: Friends,
     pub(super) settings: Settings,
+    pub(super) explored: Explorations,
 }
 
 /// A node and where it sits in the tree.
@@ -91,6 +93,7 @@ impl World {
             jobs,
             friends,
             settings: settings::fresh(),
+            explored: Explorations::default(),
         }
     }
 
@@ -105,6 +108,11 @@ impl World {
     /// Seconds since the node was switched on.
     fn age(&self) -> u64 {
         self.second - self.switched
+    }
+
+    /// Seconds since the service was started.
+    pub(super) fn age_of_service(&self) -> u64 {
+        self.second
     }
 
     pub(super) fn now(&self) -> UnixTime {
@@ -239,7 +247,7 @@ impl World {
     /// Counts what happened: each peer that came or went, each change of parent.
     fn topology_revision(&self) -> u64 {
         let links = self.links_up() as u64;
-        self.switched * 1_000 + self.age() / 60 * 16 + links
+        self.switched * 1_000 + self.age() / 60 * 16 + links + self.explored.revision()
     }
 
     fn health(&self, peers: &[PeerStatus]) -> Vec<HealthItem> {
@@ -490,6 +498,16 @@ impl World {
         })
     }
 
+    /// Key, address and round trip in milliseconds of a node, and the keys around it.
+    pub(super) fn neighbourhood(&self, index: usize) -> (NodeKey, Ipv6Addr, f64, Vec<NodeKey>) {
+        let place = &self.places[index];
+        let above = (index != ROOT).then_some(place.parent);
+        let below =
+            (0..self.places.len()).filter(|&at| at != ROOT && self.places[at].parent == index);
+        let around = above.into_iter().chain(below).map(|at| self.places[at].key).collect();
+        (place.key, place.address(), milliseconds(place.latency_us), around)
+    }
+
     /// The key of a target, asked of the network for an address.
     fn key_of(&self, target: Target) -> Result<NodeKey, ApiError> {
         match target {
@@ -507,7 +525,7 @@ impl World {
     }
 
     /// Finds the node that answers for a target.
-    fn find(&self, target: Target) -> Option<usize> {
+    pub(super) fn find(&self, target: Target) -> Option<usize> {
         self.places.iter().position(|place| match target {
             Target::Key(key) => key == place.key,
             Target::Address(address) => {
@@ -516,7 +534,7 @@ impl World {
         })
     }
 
-    fn up(&self) -> Result<(), ApiError> {
+    pub(super) fn up(&self) -> Result<(), ApiError> {
         if self.on {
             return Ok(());
         }
@@ -530,6 +548,7 @@ impl World {
         })?;
         let place = &self.places[index];
         let (own, coordinates) = (self.coordinates(SELF), self.coordinates(index));
+        let hops = self.hops(index);
         let distance = own.zip(coordinates.clone()).map(|(from, to)| {
             let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
             (from.len() + to.len() - 2 * shared) as u64
@@ -544,12 +563,50 @@ impl World {
             next_hops: self.next_hops(index),
             session: SessionReport {
                 state: if open { SessionState::Established } else { SessionState::None },
-                rx_bytes: open.then_some(1_204_113),
-                tx_bytes: open.then_some(88_040),
+                rx_bytes: open.then_some(SESSION_RX_BYTES),
+                tx_bytes: open.then_some(SESSION_TX_BYTES),
                 uptime_s: open.then_some(self.age()),
             },
             age_s: matches!(place.role, Some(Role::Path | Role::Session)).then(|| self.age() % 60),
+            hops,
         })
+    }
+
+    /// The peer that packets to a node with a path or a session leave through.
+    fn via(&self, index: usize) -> Option<NodeKey> {
+        let role = self.places[index].role?;
+        match role {
+            Role::Peer => Some(self.places[index].key),
+            Role::Path | Role::Session => self.parent().map(|parent| self.places[parent].key),
+            Role::Myself | Role::Ancestor | Role::Explored => None,
+        }
+    }
+
+    /// The way over the parent, or straight to a peer, and from there over the tree.
+    fn hops(&self, index: usize) -> Vec<Hop> {
+        let hop = |index: usize| {
+            let place = &self.places[index];
+            let (key, address) = (Some(place.key), Some(place.address()));
+            Hop { key, address, coordinates: self.coordinates(index) }
+        };
+        let is_peer = self.places[index].role == Some(Role::Peer);
+        let first = if is_peer { Some(index) } else { self.parent() };
+        let Some(first) = first else { return Vec::new() };
+        if index == SELF {
+            return vec![hop(SELF)];
+        }
+        let up = |index: usize| {
+            let above = |&at: &usize| (at != ROOT).then(|| self.places[at].parent);
+            std::iter::successors(Some(index), above).collect::<Vec<_>>()
+        };
+        let (from, to) = (up(first), up(index));
+        let Some(top) = from.iter().copied().find(|at| to.contains(at)) else {
+            return Vec::new();
+        };
+        let down = to.iter().copied().take_while(|at| *at != top).collect::<Vec<_>>();
+        let rise = from.into_iter().take_while(|at| *at != top);
+        let way = rise.chain([top]).chain(down.into_iter().rev());
+        std::iter::once(SELF).chain(way).map(hop).collect()
     }
 
     fn next_hops(&self, index: usize) -> Vec<NextHop> {
@@ -608,14 +665,21 @@ impl World {
             if roles.is_empty() || (index != SELF && (!self.on || self.age() < 2)) {
                 continue;
             }
+            let is_open = roles.contains(&Role::Session);
+            let direct = roles.contains(&Role::Peer);
             whole.nodes.push(Node {
-                key: place.key,
-                address: place.address(),
-                roles,
                 parent: parent.map(|parent| self.places[parent].key),
                 port: parent.map(|_| place.port),
                 coordinates: self.parent().and_then(|_| self.coordinates(index)),
                 sequence: parent.map(|_| EPOCH + self.switched),
+                name: self.friends.name_of(place.key),
+                direct,
+                latency_ms: direct.then(|| milliseconds(place.latency_us)),
+                rx_bytes: is_open.then_some(SESSION_RX_BYTES),
+                tx_bytes: is_open.then_some(SESSION_TX_BYTES),
+                via: self.via(index),
+                roles,
+                ..Node::new(place.key, place.address())
             });
             if let Some(parent) = parent.filter(|&parent| parent != index) {
                 whole.edges.push(edge(place.key, self.places[parent].key, EdgeKind::Tree, None));
@@ -637,6 +701,7 @@ impl World {
                 whole.edges.push(edge(own.key, key, EdgeKind::Peer, peer.latency_ms));
             }
         }
+        self.explored.draw(&mut whole, self.second);
         whole
     }
 
@@ -705,6 +770,10 @@ fn places() -> Vec<Place> {
     places[LIBRARY].role = Some(Role::Session);
     places
 }
+
+/// What went through the session with the library.
+const SESSION_RX_BYTES: u64 = 1_204_113;
+const SESSION_TX_BYTES: u64 = 88_040;
 
 const PARENT_OUTAGE: Outage = Outage { period: 120, suspect: 88, down: 90, up: 100 };
 

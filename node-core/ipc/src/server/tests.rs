@@ -123,13 +123,12 @@ fn wide_topology() -> Topology {
         NodeKey(key)
     };
     let node = |number| Node {
-        key: key(number),
-        address: "200::1".parse().unwrap(),
         roles: vec![Role::Peer],
         parent: Some(key(0)),
         port: Some(number),
         coordinates: Some(vec![number]),
         sequence: Some(1),
+        ..Node::new(key(number), "200::1".parse().unwrap())
     };
     let edge =
         |number| Edge { from: key(number), to: key(0), kind: EdgeKind::Tree, latency_ms: None };

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use planetary_circles::{Drops, Sizes};
 use planetary_proto::{
-    LinkId, Node, NodeKey, forward::Decision, forward::WATERMARK_START, limits::COORDS_MAX,
-    session::SessionTable, stats::Stats, upper::ipv6::Target,
+    LinkId, Node, NodeKey, forward::Decision, forward::ForwardingTable, forward::WATERMARK_START,
+    limits::COORDS_MAX, session::SessionTable, stats::Stats, upper::ipv6::Target,
 };
 
 use crate::{
@@ -132,6 +132,8 @@ pub struct PathSnapshot {
     pub age: Duration,
     /// A packet got stuck, and nothing newer is known.
     pub broken: bool,
+    /// The neighbour that packets go to; `None` while nobody is closer.
+    pub via: Option<NodeKey>,
 }
 
 /// An open session.
@@ -300,6 +302,7 @@ impl Topology {
                     seq: path.seq,
                     age: now.since(path.since),
                     broken: path.broken,
+                    via: next_hop(node.forwarding_table(), key, path.coords.ports()),
                 })
                 .collect(),
             sessions: SessionSnapshot::take(control),
@@ -317,14 +320,7 @@ impl PathReport {
             return None;
         }
         let coords = known.map(|path| path.coords.clone()).or_else(|| node.coords_of(key));
-        let hop = coords.as_ref().filter(|coords| coords.ports().len() <= COORDS_MAX).and_then(
-            |coords| match table.decide(key, coords.ports(), WATERMARK_START) {
-                Decision::Forward { link, .. } => {
-                    table.hops().iter().find(|hop| hop.link == link).map(|hop| hop.key)
-                }
-                Decision::Deliver { .. } | Decision::Stuck => None,
-            },
-        );
+        let hop = coords.as_ref().and_then(|coords| next_hop(table, key, coords.ports()));
         Some(Self {
             key: *key,
             distance: coords.as_ref().map(|coords| coords.distance(table.coords())),
@@ -344,6 +340,19 @@ impl PathReport {
             Wanted::Target(target) => node.resolve(target)?,
         };
         Self::of(node, &key).filter(|report| !report.broken)
+    }
+}
+
+/// The neighbour that packets for a key at these coordinates go to.
+fn next_hop(table: &ForwardingTable, key: &NodeKey, ports: &[u64]) -> Option<NodeKey> {
+    if ports.len() > COORDS_MAX {
+        return None;
+    }
+    match table.decide(key, ports, WATERMARK_START) {
+        Decision::Forward { link, .. } => {
+            table.hops().iter().find(|hop| hop.link == link).map(|hop| hop.key)
+        }
+        Decision::Deliver { .. } | Decision::Stuck => None,
     }
 }
 

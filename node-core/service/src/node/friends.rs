@@ -73,6 +73,10 @@ impl Keeping {
         Self { keeper, rules: Arc::new(rules), made_in, online: BTreeSet::new(), revision: 0 }
     }
 
+    pub(super) fn blocks(&self, key: &identity::NodeKey) -> bool {
+        self.keeper.friends().blocked().contains_key(&NodeKey(*key.as_bytes()))
+    }
+
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules)
     }

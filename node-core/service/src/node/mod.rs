@@ -11,6 +11,7 @@
 
 mod changing;
 mod choosing;
+mod exploring;
 mod friends;
 mod peering;
 mod settings;
@@ -33,12 +34,14 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 pub use self::changing::ChangeSettingsError;
+pub use self::exploring::ExploreError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
 pub use self::peering::FailedListener;
 pub use self::settings::{Settings, WantedPeer};
 pub use self::take_over::{TakeOver, TakeOverError, TakenOver};
 use crate::config::{Config, ConfigFile, EditError};
+use crate::explore::Memory;
 use crate::health::{Condition, Health, Moment};
 use crate::lifecycle::Started;
 use crate::log::LogHandle;
@@ -65,6 +68,7 @@ pub struct Node {
     public: Public,
     friends: Mutex<friends::Keeping>,
     surveyor: Surveyor,
+    exploring: exploring::Exploring,
     engine: RwLock<Option<Engine>>,
     /// Held by whoever changes the node.
     changing: tokio::sync::Mutex<Intent>,
@@ -119,6 +123,7 @@ impl Node {
             failed_listeners: Mutex::default(),
             public: started.public,
             friends: Mutex::new(friends),
+            exploring: exploring::Exploring::default(),
             engine: RwLock::new(None),
             changing: tokio::sync::Mutex::new(started.intent),
             observer: tokio::sync::Mutex::new(observer),
@@ -297,7 +302,8 @@ impl Node {
             peers: engine.as_ref().map(|engine| engine.peers().list()).unwrap_or_default(),
             listeners: engine.as_ref().map(|engine| engine.peers().listeners()).unwrap_or_default(),
             failed_listeners: self.failed_listeners.lock().clone(),
-            revision: engine.as_ref().map_or(0, |engine| *engine.changes().borrow()),
+            revision: engine.as_ref().map_or(0, |engine| *engine.changes().borrow())
+                + self.with_explored(Memory::revision),
             wanted,
             snapshot,
             access,

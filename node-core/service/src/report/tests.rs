@@ -2,17 +2,18 @@
 //! checklist.
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use planetary_ipc::{Direction, PeerSource, Severity, State};
+use planetary_ipc::{Direction, EdgeKind, PeerSource, Role, Severity, State};
 use planetary_proto::LinkId;
 use planetary_proto::identity::{Identity, NodeKey};
 use planetary_runtime::links::Direction as Dialled;
 use planetary_runtime::links::peers::{LastError, PeerPhase};
-use planetary_runtime::{Counters, LinkSnapshot, TreeSnapshot};
+use planetary_runtime::{Counters, LinkSnapshot, PathSnapshot, SessionSnapshot, TreeSnapshot};
 
 use super::state::{CONNECT_PATIENCE, Gap};
 use super::*;
+use crate::explore::{Learnt, Memory};
 use crate::health::SHOW_DELAY;
 
 pub(super) fn key(seed: u8) -> NodeKey {
@@ -509,7 +510,7 @@ fn topology_places_peers_and_ancestors_and_leaves_out_what_the_tree_merely_remem
         paths: vec![],
         sessions: vec![],
     };
-    let drawn = topology::draw(&known, Some(vec![4, 2]), 1);
+    let drawn = topology::draw(&known, Some(vec![4, 2]), 1, |_| None, &Memory::default());
     let found = |seed: u8| drawn.nodes.iter().find(|node| node.key == plain(&key(seed)));
     let coordinates = |seed| found(seed).unwrap().coordinates.clone();
     assert_eq!(coordinates(1), Some(vec![4, 2]));
@@ -518,8 +519,107 @@ fn topology_places_peers_and_ancestors_and_leaves_out_what_the_tree_merely_remem
     assert_eq!(coordinates(6), None);
     assert_eq!(coordinates(8), Some(vec![4]));
     assert_eq!(coordinates(9), Some(vec![]));
-    assert_eq!(found(2).unwrap().roles, [planetary_ipc::Role::Peer]);
-    assert_eq!(found(8).unwrap().roles, [planetary_ipc::Role::Ancestor]);
+    assert_eq!(found(2).unwrap().roles, [Role::Peer]);
+    assert_eq!(found(8).unwrap().roles, [Role::Ancestor]);
     assert!(found(5).is_none());
     assert!(!drawn.edges.iter().any(|edge| edge.from == plain(&key(5))));
+}
+
+#[test]
+fn topology_has_names_ways_and_what_was_explored() {
+    // 9 is the root; 1 (this node) is below it, and so is 2, its peer. 5 is at a place below 2, and
+    // its session goes over 2. 6 was explored and names 5, 7 and this node.
+    let place = |child: u8, port| TreeSnapshot { key: key(child), parent: key(9), port, seq: 1 };
+    let mut tree = vec![place(9, 0), place(1, 3), place(2, 7)];
+    tree.sort_by_key(|place| place.key);
+    let path = |seed: u8, coords: &[u64]| PathSnapshot {
+        key: key(seed),
+        coords: coords.to_vec(),
+        seq: 1,
+        age: Duration::ZERO,
+        broken: false,
+        via: Some(key(2)),
+    };
+    let session = SessionSnapshot {
+        key: key(5),
+        uptime: Duration::ZERO,
+        heard_ago: None,
+        rx_bytes: 5,
+        tx_bytes: 6,
+    };
+    let known = planetary_runtime::Topology {
+        own: key(1),
+        tree,
+        peers: vec![(key(2), Some(Duration::from_millis(4)))],
+        paths: vec![path(5, &[7, 4])],
+        sessions: vec![session],
+    };
+    let mut memory = Memory::default();
+    let round_trip = Some(Duration::from_millis(30));
+    let peers = vec![key(1), key(5), key(7)];
+    memory.keep(key(6), Learnt { at: Instant::now(), round_trip, peers });
+    memory.keep(key(5), Learnt { at: Instant::now(), round_trip, peers: vec![key(6)] });
+    let name =
+        |of: &planetary_ipc::NodeKey| (*of == plain(&key(5))).then(|| "Ada".parse().unwrap());
+    let drawn = topology::draw(&known, Some(vec![3]), 1, name, &memory);
+    let found = |seed: u8| drawn.nodes.iter().find(|node| node.key == plain(&key(seed))).unwrap();
+    let (near, far) = (found(2), found(5));
+    assert_eq!((near.direct, near.latency_ms, near.via), (true, Some(4.0), Some(near.key)));
+    assert_eq!((far.direct, far.latency_ms, far.via), (false, Some(30.0), Some(near.key)));
+    assert_eq!((far.rx_bytes, far.tx_bytes), (Some(5), Some(6)));
+    assert_eq!(far.name.as_ref().map(|name| name.as_str()), Some("Ada"));
+    assert_eq!((far.parent, far.port), (Some(near.key), Some(4)));
+    assert_eq!(far.roles, [Role::Path, Role::Session, Role::Explored]);
+    assert_eq!(found(7).roles, [Role::Explored]);
+    let joined = |kind| {
+        let edges = drawn.edges.iter().filter(move |edge| edge.kind == kind);
+        edges.map(|edge| (edge.from, edge.to)).collect::<Vec<_>>()
+    };
+    let links = joined(EdgeKind::Link);
+    assert_eq!(links.len(), 2, "each once, and none to this node: {links:?}");
+    assert!(joined(EdgeKind::Tree).contains(&(far.key, near.key)));
+}
+
+#[test]
+fn way_goes_over_the_peer_in_use_and_then_over_the_tree() {
+    let place = |child: u8, parent: u8, port| TreeSnapshot {
+        key: key(child),
+        parent: key(parent),
+        port,
+        seq: 1,
+    };
+    // 9 is the root with 8 below it, and 1 (this node) below 8; 2 is a peer of ours below 9.
+    let mut tree = vec![place(9, 9, 0), place(8, 9, 4), place(1, 8, 2), place(2, 9, 7)];
+    tree.sort_by_key(|place| place.key);
+    let known = planetary_runtime::Topology {
+        own: key(1),
+        tree,
+        peers: vec![(key(2), None), (key(8), None)],
+        paths: vec![],
+        sessions: vec![],
+    };
+    let snapshot = Snapshot { coords: Some(vec![4, 2]), ..snapshot(vec![], None) };
+    let way = |seed: u8, coords: &[u64], hop: Option<u8>| {
+        let found = planetary_runtime::PathReport {
+            key: key(seed),
+            coords: Some(coords.to_vec()),
+            distance: None,
+            next_hop: hop.map(key),
+            session: false,
+            seq: None,
+            broken: false,
+        };
+        let target = planetary_ipc::Target::Key(plain(&key(seed)));
+        let hops = path::describe(target, &found, &snapshot, &known).hops;
+        hops.into_iter().map(|hop| (hop.key, hop.coordinates.unwrap())).collect::<Vec<_>>()
+    };
+    let at = |seed: u8, ports: &[u64]| (Some(plain(&key(seed))), ports.to_vec());
+    assert_eq!(way(1, &[4, 2], None), [at(1, &[4, 2])]);
+    assert_eq!(way(2, &[7], Some(2)), [at(1, &[4, 2]), at(2, &[7])]);
+    assert_eq!(way(5, &[6], None), []);
+    // Two steps below the root, of which one is not known.
+    let far = [at(1, &[4, 2]), at(2, &[7]), at(9, &[]), (None, vec![6]), at(5, &[6, 1])];
+    assert_eq!(way(5, &[6, 1], Some(2)), far);
+    assert_eq!(way(9, &[], Some(8)), [at(1, &[4, 2]), at(8, &[4]), at(9, &[])]);
+    assert_eq!(way(5, &[4, 9], Some(8)), [at(1, &[4, 2]), at(8, &[4]), at(5, &[4, 9])]);
 }

@@ -266,6 +266,7 @@ mod tests {
                 seq: 999_950,
                 age: Duration::from_secs(50),
                 broken: false,
+                via: None,
             }],
             sessions: vec![],
         };
