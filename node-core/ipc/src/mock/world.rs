@@ -72,7 +72,7 @@ const REYKJAVIK: usize = 4;
 const TOKYO: usize = 5;
 const NEIGHBOUR: usize = 6;
 const LIBRARY: usize = 8;
-const LIGHTHOUSE: usize = 11;
+pub(super) const LIGHTHOUSE: usize = 11;
 
 impl World {
     pub(super) fn new() -> Self {
