@@ -12,15 +12,11 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::error::ContextValue;
-use planetary_ipc::client::ConnectError;
-use planetary_ipc::endpoint::ReachError;
-use planetary_ipc::location::{Location, Source};
-use planetary_ipc::{ErrorCode, RequestError, limits};
+use planetary_ipc::{Absence, ErrorCode, RequestError};
 use serde_json::json;
 
 use crate::format;
@@ -31,11 +27,7 @@ pub(crate) enum Failure {
     /// What was typed cannot be understood.
     Usage(clap::Error),
     /// There is nobody to ask.
-    Unreachable { error: ConnectError, location: Location },
-    /// There is no socket, and cannot be one; says why.
-    NoSocket { why: String, location: Location },
-    /// The service accepts connections and says nothing.
-    Silent { location: Location },
+    Absent(Absence),
     /// The service said no, or went away.
     Request(RequestError),
     /// What there is to say cannot be written.
@@ -67,28 +59,6 @@ impl Failure {
         Self::Here { code: "not_confirmed", message, hint: None }
     }
 
-    /// Names the reason why no connection was made, after so long.
-    pub(crate) fn unreachable(error: ConnectError, location: &Location, took: Duration) -> Self {
-        let (location, path) = (location.clone(), &location.path);
-        match &error {
-            ConnectError::NoHello if took >= limits::HELLO_DEADLINE => Self::Silent { location },
-            ConnectError::Reach(ReachError::Io { source, .. }) => match source.kind() {
-                // The queue of those who wait to be accepted is full.
-                io::ErrorKind::WouldBlock => Self::Silent { location },
-                io::ErrorKind::InvalidInput => {
-                    let len = path.as_os_str().len();
-                    let why = format!("its path of {len} bytes is too long");
-                    Self::NoSocket { why, location }
-                }
-                _ => Self::Unreachable { error, location },
-            },
-            ConnectError::Reach(ReachError::NotListening { .. }) if is_no_socket(path) => {
-                Self::NoSocket { why: "it is not a socket".to_owned(), location }
-            }
-            _ => Self::Unreachable { error, location },
-        }
-    }
-
     /// Tells the person, or the program, and gives the exit code.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         let code = match self {
@@ -97,10 +67,7 @@ impl Failure {
             }
             Self::Usage(_) | Self::Unasked { .. } | Self::Here { code: "usage", .. } => 2,
             Self::Request(error) if is_wrong_argument(error) => 2,
-            Self::Request(RequestError::Lost)
-            | Self::Unreachable { .. }
-            | Self::NoSocket { .. }
-            | Self::Silent { .. } => 3,
+            Self::Request(RequestError::Lost) | Self::Absent(_) => 3,
             Self::Request(_) | Self::Output(_) | Self::NotSaved { .. } | Self::Here { .. } => 1,
         };
         let text = if json { self.as_json() } else { self.as_text() };
@@ -129,8 +96,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Usage(_) | Self::Unasked { .. } => "usage",
-            Self::Unreachable { error, .. } => error.code(),
-            Self::NoSocket { .. } | Self::Silent { .. } => "unreachable",
+            Self::Absent(absence) => absence.code,
             Self::Request(RequestError::Lost) => "connection_lost",
             // What the client calls it when it may not even open the socket.
             Self::Request(error) if error.code() == Some(ErrorCode::PermissionDenied) => {
@@ -152,21 +118,7 @@ impl Failure {
                     None => "a command is missing".to_owned(),
                 }
             }
-            Self::Unreachable { error: ConnectError::NoHello, location } => {
-                let (path, chosen) = (shown(location), chosen_by(location));
-                format!("what listens on {path} did not greet as the service does{chosen}")
-            }
-            Self::Unreachable { error, location } => {
-                format!("{}{}", with_sources(error), chosen_by(location))
-            }
-            Self::NoSocket { why, location } => {
-                let (path, chosen) = (shown(location), chosen_by(location));
-                format!("{path} cannot be the control socket: {why}{chosen}")
-            }
-            Self::Silent { location } => {
-                let (path, chosen) = (shown(location), chosen_by(location));
-                format!("the service at {path} accepts connections but does not answer{chosen}")
-            }
+            Self::Absent(absence) => absence.message.clone(),
             Self::Request(error) => with_sources(error),
             Self::Output(error) => format!("cannot write the output: {error}"),
             Self::Unasked { file } => {
@@ -187,13 +139,9 @@ impl Failure {
                 });
                 Some(hint.unwrap_or_else(|| "`planetary --help` says what can be typed".to_owned()))
             }
-            Self::Unreachable { error, .. } => error.hint().map(str::to_owned),
-            Self::NoSocket { .. } => ConnectError::NoHello.hint().map(str::to_owned),
-            Self::Silent { .. } => Some(RESTART_THE_SERVICE.to_owned()),
+            Self::Absent(absence) => absence.hint.clone(),
             Self::Request(RequestError::Refused(error)) => error.hint.clone(),
-            Self::Request(RequestError::Lost) => {
-                Some("the service may have been stopped; try again when it runs".to_owned())
-            }
+            Self::Request(RequestError::Lost) => Absence::lost().hint,
             Self::Request(_) => ErrorCode::VersionMismatch.hint().map(str::to_owned),
             Self::Output(_) => None,
             Self::Unasked { .. } => Some("add --yes to save it without being asked".to_owned()),
@@ -205,14 +153,6 @@ impl Failure {
         }
     }
 }
-
-/// How a service that hangs is brought back.
-pub(crate) const RESTART_THE_SERVICE: &str = if cfg!(target_os = "linux") {
-    "restart it with `sudo systemctl restart planetaryd`; if it is your own, end the process and \
-     start it again"
-} else {
-    "restart the service `planetaryd`; if it is your own, end the process and start it again"
-};
 
 /// Whether the service says that what was typed names nothing. That is the same mistake as one that
 /// is found here.
@@ -239,30 +179,6 @@ fn usage(mistake: &clap::Error) -> String {
 /// Each paragraph of a text in one line.
 fn paragraphs(text: &str) -> impl Iterator<Item = String> {
     text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-fn shown(location: &Location) -> String {
-    format::shortened(&location.path.display().to_string()).into_owned()
-}
-
-/// Whether there is something else than a socket.
-fn is_no_socket(path: &Path) -> bool {
-    path.is_file() || path.is_dir()
-}
-
-/// Says why this socket was tried, unless the message is enough.
-fn chosen_by(location: &Location) -> String {
-    match location.source {
-        Source::Option => " (named by --control)".to_owned(),
-        Source::Environment => " (named by PLANETARY_CONTROL)".to_owned(),
-        Source::System | Source::Runtime | Source::StateDir => match &location.looked_at[..] {
-            [earlier @ .., _] if !earlier.is_empty() => {
-                let earlier: Vec<_> = earlier.iter().map(|p| p.display().to_string()).collect();
-                format!(" (nor at {})", earlier.join(", "))
-            }
-            _ => String::new(),
-        },
-    }
 }
 
 /// The error and what caused it, in one line.

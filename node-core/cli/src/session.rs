@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use planetary_ipc::client::ConnectError;
 use planetary_ipc::location::{self, Location};
-use planetary_ipc::{Client, Updates, client};
+use planetary_ipc::{Absence, Client, Updates, client};
 
 use crate::args::Place;
 use crate::failure::Failure;
@@ -30,7 +30,8 @@ impl Session {
     pub(crate) async fn connect(&self) -> Result<(Client, Updates), Failure> {
         let began = Instant::now();
         let connected = self.try_connect().await;
-        connected.map_err(|error| Failure::unreachable(error, &self.location, began.elapsed()))
+        connected
+            .map_err(|error| Failure::Absent(Absence::of(&error, &self.location, began.elapsed())))
     }
 
     pub(crate) async fn try_connect(&self) -> Result<(Client, Updates), ConnectError> {

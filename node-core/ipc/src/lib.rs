@@ -3,7 +3,9 @@
 //! `planetaryd` serves it, `planetary` and the desktop app speak it, over a Unix socket or a
 //! Windows named pipe. The crate holds the messages ([`message`] and the types it carries), the
 //! framing ([`frame`]), both ends ([`client`], [`server`]), the places where the service is looked
-//! for ([`location`]) and an in-memory network that answers like a service does ([`mock`]).
+//! for ([`location`]), why it cannot be asked ([`absence`]), the readers of other programs'
+//! configurations ([`foreign`]), and an in-memory network that answers like a service does
+//! ([`mock`]).
 //!
 //! It is not a view into the node: the types here are plain, and `service` converts. The core may
 //! change freely; what is written here changes by version ([`message::PROTOCOL_VERSION`]). Nothing
@@ -14,9 +16,11 @@
 //! with a typed [`ApiError`], never a panic. `docs/ipc.md` describes the same for people who write
 //! a client in another language.
 
+pub mod absence;
 pub mod client;
 pub mod endpoint;
 pub mod error;
+pub mod foreign;
 pub mod frame;
 pub mod friends;
 pub mod health;
@@ -38,6 +42,7 @@ pub mod status;
 pub mod support;
 pub mod topology;
 
+pub use absence::Absence;
 pub use client::{Client, ConnectError, RequestError, Updates};
 pub use endpoint::PeerCredentials;
 pub use error::{ApiError, ErrorCode};

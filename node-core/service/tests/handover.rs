@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use planetary_cli::foreign;
 use planetary_ipc::client::{self, RequestError};
 use planetary_ipc::import::{ExportSecret, ImportSecret};
-use planetary_ipc::{Client, ErrorCode, ForeignSettings, ImportOutcome, NodeKey, State};
+use planetary_ipc::{Client, ErrorCode, ForeignSettings, ImportOutcome, NodeKey, State, foreign};
 use zeroize::Zeroizing;
 
 /// Longest wait for anything; a healthy run needs a small part of it.

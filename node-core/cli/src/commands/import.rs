@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use planetary_cli::foreign::{self, Foreign, ForeignError};
+use planetary_ipc::foreign::{self, Foreign, ForeignError};
 use planetary_ipc::{
     ErrorCode, ForeignKey, ImportItem, ImportOutcome, RequestError, SettingsImport,
 };

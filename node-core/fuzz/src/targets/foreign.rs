@@ -3,7 +3,7 @@
 //! Asserted: a file is understood, or refused with a line of it; what is shown of it has a bound
 //! and no control character; and a secret in it is neither in a message nor in what is left.
 
-use planetary_cli::foreign::{ForeignError, read};
+use planetary_ipc::foreign::{ForeignError, read};
 
 const SECRET: &str = "hVq3Zk8sT1";
 

@@ -1,7 +1,8 @@
 //! `planetary doctor`: what is wrong, in plain words, and one thing to do about each.
 //!
 //! The service checks itself; what only a client can see (nobody listens, no permission, another
-//! release, not even installed) is added here in the same form, from what `computer` sees.
+//! release, not even installed) is added here in the same form, from what `computer` and
+//! `planetary_ipc::absence` see.
 
 mod computer;
 mod report;
@@ -9,11 +10,13 @@ mod report;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use planetary_ipc::{DoctorReport, ErrorCode, HealthItem, RequestError, Severity, UnixTime};
+use planetary_ipc::absence::{HOW_TO_RESTART, Seen};
+use planetary_ipc::{
+    Absence, DoctorReport, ErrorCode, HealthItem, RequestError, Severity, UnixTime,
+};
 
-use self::computer::Seen;
 use crate::args::DoctorArgs;
-use crate::failure::{Failure, RESTART_THE_SERVICE};
+use crate::failure::Failure;
 use crate::format::{self, Printer, Style};
 use crate::session::Session;
 
@@ -31,15 +34,8 @@ pub(super) async fn run(
             let broken = report.worst() == Severity::Error;
             (report, if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
-        Err(
-            failure @ (Failure::Unreachable { .. }
-            | Failure::NoSocket { .. }
-            | Failure::Silent { .. }
-            | Failure::Request(RequestError::Lost)),
-        ) => {
-            let items = computer::findings(&failure, &Seen::look(&session.location));
-            (DoctorReport { time: now(), items }, ExitCode::from(3))
-        }
+        Err(Failure::Absent(absence)) => away(session, absence),
+        Err(Failure::Request(RequestError::Lost)) => away(session, Absence::lost()),
         // The usual advice is to run this command.
         Err(Failure::Request(error)) if error.code() == Some(ErrorCode::DeadlineExceeded) => {
             let items = vec![stuck(session, &error)];
@@ -49,6 +45,13 @@ pub(super) async fn run(
     };
     printer.print(&report, render)?;
     Ok(code)
+}
+
+/// What is said when nobody can be asked.
+fn away(session: &Session, absence: Absence) -> (DoctorReport, ExitCode) {
+    let absence = absence.seen(&Seen::look(&session.location));
+    let items = computer::findings(&absence, &computer::nodes(&session.location));
+    (DoctorReport { time: now(), items }, ExitCode::from(3))
 }
 
 async fn examine(session: &Session) -> Result<DoctorReport, Failure> {
@@ -96,7 +99,7 @@ fn stuck(session: &Session, error: &RequestError) -> HealthItem {
         text: format!("It greets at {socket}, and then does not answer: {error}."),
         since: None,
         affects_connectivity: false,
-        action: Some(sentence(RESTART_THE_SERVICE)),
+        action: Some(sentence(HOW_TO_RESTART)),
     }
 }
 

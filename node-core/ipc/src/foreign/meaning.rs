@@ -1,10 +1,9 @@
 //! What the members of a file mean here, and what has no meaning.
 
-use planetary_ipc::status::public_uri;
-use planetary_ipc::{Dialect, ForeignKey, ForeignSettings, ImportItem, ImportOutcome};
-
 use super::value::Value;
 use super::{Foreign, ForeignError};
+use crate::import::{Dialect, ForeignKey, ForeignSettings, ImportItem, ImportOutcome};
+use crate::status::public_uri;
 
 /// Members whose names are not known that are reported by name; a file with more is not what it
 /// seems.

@@ -1,9 +1,9 @@
 //! Configuration files of other programs of this network: the reference (HJSON and JSON) and its
 //! rewrite in Rust (TOML).
 //!
-//! The file is read here, with the rights of the person, and not in the service: a parser of free
-//! text has no business in a privileged program. What comes out is plain: the settings that have a
-//! meaning here, unchecked, for the service to judge, and a line for everything else, so that
+//! Clients read such a file, with the rights of the person; the service never does, since a parser
+//! of free text has no business in a privileged program. What comes out is plain: the settings that
+//! have a meaning here, unchecked, for the service to judge, and a line for everything else, so that
 //! nothing a file says goes unnoticed.
 //!
 //! ```text
@@ -20,7 +20,7 @@ mod value;
 
 use std::path::PathBuf;
 
-use planetary_ipc::{Dialect, ForeignSettings, ImportItem};
+use crate::{Dialect, ForeignSettings, ImportItem};
 use zeroize::Zeroizing;
 
 /// The largest file that is read, in bytes; as large as our own configuration may be. What it says

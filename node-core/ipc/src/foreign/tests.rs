@@ -1,11 +1,11 @@
 //! Files as the programs write them, as people write them, and as nobody should.
 
-use planetary_ipc::ForeignKey;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::value::Value;
 use super::*;
+use crate::import::ForeignKey;
 
 fn hjson(text: &str) -> serde_json::Value {
     hjson::parse(text).unwrap().into_json().unwrap()
