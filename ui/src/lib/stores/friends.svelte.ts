@@ -1,0 +1,105 @@
+// Friends and blocked keys, asked for anew whenever the service says that they changed.
+
+import type { Backend, Failure } from '../api/backend';
+import { isFailure } from '../api/backend';
+import type { BlockedKey, Friend, FriendChange } from '../api/protocol';
+import type { Service } from './service.svelte';
+
+export class Friends {
+  list = $state.raw<Friend[] | null>(null);
+  blocked = $state.raw<BlockedKey[]>([]);
+  /** What is open to everyone. */
+  everyone = $state.raw<string[]>([]);
+  failure = $state.raw<Failure | null>(null);
+  #revision = -1;
+  #asking = false;
+
+  constructor(
+    readonly backend: Backend,
+    readonly service: Service,
+  ) {}
+
+  start(): () => void {
+    const unwant = this.service.want('friends');
+    const stop = this.backend.on('friends', () => void this.load());
+    const stopConnection = this.backend.on('connection', (connection) => {
+      if (connection.state !== 'ready') return;
+      if (connection.status.friends_revision !== this.#revision) void this.load();
+    });
+    if (this.service.ready) void this.load();
+    return () => {
+      unwant();
+      stop();
+      stopConnection();
+    };
+  }
+
+  find(key: string): Friend | undefined {
+    return this.list?.find((friend) => friend.key === key);
+  }
+
+  async load(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      const friends: Friend[] = [];
+      for (let after: string | null = null; ;) {
+        const part: Extract<
+          Awaited<ReturnType<typeof this.askFriends>>,
+          { type: 'friends' }
+        > = await this.askFriends(after);
+        friends.push(...part.friends);
+        this.everyone = part.everyone;
+        after = part.next;
+        if (after === null) break;
+      }
+      const { blocked } = await this.backend.ask({ type: 'friend_blocked' });
+      this.list = friends.sort((a, b) => a.name.localeCompare(b.name));
+      this.blocked = blocked;
+      this.failure = null;
+      this.#revision = this.service.status?.friends_revision ?? -1;
+    } catch (error) {
+      if (isFailure(error)) this.failure = error;
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  askFriends(after: string | null) {
+    return this.backend.ask({ type: 'friend_list', after });
+  }
+
+  async add(wish: { who: string; name: string | null; services?: string[]; notes?: string }) {
+    const { who, name, services = [], notes = '' } = wish;
+    const friend = await this.backend.ask({ type: 'friend_add', who, name, services, notes });
+    await this.load();
+    return friend;
+  }
+
+  async change(key: string, change: Partial<FriendChange>) {
+    const friend = await this.backend.ask({ type: 'friend_change', key, change });
+    await this.load();
+    return friend;
+  }
+
+  async remove(key: string) {
+    const friend = await this.backend.ask({ type: 'friend_remove', key });
+    await this.load();
+    return friend;
+  }
+
+  async block(key: string, name: string | null = null) {
+    await this.backend.ask({ type: 'friend_block', key, name });
+    await this.load();
+  }
+
+  async unblock(key: string) {
+    await this.backend.ask({ type: 'friend_unblock', key });
+    await this.load();
+  }
+
+  async open(change: { allow?: string[]; deny?: string[] }) {
+    const { everyone } = await this.backend.ask({ type: 'open_change', ...change });
+    this.everyone = everyone;
+  }
+}
