@@ -28,7 +28,7 @@ export function policy() {
 }
 
 export async function serve() {
-  const root = join(ui, 'dist-mock');
+  const root = join(ui, process.env.DIST ?? 'dist-mock');
   if (!existsSync(join(root, 'index.html'))) throw new Error('no mock build: npm run build:mock');
   const csp = policy();
   const server = createServer(async (request, response) => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { browser, serve } from './page.mjs';
 
-const out = fileURLToPath(new URL('../pictures', import.meta.url));
+const out = fileURLToPath(new URL(`../${process.env.PICTURES ?? 'pictures'}`, import.meta.url));
 const option = (name) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? null : (process.argv[at + 1] ?? '').split(',');
