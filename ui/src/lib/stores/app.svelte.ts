@@ -7,11 +7,14 @@ import { isView, Navigation } from './navigation.svelte';
 import { Preferences } from './preferences.svelte';
 import { Service } from './service.svelte';
 import { Toasts } from './toasts.svelte';
+import { Topology } from './topology.svelte';
 
 export class App {
   readonly service: Service;
   readonly friends: Friends;
   readonly preferences: Preferences;
+  /** Started by the view that shows it. */
+  readonly topology: Topology;
   readonly navigation = new Navigation();
   readonly toasts = new Toasts();
 
@@ -19,6 +22,7 @@ export class App {
     this.service = new Service(backend);
     this.friends = new Friends(backend, this.service);
     this.preferences = new Preferences(backend);
+    this.topology = new Topology(backend, this.service);
   }
 
   /** Listens to the backend until the returned function is called. */

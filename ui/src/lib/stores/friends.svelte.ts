@@ -1,6 +1,6 @@
 // Friends and blocked keys, asked for anew whenever the service says that they changed.
 
-import type { Backend, Failure } from '../api/backend';
+import type { Backend, Failure, ReplyTo } from '../api/backend';
 import { isFailure } from '../api/backend';
 import type { BlockedKey, Friend, FriendChange } from '../api/protocol';
 import type { Service } from './service.svelte';
@@ -12,7 +12,7 @@ export class Friends {
   everyone = $state.raw<string[]>([]);
   failure = $state.raw<Failure | null>(null);
   #revision = -1;
-  #asking = false;
+  #loading = Promise.resolve();
 
   constructor(
     readonly backend: Backend,
@@ -22,15 +22,16 @@ export class Friends {
   start(): () => void {
     const unwant = this.service.want('friends');
     const stop = this.backend.on('friends', () => void this.load());
-    const stopConnection = this.backend.on('connection', (connection) => {
-      if (connection.state !== 'ready') return;
-      if (connection.status.friends_revision !== this.#revision) void this.load();
+    const unfollow = $effect.root(() => {
+      $effect(() => {
+        const { ready, status } = this.service;
+        if (ready && status?.friends_revision !== this.#revision) void this.load();
+      });
     });
-    if (this.service.ready) void this.load();
     return () => {
       unwant();
       stop();
-      stopConnection();
+      unfollow();
     };
   }
 
@@ -38,35 +39,35 @@ export class Friends {
     return this.list?.find((friend) => friend.key === key);
   }
 
-  async load(): Promise<void> {
-    if (this.#asking) return;
-    this.#asking = true;
+  /** Asks anew; what is asked while an answer is on its way is asked once more after it. */
+  load(): Promise<void> {
+    this.#revision = this.service.status?.friends_revision ?? -1;
+    this.#loading = this.#loading.then(() => this.#ask());
+    return this.#loading;
+  }
+
+  async #ask(): Promise<void> {
     try {
       const friends: Friend[] = [];
-      for (let after: string | null = null; ;) {
-        const part: Extract<
-          Awaited<ReturnType<typeof this.askFriends>>,
-          { type: 'friends' }
-        > = await this.askFriends(after);
+      let everyone: string[] = [];
+      for (let after: string | null = null, more = true; more;) {
+        const part: ReplyTo<{ type: 'friend_list' }> = await this.backend.ask({
+          type: 'friend_list',
+          after,
+        });
         friends.push(...part.friends);
-        this.everyone = part.everyone;
-        after = part.next;
-        if (after === null) break;
+        ({ everyone, next: after } = part);
+        more = after !== null;
       }
       const { blocked } = await this.backend.ask({ type: 'friend_blocked' });
       this.list = friends.sort((a, b) => a.name.localeCompare(b.name));
+      this.everyone = everyone;
       this.blocked = blocked;
       this.failure = null;
-      this.#revision = this.service.status?.friends_revision ?? -1;
     } catch (error) {
       if (isFailure(error)) this.failure = error;
-    } finally {
-      this.#asking = false;
+      else throw error;
     }
-  }
-
-  askFriends(after: string | null) {
-    return this.backend.ask({ type: 'friend_list', after });
   }
 
   async add(wish: { who: string; name: string | null; services?: string[]; notes?: string }) {

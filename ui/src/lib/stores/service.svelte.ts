@@ -127,9 +127,9 @@ export class Service {
   #moved(traffic: Traffic) {
     if (!this.status) return;
     const links = new Map(traffic.links.map((link) => [link.link, link]));
-    const { links: _, ...moving } = traffic;
+    const { links: moved, ...moving } = traffic;
     const peers = this.status.peers.map((peer) => ({ ...peer, ...links.get(peer.link) }));
-    for (const { link, latency_ms } of traffic.links) {
+    for (const { link, latency_ms } of moved) {
       if (latency_ms === null) continue;
       const kept = this.#latencies.get(link) ?? [];
       kept.push(latency_ms);

@@ -3,7 +3,7 @@
 /** The bits of the inverted key behind its leading ones and the zero that ends them. */
 function packed(key: string): { ones: number; bytes: number[] } {
   const inverted = [...(key.match(/../g) ?? [])].map((pair) => ~parseInt(pair, 16) & 0xff);
-  const bits = inverted.flatMap((byte) => [...byte.toString(2).padStart(8, '0')].map(Number));
+  const bits = inverted.flatMap((byte) => byte.toString(2).padStart(8, '0').split('').map(Number));
   const ones = bits.indexOf(0) < 0 ? bits.length : bits.indexOf(0);
   const rest = bits.slice(ones + 1);
   const bytes: number[] = [];

@@ -18,11 +18,17 @@ import { hex, seeded } from './random';
 import type { Scenario } from './scenario';
 import { topology } from './topology';
 
-const fail = (code: string, message: string, hint: string | null = null): Failure => ({
-  code,
-  message,
-  hint,
-});
+/** A failure as the service would give it. */
+class Refusal extends Error implements Failure {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly hint: string | null = null,
+  ) {
+    super(message);
+  }
+}
+const fail = (code: string, message: string) => new Refusal(code, message);
 
 type Answer = { [N in keyof Answers]: ReplyTo<Extract<Asked, { type: N }>> }[keyof Answers];
 type Handlers = Map<keyof Events, Set<(value: never) => void>>;
@@ -565,8 +571,7 @@ export class MockBackend implements Backend {
 
   readLink(text: string) {
     const trimmed = text.trim();
-    const refuse = (reason: string) =>
-      Promise.reject(fail('invalid_link', reason) as unknown as Error);
+    const refuse = (reason: string) => Promise.reject(fail('invalid_link', reason));
     const preview = (key: string, kind: 'friend' | 'key', name: string | null, peers: string[]) =>
       Promise.resolve({
         kind,
@@ -606,9 +611,7 @@ export class MockBackend implements Backend {
 
   importIdentity(wish: { text: string; passphrase: string | null; dry_run: boolean }) {
     if (wish.passphrase === 'wrong') {
-      return Promise.reject(
-        fail('wrong_passphrase', 'the backup does not open') as unknown as Error,
-      );
+      return Promise.reject(fail('wrong_passphrase', 'the backup does not open'));
     }
     const { key, address, subnet } = this.#status;
     const before = { key, address, subnet, file: null };
@@ -689,9 +692,9 @@ export class MockBackend implements Backend {
 
   on<E extends keyof Events>(event: E, handler: (value: Events[E]) => void): () => void {
     const all = this.#handlers.get(event) ?? new Set();
-    all.add(handler as (value: never) => void);
+    all.add(handler);
     this.#handlers.set(event, all);
-    return () => all.delete(handler as (value: never) => void);
+    return () => all.delete(handler);
   }
 }
 
