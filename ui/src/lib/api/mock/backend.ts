@@ -56,6 +56,7 @@ export class MockBackend implements Backend {
   readonly copied: string[] = [];
   readonly saved: { name: string; kind: string; data: string }[] = [];
   #status: Status;
+  readonly #waiting = new Set<() => boolean>();
   #absence: Absence | null;
   #preferences: Preferences;
   #friends: Friend[];
@@ -162,9 +163,30 @@ export class MockBackend implements Backend {
 
   #answer(request: Asked): Answer {
     switch (request.type) {
+    if (request.type === 'peer_job') await this.#news(request.job, request.seen ?? 0);
       case 'status':
         return { type: 'status', ...this.#status };
       case 'up':
+  /** Waits until a job has more than `seen` results or is done, as long as the service would. */
+  #news(job: number, seen: number): Promise<void> {
+    const due = () => this.#job?.job !== job || this.#job.done || this.#job.results.length > seen;
+    if (due()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 2 * SECOND_MS);
+      this.#waiting.add(() => {
+        if (!due()) return false;
+        clearTimeout(timer);
+        resolve();
+        return true;
+      });
+    });
+  }
+
+  #jobChanged(job: PeerJob): void {
+    this.#job = job;
+    for (const wake of this.#waiting) if (wake()) this.#waiting.delete(wake);
+  }
+
         this.#change({
           state: 'connecting',
           state_text: 'asking 4 peers',
@@ -216,7 +238,7 @@ export class MockBackend implements Backend {
       case 'peer_job_cancel': {
         if (this.#job?.job !== request.job) throw fail('invalid_request', 'there is no such job');
         if (request.type === 'peer_job_cancel') {
-          this.#job = { ...this.#job, done: true, cancelled: true };
+          this.#jobChanged({ ...this.#job, done: true, cancelled: true });
         }
         return { type: 'peer_job', ...this.#job, results: this.#job.results.slice(request.seen) };
       }
@@ -499,7 +521,7 @@ export class MockBackend implements Backend {
     if (job?.job !== number || job.done) return;
     const results = [...job.results, ...uris.slice(job.tested, job.tested + 8).map(testOf)];
     const done = results.length >= uris.length;
-    this.#job = {
+    this.#jobChanged({
       ...job,
       results,
       tested: results.length,
@@ -511,7 +533,7 @@ export class MockBackend implements Backend {
 
   #choose(results: PeerTest[], best: number): PeerJob['choices'] {
     const near = results
-      .filter((one) => one.round_trip_ms !== null)
+      .filter(({ uri, round_trip_ms }) => round_trip_ms !== null && !this.#hasPeer(uri))
       .sort((a, b) => (a.round_trip_ms ?? 0) - (b.round_trip_ms ?? 0));
     const operators = new Set<string>();
     const different = near.filter(({ uri }) => {
@@ -524,7 +546,7 @@ export class MockBackend implements Backend {
       if (this.#jobAdds) this.#addPeer(uri, 'chosen');
       return {
         uri,
-        region: 'europe',
+        region: PUBLIC.find((peer) => peer.uri === uri)?.region ?? 'europe',
         country: country ?? 'germany',
         round_trip_ms: round_trip_ms ?? 0,
         reason: at === 0 ? 'the nearest' : 'near, and of another operator',
@@ -553,6 +575,10 @@ export class MockBackend implements Backend {
   /** Plays an event from outside: a link that was opened, a view the tray asks for. */
   play<E extends keyof Events>(event: E, value: Events[E]): void {
     this.#emit(event, value);
+  #hasPeer(uri: string): boolean {
+    return this.#status.peers.some((peer) => peer.uri === uri);
+  }
+
   }
 
   watch(topics: string[]): Promise<void> {
