@@ -38,6 +38,8 @@ export interface Answers {
   friend_import: 'imported';
   open_change: 'open';
   share: 'shared';
+  settings: 'settings';
+  settings_change: 'settings';
 }
 
 /** A request that the page may make. */

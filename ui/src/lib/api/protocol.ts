@@ -152,7 +152,7 @@ export type Edge = {
 export type EdgeKind = "tree" | "peer" | "path" | "session";
 
 /** The stable codes of `ApiError`. */
-export type ErrorCode = "frame_too_large" | "invalid_json" | "invalid_request" | "unknown_request" | "version_mismatch" | "permission_denied" | "too_many_clients" | "busy" | "deadline_exceeded" | "answer_too_large" | "shutting_down" | "internal" | "invalid_uri" | "invalid_target" | "peer_exists" | "peer_not_found" | "peer_limit" | "invalid_friend" | "friend_exists" | "friend_not_found" | "friend_limit" | "key_blocked" | "not_allowed" | "node_down" | "unreachable" | "unsupported" | "config" | "identity_exists" | "invalid_import" | "wrong_passphrase" | "weak_passphrase" | "system_refused" | "unknown";
+export type ErrorCode = "frame_too_large" | "invalid_json" | "invalid_request" | "unknown_request" | "version_mismatch" | "permission_denied" | "too_many_clients" | "busy" | "deadline_exceeded" | "answer_too_large" | "shutting_down" | "internal" | "invalid_uri" | "invalid_target" | "peer_exists" | "peer_not_found" | "peer_limit" | "invalid_setting" | "listener_exists" | "listener_not_found" | "listener_limit" | "cannot_listen" | "invalid_friend" | "friend_exists" | "friend_not_found" | "friend_limit" | "key_blocked" | "not_allowed" | "node_down" | "unreachable" | "unsupported" | "config" | "identity_exists" | "invalid_import" | "wrong_passphrase" | "weak_passphrase" | "system_refused" | "unknown";
 
 /** Something that changed. */
 export type Event = Status & {
@@ -398,6 +398,9 @@ export type LogLine = {
   /** What it says, in one line, with its values as `name=value`. */
   text: string;
 };
+
+/** The least severe event that is logged. */
+export type LogThreshold = "error" | "warn" | "info" | "debug" | "trace";
 
 /** Answer to `logs`: lines in the order of their numbers. */
 export type LogPage = {
@@ -650,6 +653,14 @@ export type PublicFilter = {
   transports?: string[];
 };
 
+/** Where the list of public peers comes from. */
+export type PublicList = {
+  /** Key with which it must be signed, or `null` for none. */
+  key: string | null;
+  /** URL of the list, or `null` for the one that ships with the program. */
+  url: string | null;
+};
+
 /** A public peer. */
 export type PublicPeer = {
   /** Country. */
@@ -753,6 +764,8 @@ export type Reply = Status & {
   type: "open";
 } | Shared & {
   type: "shared";
+} | Settings & {
+  type: "settings";
 } | SealingKey & {
   type: "sealing_key";
 } | {
@@ -1043,6 +1056,12 @@ export type Request = {
 } | {
   type: "resume";
 } | {
+  type: "settings";
+} | {
+  /** What to change. */
+  change: SettingsChange;
+  type: "settings_change";
+} | {
   type: "sealing_key";
 } | {
   /** The piece. */
@@ -1105,6 +1124,51 @@ export type SessionReport = {
 
 /** How far a session is. */
 export type SessionState = "none" | "opening" | "established";
+
+/** Who may open a session to a node. */
+export type SessionsSetting = "auto" | "circles" | "everyone";
+
+/** Answer to `settings` and `settings_change`. */
+export type Settings = {
+  /** Where all of this is kept. */
+  config_file: string;
+  /** Whose echo requests are answered. */
+  echo: Audience;
+  /** Who may open connections to this computer. */
+  inbound: Audience;
+  /** Addresses on which other nodes may link to this one, without their options. Those of the service's command line are not among them. */
+  listen: string[];
+  /** The least severe event that is logged. */
+  log_level: LogThreshold;
+  /** Whether the names of program and system stay out of what the node tells about itself. */
+  node_info_privacy: boolean;
+  /** Where the list of public peers comes from. */
+  public_list: PublicList;
+  /** Who may open a session to this node. */
+  sessions: SessionsSetting;
+};
+
+/** What to change of the settings; what is absent stays. All of it is done, or nothing. */
+export type SettingsChange = {
+  /** Whose echo requests are answered. */
+  echo?: Audience | null;
+  /** Who may open connections to this computer. */
+  inbound?: Audience | null;
+  /** Addresses to listen on as well, with their options. */
+  listen_add?: string[];
+  /** Addresses to listen on no more; options are not compared. Taken away before `listen_add` is added. */
+  listen_remove?: string[];
+  /** The least severe event that is logged. */
+  log_level?: LogThreshold | null;
+  /** Whether the names of program and system stay out of what the node tells about itself. */
+  node_info_privacy?: boolean | null;
+  /** Key with which the list must be signed, 64 hexadecimal digits; empty for none. */
+  public_list_key?: string | null;
+  /** URL of the list of public peers; empty for the one that ships with the program. */
+  public_list_url?: string | null;
+  /** Who may open a session to this node. */
+  sessions?: SessionsSetting | null;
+};
 
 /** Answer to `import`: what was taken over, or would be. */
 export type SettingsImport = {

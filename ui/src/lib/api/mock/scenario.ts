@@ -29,6 +29,8 @@ export interface Scenario {
   nodes: number;
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
+  /** What the person may do with the service. */
+  rights: 'read' | 'change' | 'admin';
   preferences: Partial<Preferences>;
 }
 
@@ -44,6 +46,7 @@ export function readScenario(query: string): Scenario {
     scene,
     nodes: Math.min(20_000, Math.max(1, Number(wishes.get('nodes')) || 60)),
     frozen: wishes.has('frozen'),
+    rights: oneOf(['read', 'change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {
       welcomed: scene !== 'welcome',
       ...(language ? { language } : {}),
