@@ -70,9 +70,15 @@ export class Friends {
     }
   }
 
-  async add(wish: { who: string; name: string | null; services?: string[]; notes?: string }) {
-    const { who, name, services = [], notes = '' } = wish;
-    const friend = await this.backend.ask({ type: 'friend_add', who, name, services, notes });
+  async add(wish: {
+    who: string;
+    name: string | null;
+    echo?: boolean;
+    services?: string[];
+    notes?: string;
+  }) {
+    const { who, name, echo = true, services = [], notes = '' } = wish;
+    const friend = await this.backend.ask({ type: 'friend_add', who, name, echo, services, notes });
     await this.load();
     return friend;
   }
@@ -87,6 +93,15 @@ export class Friends {
     const friend = await this.backend.ask({ type: 'friend_remove', key });
     await this.load();
     return friend;
+  }
+
+  /** Takes a friend who was removed back, with all it may reach. Fails when it cannot be. */
+  async restore({ key, name, echo, services, verified, notes }: Friend) {
+    const book = { version: 1, friends: [{ key, name, echo, services, verified, notes }] };
+    const { refused } = await this.backend.ask({ type: 'friend_import', book, overwrite: true });
+    await this.load();
+    const [why] = refused;
+    if (why) throw new Error(why.reason);
   }
 
   async block(key: string, name: string | null = null) {
