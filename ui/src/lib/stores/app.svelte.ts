@@ -4,6 +4,7 @@ import { getContext, setContext } from 'svelte';
 import type { Backend } from '../api/backend';
 import { Friends } from './friends.svelte';
 import { isView, Navigation } from './navigation.svelte';
+import { Peers } from './peers.svelte';
 import { Preferences } from './preferences.svelte';
 import { Service } from './service.svelte';
 import { Toasts } from './toasts.svelte';
@@ -12,6 +13,7 @@ import { Topology } from './topology.svelte';
 export class App {
   readonly service: Service;
   readonly friends: Friends;
+  readonly peers: Peers;
   readonly preferences: Preferences;
   /** Started by the view that shows it. */
   readonly topology: Topology;
@@ -21,6 +23,7 @@ export class App {
   constructor(readonly backend: Backend) {
     this.service = new Service(backend);
     this.friends = new Friends(backend, this.service);
+    this.peers = new Peers(backend, this.service);
     this.preferences = new Preferences(backend);
     this.topology = new Topology(backend, this.service);
   }
