@@ -1,12 +1,14 @@
 // A service that lives in the page. It answers every request the page may make, as a real one
 // would; nothing is simulated faithfully, but something happens when something is asked for.
 
-import type { Answers, Asked, Backend, Events, Failure, ReplyTo } from '../backend';
+import type { Answers, Asked, Backend, Events, ReplyTo } from '../backend';
 import type {
   Friend,
   PeerJob,
   PeerStatus,
   PeerTest,
+  Settings,
+  SettingsChange,
   Status,
   SupportReport,
   Traffic,
@@ -14,21 +16,12 @@ import type {
 import type { Absence, Connection, Preferences } from '../shell';
 import { addressOf, subnetOf } from './address';
 import { BLOCKED, checks, DOWN, distanceOf, FRIENDS, LOG, PUBLIC, START, status } from './data';
+import { importIdentity, importSettings, type IdentityWish, type SettingsWish } from './imports';
 import { hex, seeded } from './random';
+import { fail } from './refusal';
 import type { Scenario } from './scenario';
+import { changed, SETTINGS } from './settings';
 import { topology } from './topology';
-
-/** A failure as the service would give it. */
-class Refusal extends Error implements Failure {
-  constructor(
-    readonly code: string,
-    message: string,
-    readonly hint: string | null = null,
-  ) {
-    super(message);
-  }
-}
-const fail = (code: string, message: string) => new Refusal(code, message);
 
 type Answer = { [N in keyof Answers]: ReplyTo<Extract<Asked, { type: N }>> }[keyof Answers];
 type Handlers = Map<keyof Events, Set<(value: never) => void>>;
@@ -58,6 +51,7 @@ export class MockBackend implements Backend {
   #status: Status;
   #absence: Absence | null;
   #preferences: Preferences;
+  #settings = SETTINGS;
   #friends: Friend[];
   #blocked = BLOCKED.map((one) => ({ ...one }));
   #job: PeerJob | null = null;
@@ -75,6 +69,11 @@ export class MockBackend implements Backend {
     this.#friends =
       scene === 'empty' || scene === 'welcome' ? [] : FRIENDS.map((one) => ({ ...one }));
     if (this.#friends.length === 0) this.#blocked = [];
+    this.#settings = {
+      ...SETTINGS,
+      listen: this.#status.listeners.map(({ uri }) => uri),
+      inbound: this.#status.access.inbound,
+    };
     this.#preferences = {
       language: 'system',
       appearance: 'system',
@@ -139,7 +138,13 @@ export class MockBackend implements Backend {
   #connection(): Connection {
     const place = '/run/planetary/control.sock';
     if (this.#absence === null) {
-      return { state: 'ready', since: START, place, rights: 'admin', status: this.#status };
+      return {
+        state: 'ready',
+        since: START,
+        place,
+        rights: this.scenario.rights,
+        status: this.#status,
+      };
     }
     const { message, command } = ABSENCES[this.#absence];
     const can_supervise = ['not_installed', 'stopped', 'version_mismatch'].includes(this.#absence);
@@ -366,6 +371,10 @@ export class MockBackend implements Backend {
         this.#change({ access: { ...access, everyone } });
         return { type: 'open', everyone };
       }
+      case 'settings':
+        return { type: 'settings', ...this.#settings };
+      case 'settings_change':
+        return { type: 'settings', ...this.#changeSettings(request.change) };
       case 'share': {
         const peers = request.peers ?? ['tls://falkenstein.peers.example:443'];
         const name = request.name ? `&n=${encodeURIComponent(request.name)}` : '';
@@ -380,6 +389,17 @@ export class MockBackend implements Backend {
         };
       }
     }
+  }
+
+  #changeSettings(change: SettingsChange): Settings {
+    const next = changed(this.#settings, change);
+    this.#settings = next;
+    const { inbound, echo } = next;
+    const open = inbound === 'everyone' || echo === 'everyone';
+    const sessions = next.sessions === 'auto' ? (open ? 'everyone' : 'circles') : next.sessions;
+    const listeners = next.listen.map((uri) => ({ uri, up: true, last_error: null }));
+    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners });
+    return next;
   }
 
   #keyOf(target: string): string {
@@ -633,60 +653,32 @@ export class MockBackend implements Backend {
   }
 
   pendingLinks = () => Promise.resolve([]);
-  exportIdentity = () => Promise.resolve({ file: '/home/ada/planetary-backup.txt' });
-
-  importIdentity(wish: { text: string; passphrase: string | null; dry_run: boolean }) {
-    if (wish.passphrase === 'wrong') {
-      return Promise.reject(fail('wrong_passphrase', 'the backup does not open'));
-    }
-    const { key, address, subnet } = this.#status;
-    const before = { key, address, subnet, file: null };
-    const other = hex(seeded(99), 64);
-    const after = { key: other, address: addressOf(other), subnet: subnetOf(other), file: null };
-    return Promise.resolve({
-      applied: !wish.dry_run,
-      before,
-      after,
-      created: START - 8_000_000,
-      differs: true,
-      kept: null,
-      left: [],
-      source: 'backup' as const,
-    });
+  async exportIdentity(passphrase: string) {
+    await this.#mayTouchIdentity();
+    if (passphrase.length < 8) throw fail('weak_passphrase', 'the passphrase is too short');
+    return { file: '/home/ada/planetary.backup' };
   }
 
-  importSettings(wish: { dry_run: boolean }) {
-    const { key, address, subnet } = this.#status;
-    const before = { key, address, subnet, file: null };
-    const item = (
-      setting: string,
-      value: string,
-      outcome: 'taken' | 'left',
-      reason: string | null,
-    ) => ({
-      key: null,
-      setting,
-      value,
-      outcome,
-      reason,
-    });
-    return Promise.resolve({
-      applied: !wish.dry_run,
-      before,
-      after: before,
-      config_file: '/etc/planetary/config.toml',
-      differs: false,
-      items: [
-        item('Peers', '3 peers', 'taken', null),
-        item(
-          'AdminListen',
-          'unix:///var/run/yggdrasil.sock',
-          'left',
-          'there is no such socket here',
-        ),
-      ],
-      kept: null,
-    });
+  async importIdentity(wish: IdentityWish) {
+    await this.#mayTouchIdentity();
+    const { import: done, status } = importIdentity(this.#status, wish);
+    if (done.applied) this.#change(status);
+    return done;
+  }
+
+  async importSettings(wish: SettingsWish) {
+    await this.#mayTouchIdentity();
+    const { import: done, status } = importSettings(this.#status, wish);
+    if (done.applied) this.#change(status);
+    return done;
+  }
+
+  async #mayTouchIdentity() {
+    await Promise.resolve();
+    if (this.#absence !== null) throw fail(this.#absence, ABSENCES[this.#absence].message);
+    if (this.scenario.rights !== 'admin') {
+      throw fail('permission_denied', 'only root and the account of the service may do this');
+    }
   }
 
   save(file: { name: string; kind: 'text' | 'png'; data: string }) {
