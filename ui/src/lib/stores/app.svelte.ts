@@ -7,6 +7,7 @@ import { isView, Navigation } from './navigation.svelte';
 import { Peers } from './peers.svelte';
 import { Preferences } from './preferences.svelte';
 import { Service } from './service.svelte';
+import { Settings } from './settings.svelte';
 import { Toasts } from './toasts.svelte';
 import { Topology } from './topology.svelte';
 
@@ -15,6 +16,7 @@ export class App {
   readonly friends: Friends;
   readonly peers: Peers;
   readonly preferences: Preferences;
+  readonly settings: Settings;
   /** Started by the view that shows it. */
   readonly topology: Topology;
   readonly navigation = new Navigation();
@@ -25,6 +27,7 @@ export class App {
     this.friends = new Friends(backend, this.service);
     this.peers = new Peers(backend, this.service);
     this.preferences = new Preferences(backend);
+    this.settings = new Settings(backend);
     this.topology = new Topology(backend, this.service);
   }
 
