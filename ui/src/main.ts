@@ -2,14 +2,13 @@ import { mount } from 'svelte';
 import './base.css';
 import { openBackend } from '$lib/api';
 import { App as Stores } from '$lib/stores/app.svelte';
-import { isView } from '$lib/stores/navigation.svelte';
 import App from './App.svelte';
 
-const backend = await openBackend();
-const app = new Stores(backend);
+declare const __MOCK__: boolean;
+
+const app = new Stores(await openBackend());
 await app.preferences.load();
-const view = new URLSearchParams(location.search).get('view');
-if (view !== null && isView(view)) app.navigation.go(view);
+if (__MOCK__) (await import('$lib/api/mock/rehearse')).rehearse(app, location.search);
 const target = document.getElementById('app');
 if (!target) throw new Error('the page has no place for the app');
 mount(App, { target, props: { app } });

@@ -33,6 +33,8 @@ export class Service {
   /** Milliseconds of the page's clock at which `status.time` was true. */
   #statusAt = 0;
   #now = $state(0);
+  /** Whether the first state is here, which updates build on. */
+  #watching = false;
   readonly #latencies = new Map<number, number[]>();
   readonly #wanted = new Map<Topic, number>([['traffic', 1]]);
 
@@ -58,8 +60,11 @@ export class Service {
     ];
     const clock = setInterval(() => this.#tick(), 1000);
     this.#tick();
-    void backend.watch([...this.#wanted.keys()]);
-    void backend.connection().then((connection) => this.#connected(connection));
+    void backend.connection().then((connection) => {
+      this.#connected(connection);
+      this.#watching = true;
+      return backend.watch([...this.#wanted.keys()]);
+    });
     return () => {
       clearInterval(clock);
       for (const stop of stops) stop();
@@ -101,6 +106,7 @@ export class Service {
     const after = before + more;
     if (after > 0) this.#wanted.set(topic, after);
     else this.#wanted.delete(topic);
+    if (!this.#watching) return;
     if (before === 0 || after === 0) void this.backend.watch([...this.#wanted.keys()]);
   }
 
