@@ -36,9 +36,9 @@ const nothing = () => undefined;
 const context = new Proxy({}, { get: () => nothing, set: () => true });
 HTMLCanvasElement.prototype.getContext = (() =>
   context) as unknown as typeof HTMLCanvasElement.prototype.getContext;
-class Path {
-  constructor() {
+Object.defineProperty(window, 'Path2D', {
+  writable: true,
+  value: function Path() {
     return context;
-  }
-}
-Object.defineProperty(window, 'Path2D', { writable: true, value: Path });
+  },
+});
