@@ -24,9 +24,10 @@ export class Peers {
   testing = $state.raw<Progress | null>(null);
 
   readonly #listed = $derived(new Map(this.list?.peers.map((peer) => [peer.uri, peer])));
-  readonly #own = $derived(
-    new Set(this.service.status?.peers.flatMap((p) => (p.direction === 'out' ? [p.uri] : []))),
-  );
+  readonly #own = $derived.by(() => {
+    const peers = this.service.status?.peers ?? [];
+    return new Set(peers.filter((peer) => peer.direction === 'out').map((peer) => peer.uri));
+  });
   #loading: Promise<void> | null = null;
   #stop: AbortController | null = null;
   /** Resolves when the job that runs has ended: the service has room for one. */
