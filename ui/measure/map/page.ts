@@ -53,6 +53,9 @@ const map = {
     const start = performance.now();
     scene = buildScene(buildGraph(sky), { layout, ...(all ? { budget: Infinity } : {}) });
     stage.setScene(scene);
+    stage.select(null);
+    stage.setRoute([]);
+    stage.fit(false);
     resize();
     const took = performance.now() - start;
     await frame();
@@ -62,7 +65,8 @@ const map = {
   /** Waits until nothing moves; in a force layout, until the springs are at rest. */
   async settle(): Promise<void> {
     let still = 0;
-    while (still < 45) {
+    const start = performance.now();
+    while (still < 20 && performance.now() - start < 30_000) {
       await frame();
       still = stage.atRest ? still + 1 : 0;
     }
