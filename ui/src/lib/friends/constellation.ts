@@ -21,8 +21,8 @@ const SIDE = 100;
 /** Stars lie in the squares of a grid, so that no two touch; its corners are outside of the sky. */
 const GRID = 4;
 const FEWEST = 6;
-const RADII = [2.6, 3.4, 4.4];
-const BRIGHTEST = 6.2;
+const RADII = [3, 4, 5.2];
+const BRIGHTEST = 7.2;
 
 /** The bytes of a key of 64 hexadecimal digits. */
 export function keyBytes(key: string): Uint8Array {
