@@ -15,11 +15,22 @@ import type {
 } from '../protocol';
 import type { Absence, Connection, Preferences } from '../shell';
 import { addressOf, subnetOf } from './address';
-import { BLOCKED, checks, DOWN, distanceOf, FRIENDS, LOG, PUBLIC, START, status } from './data';
+import {
+  BLOCKED,
+  checks,
+  DOWN,
+  distanceOf,
+  FRIENDS,
+  logUntil,
+  PUBLIC,
+  START,
+  status,
+} from './data';
 import { importIdentity, importSettings, type IdentityWish, type SettingsWish } from './imports';
 import { hex, seeded } from './random';
 import { fail } from './refusal';
 import type { Scenario } from './scenario';
+import { peerUri } from '../../format';
 import { changed, SETTINGS } from './settings';
 import { topology } from './topology';
 
@@ -275,11 +286,15 @@ export class MockBackend implements Backend {
         };
       }
       case 'ping': {
+        const key = this.#keyOf(request.target);
+        const off = this.#friends.some((one) => one.key === key && !one.online);
+        const direct = this.#status.peers.find((one) => one.up && one.key === key)?.latency_ms;
         const replies = Array.from({ length: request.count ?? 1 }, (_, at) => ({
           seq: at + 1,
-          rtt_ms: 42 + 3 * this.#random(),
+          rtt_ms: off ? null : (direct ?? 42) + 3 * this.#random(),
         }));
-        const key = this.#keyOf(request.target);
+        const times = replies.flatMap(({ rtt_ms }) => (rtt_ms === null ? [] : [rtt_ms]));
+        const sum = times.reduce((total, ms) => total + ms, 0);
         return {
           type: 'ping',
           target: request.target,
@@ -287,10 +302,10 @@ export class MockBackend implements Backend {
           key,
           replies,
           sent: replies.length,
-          received: replies.length,
-          min_ms: 42,
-          avg_ms: 43.4,
-          max_ms: 45,
+          received: times.length,
+          min_ms: times.length > 0 ? Math.min(...times) : null,
+          avg_ms: times.length > 0 ? sum / times.length : null,
+          max_ms: times.length > 0 ? Math.max(...times) : null,
         };
       }
       case 'doctor':
@@ -300,10 +315,11 @@ export class MockBackend implements Backend {
       case 'logs': {
         const levels = ['error', 'warn', 'info'];
         const most = levels.indexOf(request.level ?? 'info');
-        const lines = LOG.filter(
+        const all = logUntil(this.#status.time);
+        const lines = all.filter(
           (line) => line.number > (request.after ?? 0) && levels.indexOf(line.level) <= most,
         );
-        return { type: 'logs', lines, last: LOG.at(-1)?.number ?? 0, lost: 0 };
+        return { type: 'logs', lines, last: all.at(-1)?.number ?? 0, lost: 0 };
       }
       case 'identity_show':
         return {
@@ -405,7 +421,8 @@ export class MockBackend implements Backend {
   #keyOf(target: string): string {
     if (/^[0-9a-f]{64}$/.test(target)) return target;
     const all = topology(this.#status, this.scenario.nodes).nodes;
-    const key = all.find((node) => node.address === target)?.key;
+    const known = [...this.#friends, ...all];
+    const key = known.find((one) => one.address === target)?.key;
     if (!key) throw fail('unreachable', 'no node with this address answered');
     return key;
   }
@@ -788,7 +805,33 @@ function report(now: Status): SupportReport {
       { name: 'peers', value: '4 configured' },
       { name: 'listen', value: '1 configured' },
     ],
-    links: [],
+    links: now.peers.map((peer) => {
+      const { transport, host } = peerUri(peer.uri);
+      const name = String.fromCharCode(96 + peer.link).repeat(4);
+      return {
+        transport,
+        direction: peer.direction,
+        source: peer.source,
+        host: `host-mock${name}`,
+        host_kind: host.startsWith('[') ? 'ipv6' : /^[0-9.]+$/.test(host) ? 'ipv4' : 'name',
+        is_port_443: peer.uri.endsWith(':443'),
+        interface: null,
+        node: peer.key === null ? null : `node-mock${name}`,
+        up: peer.up,
+        suspect: peer.suspect,
+        priority: peer.priority,
+        cost: peer.cost,
+        latency_ms: peer.latency_ms,
+        rx_bytes: peer.rx_bytes,
+        tx_bytes: peer.tx_bytes,
+        uptime_s: peer.uptime_s,
+        reconnect_in_s: peer.reconnect_in_s,
+        last_error: peer.last_error && {
+          code: peer.last_error.code,
+          ago_s: Math.max(0, now.time - peer.last_error.at),
+        },
+      };
+    }),
     listeners: [{ transport: 'tls', up: true, last_error: null }],
     interface: { name: 'planetary0', mtu: 65_535 },
     clock: { ahead_s: 0, witnesses: 12, jump_s: null },

@@ -317,9 +317,19 @@ export function checks(now: Status): HealthItem[] {
     ...(now.proven_at && up > 0 ? [good('proof', 'Another node has answered', '4 s ago')] : []),
     good('names', 'Names of peers resolve', '4 names'),
     good('clock', 'The clock agrees with others', '12 nodes'),
+    good('room', 'The service has room', '38 of 1024 files, 21 MiB, 48 GiB on the disk'),
   ];
-  return [...now.health, ...all];
+  // A problem stands in the place of the good answer to the same question.
+  const wrong = new Set(now.health.map(({ code }) => REPLACED[code]));
+  return [...now.health, ...all.filter(({ code }) => !wrong.has(code))];
 }
+
+const REPLACED: Record<string, string> = {
+  peer_down: 'peers',
+  no_peer_connected: 'peers',
+  no_peers_configured: 'peers',
+  root_changes: 'tree',
+};
 
 const friend = (name: string, more: Partial<Friend>): Friend => {
   const key = more.key ?? keyOf('0000');
@@ -425,7 +435,7 @@ export function distanceOf(uri: string): number | null {
   return (far[Math.max(0, at)] ?? 90) + (uri.length % 7) * 0.4;
 }
 
-export const LOG: LogLine[] = (
+const LOG: LogLine[] = (
   [
     ['info', 'planetaryd::lifecycle', 'service started version=0.1.0'],
     ['info', 'planetary_runtime::tun', 'interface opened name=planetary0 mtu=65535'],
@@ -449,3 +459,21 @@ export const LOG: LogLine[] = (
   target,
   text,
 }));
+
+const LATER: [LogLine['level'], string, string][] = [
+  ['info', 'planetary_runtime::links', 'link measured link=1 rtt_ms=24.1'],
+  ['info', 'planetaryd::control', 'client connected clients=2'],
+  ['warn', 'planetary_runtime::links', 'cannot link link=5 error=dial_timeout'],
+  ['info', 'planetary_runtime::sessions', 'session opened sessions=6'],
+];
+const LATER_EVERY_S = 7;
+
+/** The log as it is at `time`: a line more every few seconds. */
+export function logUntil(time: number): LogLine[] {
+  const more = Math.max(0, Math.floor((time - START) / LATER_EVERY_S));
+  const lines = Array.from({ length: more }, (_, at): LogLine => {
+    const [level, target, text] = LATER[at % LATER.length] ?? ['info', '', ''];
+    return { number: LOG.length + at + 1, at: START + at * LATER_EVERY_S, level, target, text };
+  });
+  return [...LOG, ...lines];
+}
