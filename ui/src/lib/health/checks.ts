@@ -69,6 +69,8 @@ export const QUESTIONS = {
 } as const satisfies Record<string, readonly string[]>;
 export type Question = keyof typeof QUESTIONS;
 export const questions = Object.keys(QUESTIONS) as Question[];
+/** The questions that always have their place; `other` only when there is something to say. */
+export const asked = questions.filter((question) => question !== 'other');
 
 /** Why there is no answer to a question. */
 export type Unknown = 'service' | 'down' | 'peers';
@@ -103,9 +105,9 @@ export function checklist(items: readonly HealthItem[]): Line[] {
     if (problems.length > 0) {
       return problems.map((item, at) => line(question, [item], at));
     }
-    if (found.length > 0) return [line(question, found, 0)];
-    const asked = unknown === 'peers' ? BEYOND_PEERS : NEEDS_NODE;
-    return unknown && asked.includes(question) ? [unanswered(question, unknown)] : [];
+    if (found.length > 0) return [line(question, inOrder(question, found), 0)];
+    const needing = unknown === 'peers' ? BEYOND_PEERS : NEEDS_NODE;
+    return unknown && needing.includes(question) ? [unanswered(question, unknown)] : [];
   });
 }
 
@@ -122,7 +124,7 @@ export function withoutService(reason: { code: string; text: string; action: str
     affects_connectivity: true,
     since: null,
   };
-  const rest = questions.filter((question) => question !== 'service' && question !== 'other');
+  const rest = asked.filter((question) => question !== 'service');
   return [line('service', [item], 0), ...rest.map((question) => unanswered(question, 'service'))];
 }
 
@@ -151,6 +153,12 @@ function whyUnknown(items: readonly HealthItem[]): Unknown | null {
   if (items.some((item) => item.code === 'down')) return 'down';
   if (items.some((item) => NO_PEERS.includes(item.code))) return 'peers';
   return null;
+}
+
+/** The answers as the question lists them, so that the first names the line. */
+function inOrder(question: Question, found: HealthItem[]): HealthItem[] {
+  const codes: readonly string[] = QUESTIONS[question];
+  return found.sort((a, b) => codes.indexOf(a.code) - codes.indexOf(b.code));
 }
 
 function line(question: Question, items: HealthItem[], at: number): Line {
