@@ -113,7 +113,7 @@ describe('the force layout', () => {
     const run = (): ForceRun => {
       const scene = buildScene(buildGraph(skyOf(80)), { layout: 'force' });
       const { x, y } = scene.positions;
-      const force = new ForceRun({ job: 1, x, y, ...scene.faint, warm: false });
+      const force = new ForceRun({ job: 1, x, y, ...scene.branches, warm: false });
       while (!force.done) force.step();
       return force;
     };

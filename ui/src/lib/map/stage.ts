@@ -21,6 +21,7 @@ import {
   toPlane,
   toScreen,
   zoomAt,
+  type Bounds,
   type Insets,
   type Point,
   type Size,
@@ -33,6 +34,9 @@ const ROUTE_MS = 250;
 const CLICK_PX = 4;
 /** Half the size of a target, in pixels, at least. */
 const TARGET_PX = 13;
+const PIXELS_MAX = 6_000_000;
+/** How far a fit reaches to the emptier side of you, as a part of the fuller side. */
+const EVEN = 0.6;
 const KEY_PAN_PX = 60;
 const KEY_ZOOM = 1.3;
 
@@ -85,6 +89,8 @@ export class Stage {
   private frame = 0;
   private worker: Worker | null = null;
   private job = 0;
+  /** Whether springs are being relaxed. */
+  private working = false;
   private readonly pointers = new Map<number, Point>();
   private pressed: { at: Point; moved: boolean } | null = null;
   private readonly abort = new AbortController();
@@ -98,7 +104,9 @@ export class Stage {
     private readonly calm: () => boolean = () =>
       matchMedia('(prefers-reduced-motion: reduce)').matches,
   ) {
-    const ctx = canvas.getContext('2d', { alpha: false });
+    // Asks for a canvas in plain memory. WebKitGTK draws paths twice as fast on it, and where there
+    // is a graphics card the processor is still fast enough (`measure/map.mjs`).
+    const ctx = canvas.getContext('2d', { alpha: false, willReadFrequently: true });
     if (!ctx) throw new Error('no canvas');
     this.renderer = new Renderer(ctx);
     this.theme = readTheme(canvas.parentElement ?? document.body);
@@ -130,6 +138,7 @@ export class Stage {
       return;
     }
     this.job += 1;
+    this.working = false;
     this.moveTo(from, target);
     if (!before || (sameNodes && before.layout !== scene.layout)) this.following = true;
     this.follow();
@@ -167,8 +176,10 @@ export class Stage {
 
   resize(size: Size, ratio: number): void {
     this.size = size;
-    this.ratio = ratio;
-    const [width, height] = [Math.round(size.width * ratio), Math.round(size.height * ratio)];
+    // Pixels are drawn one by one by the processor; beyond so many, the picture gets coarser.
+    this.ratio = Math.min(ratio, Math.sqrt(PIXELS_MAX / Math.max(1, size.width * size.height)));
+    const width = Math.round(size.width * this.ratio);
+    const height = Math.round(size.height * this.ratio);
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
     if (this.following) this.fit(false);
@@ -186,7 +197,20 @@ export class Stage {
   fit(animated = true): void {
     this.following = true;
     const target = this.move?.to ?? this.at;
-    this.fly(fit(boundsOf(target.x, target.y), this.size, this.insets), animated);
+    this.fly(fit(this.bounds(target), this.size, this.insets), animated);
+  }
+
+  /** What a fit shows: everything, and you near the middle of it. */
+  private bounds({ x, y }: Places): Bounds {
+    const bounds = boundsOf(x, y);
+    if (this.scene?.layout !== 'radial') return bounds;
+    const { left, top, right, bottom } = bounds;
+    return {
+      left: Math.min(left, -right * EVEN),
+      top: Math.min(top, -bottom * EVEN),
+      right: Math.max(right, -left * EVEN),
+      bottom: Math.max(bottom, -top * EVEN),
+    };
   }
 
   zoom(factor: number, at?: Point, animated = false): void {
@@ -246,7 +270,7 @@ export class Stage {
 
   /** Whether nothing moves and nothing is waiting to be drawn. */
   get atRest(): boolean {
-    return this.frame === 0;
+    return this.frame === 0 && !this.working;
   }
 
   private follow(): void {
@@ -286,25 +310,29 @@ export class Stage {
   private startForce(scene: Scene, from: Places | null): void {
     this.worker ??= this.startWorker();
     this.job += 1;
+    this.working = true;
     const start = from ?? scene.positions;
-    const { faint, direct, arcs } = scene;
+    const { branches, twigs, cross, direct, arcs } = scene;
     const input: ForceInput = {
       job: this.job,
       x: start.x,
       y: start.y,
-      from: join(faint.from, direct.from, arcs.from),
-      to: join(faint.to, direct.to, arcs.to),
+      from: join(branches.from, twigs.from, cross.from, direct.from, arcs.from),
+      to: join(branches.to, twigs.to, cross.to, direct.to, arcs.to),
       warm: from !== null,
     };
     this.worker.postMessage(input);
   }
 
   private startWorker(): Worker {
-    const url = new URL('./layout/force.worker.ts', import.meta.url);
-    const worker = new Worker(url, { type: 'module' });
+    // In one expression, for the bundler looks for just that.
+    const worker = new Worker(new URL('./layout/force.worker.ts', import.meta.url), {
+      type: 'module',
+    });
     worker.addEventListener('message', ({ data }: MessageEvent<ForceOutput>) => {
       if (data.job !== this.job || this.scene?.layout !== 'force') return;
       if (data.x.length !== this.scene.visible.nodes.length) return;
+      this.working = !data.done;
       // Whoever wants no motion sees the end of it only.
       if (this.calm() && !data.done) return;
       this.moveTo(this.at, data);
