@@ -9,6 +9,18 @@ import { browser, serve } from './page.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const VIEWS = ['home', 'friends', 'peers', 'map', 'health', 'settings'];
+const SHEETS = [
+  'share',
+  'add_friend',
+  'friend',
+  'add_peer',
+  'peer',
+  'choose_peers',
+  'report',
+  'export_identity',
+  'import',
+  'palette',
+];
 const SCENES = ['normal', 'empty', 'stopped', 'degraded'];
 
 let site, chromium;
@@ -62,6 +74,14 @@ describe('axe finds nothing', () => {
         }
       });
     }
+    test(`sheets, ${appearance}`, async () => {
+      for (const sheet of SHEETS) {
+        const { page, close } = await open({ sheet, appearance }, { axe: true });
+        assert.ok(await page.locator('dialog[open]').count(), `${sheet} is not there`);
+        assert.deepEqual(await violations(page), [], sheet);
+        await close();
+      }
+    });
   }
 });
 
@@ -96,6 +116,15 @@ describe('keyboard', () => {
     });
   }
 
+  test('Escape closes every sheet', async () => {
+    for (const sheet of SHEETS) {
+      const { page, close } = await open({ sheet });
+      await page.keyboard.press('Escape');
+      await page.locator('dialog[open]').waitFor({ state: 'detached' });
+      await close();
+    }
+  });
+
   test('digits with Control switch views', async () => {
     const { page, close } = await open({ view: 'home' });
     for (const [at, view] of VIEWS.entries()) {
@@ -118,12 +147,16 @@ describe('policy', () => {
 });
 
 describe('200 % text', () => {
-  for (const view of [...VIEWS, 'welcome']) {
-    test(`${view} loses nothing to the sides`, async () => {
-      const scene = view === 'welcome' ? 'welcome' : 'normal';
+  const queries = [
+    ...VIEWS.map((view) => ({ view, scene: 'normal' })),
+    { view: 'home', scene: 'welcome' },
+    ...SHEETS.map((sheet) => ({ sheet })),
+  ];
+  for (const query of queries) {
+    test(`${Object.values(query).join(', ')}: nothing is lost to the sides`, async () => {
       for (const language of ['en', 'de']) {
         const { page, close } = await open(
-          { view, scene, language },
+          { ...query, language },
           { context: { viewport: { width: 480, height: 320 } } },
         );
         const over = await page.evaluate(() => {

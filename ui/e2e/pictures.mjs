@@ -1,5 +1,5 @@
 // Pictures of every view in every state, light and dark, in two sizes, laid side by side:
-// `npm run pictures [-- --view home,map --scene normal,offline --quick]`.
+// `npm run pictures [-- --view home,map --scene normal,offline --sheet share --quick]`.
 // Single pictures go to pictures/, the contact sheets to pictures/sheets/.
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,19 +16,41 @@ const quick = process.argv.includes('--quick');
 
 const VIEWS = ['home', 'friends', 'peers', 'map', 'health', 'settings'];
 const SIZES = { small: [960, 640], large: [1600, 1000] };
+/** Sheets, and the view that each lies over. */
+const SHEETS = {
+  share: 'home',
+  add_friend: 'friends',
+  friend: 'friends',
+  add_peer: 'peers',
+  peer: 'peers',
+  choose_peers: 'peers',
+  report: 'health',
+  export_identity: 'settings',
+  import: 'settings',
+  palette: 'home',
+};
 const LONGEST = 'de';
 const AT_ONCE = 4;
 
 /** What is taken: the view, its scene, and what is done before the picture. */
 function shots() {
-  const views = option('view') ?? VIEWS;
+  const views = option('view') ?? (option('sheet') ? [] : VIEWS);
   const scenes = option('scene');
   const list = [];
   for (const view of views) {
     const usual = scenes ?? ['normal', 'empty', 'loading', 'degraded', 'stopped'];
     for (const scene of usual) list.push({ view, scene });
   }
-  if (!scenes && (!option('view') || views.includes('home'))) {
+  for (const [sheet, view] of Object.entries(SHEETS)) {
+    if (option('sheet')?.includes(sheet) ?? !option('view')) {
+      list.push({ view, sheet, scene: 'normal' });
+    }
+  }
+  if (!scenes && views.includes('peers'))
+    list.push({ view: 'peers', tab: 'public', scene: 'normal' });
+  if (!scenes && views.includes('health'))
+    list.push({ view: 'health', tab: 'log', scene: 'normal' });
+  if (!scenes && views.includes('home')) {
     const phases = ['down', 'connecting', 'offline', 'not_installed', 'no_permission'];
     const more = ['version_mismatch', 'untrusted', 'unreachable', 'welcome', 'paused', 'open'];
     for (const scene of [...phases, ...more]) list.push({ view: 'home', scene });
@@ -57,7 +79,7 @@ const { origin, close } = await serve();
 const chromium = await browser();
 rmSync(out, { recursive: true, force: true });
 mkdirSync(join(out, 'sheets'), { recursive: true });
-const sheets = new Map();
+const contact = new Map();
 let problems = 0;
 async function take(shot, variant) {
   const { appearance, size, language = 'en', zoom = 1 } = variant;
@@ -73,7 +95,7 @@ async function take(shot, variant) {
   const page = await context.newPage();
   const complain = (text) => {
     problems += 1;
-    console.error(`${shot.view}/${shot.scene}: ${text}`);
+    console.error(`${Object.values(shot).join('/')}: ${text}`);
   };
   page.on('console', (message) => message.type() === 'error' && complain(message.text()));
   page.on('pageerror', (error) => complain(error.message));
@@ -82,11 +104,12 @@ async function take(shot, variant) {
   await page.waitForSelector('#app > *');
   // A tick of the mock's clock brings traffic and a settled map.
   await page.waitForTimeout(1500);
-  const name = `${shot.view}-${shot.scene}-${appearance}-${size}-${language}-${zoom}x.png`;
+  const what = shot.sheet ?? (shot.tab ? `${shot.view}_${shot.tab}` : shot.view);
+  const name = `${what}-${shot.scene}-${appearance}-${size}-${language}-${zoom}x.png`;
   await page.screenshot({ path: join(out, name) });
   await context.close();
-  const sheet = `${shot.view}-${appearance}`;
-  sheets.set(sheet, [...(sheets.get(sheet) ?? []), { name, width, height }]);
+  const board = `${shot.sheet ? 'sheets' : shot.view}-${appearance}`;
+  contact.set(board, [...(contact.get(board) ?? []), { name, width, height }]);
 }
 
 const jobs = shots().flatMap((shot) => variants(shot).map((variant) => [shot, variant]));
@@ -95,7 +118,7 @@ const worker = async () => {
 };
 await Promise.all(Array.from({ length: AT_ONCE }, worker));
 
-for (const [sheet, pictures] of sheets) {
+for (const [sheet, pictures] of contact) {
   pictures.sort((a, b) => a.name.localeCompare(b.name));
   const cells = pictures.map(
     ({ name, width }) =>
@@ -114,5 +137,5 @@ for (const [sheet, pictures] of sheets) {
 }
 await chromium.close();
 close();
-console.log(`${sheets.size} sheets in ${join(out, 'sheets')}, ${problems} problems`);
+console.log(`${contact.size} sheets in ${join(out, 'sheets')}, ${problems} problems`);
 process.exit(problems > 0 ? 1 : 0);
