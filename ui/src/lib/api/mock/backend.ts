@@ -4,6 +4,7 @@
 import type { Answers, Asked, Backend, Events, ReplyTo } from '../backend';
 import type {
   Friend,
+  ImportReport,
   PeerJob,
   PeerStatus,
   PeerTest,
@@ -22,6 +23,7 @@ import {
   distanceOf,
   FRIENDS,
   logUntil,
+  moreFriends,
   PUBLIC,
   START,
   status,
@@ -78,7 +80,9 @@ export class MockBackend implements Backend {
     this.#status = status(scene);
     this.#absence = scene in ABSENCES ? (scene as Absence) : null;
     this.#friends =
-      scene === 'empty' || scene === 'welcome' ? [] : FRIENDS.map((one) => ({ ...one }));
+      scene === 'empty' || scene === 'welcome'
+        ? []
+        : [...FRIENDS.map((one) => ({ ...one })), ...moreFriends(scenario.friends)];
     if (this.#friends.length === 0) this.#blocked = [];
     this.#settings = {
       ...SETTINGS,
@@ -269,7 +273,7 @@ export class MockBackend implements Backend {
           key: this.#keyOf(target),
           address: addressOf(this.#keyOf(target)),
           coordinates: [4, 2, 9],
-          distance: 4,
+          distance: 2 + (parseInt(this.#keyOf(target).slice(-2), 16) % 5),
           next_hops: first?.key
             ? [
                 {
@@ -357,7 +361,8 @@ export class MockBackend implements Backend {
           notes: request.notes ?? '',
           blocked_at: this.#status.time,
         };
-        this.#blocked = [...this.#blocked, entry];
+        if (entry.key === this.#status.key) throw fail('invalid_target', 'this is the node itself');
+        this.#blocked = [...this.#blocked.filter((one) => one.key !== entry.key), entry];
         this.#friendsChanged((one) => (one.key === request.key ? { ...one, blocked: true } : one));
         return { type: 'blocked_key', ...entry };
       }
@@ -379,7 +384,7 @@ export class MockBackend implements Backend {
         };
       }
       case 'friend_import':
-        return { type: 'imported', added: 2, updated: 0, kept: 1, blocked: 0, refused: [] };
+        return { type: 'imported', ...this.#importFriends(request) };
       case 'open_change': {
         const { access } = this.#status;
         const kept = access.everyone.filter((one) => !request.deny?.includes(one));
@@ -517,6 +522,30 @@ export class MockBackend implements Backend {
     const next: Friend = { ...known, ...given, services };
     this.#friendsChanged((one) => (one === known ? next : one));
     return next;
+  }
+
+  #importFriends({ book, overwrite }: Extract<Asked, { type: 'friend_import' }>): ImportReport {
+    const report: ImportReport = { added: 0, updated: 0, kept: 0, blocked: 0, refused: [] };
+    for (const { key, name, ...given } of book.friends) {
+      const known = this.#friends.find((one) => one.key === key);
+      const { echo = true, services = [], verified = false, notes = '' } = given;
+      const change = { echo, services, verified, notes };
+      if (known && !overwrite) report.kept += 1;
+      else if (known) {
+        report.updated += 1;
+        this.#friends = this.#friends.map((one) =>
+          one === known ? { ...one, name, ...change } : one,
+        );
+      } else if (this.#blocked.some((one) => one.key === key)) {
+        report.refused.push({ key, name, reason: `${key} is blocked` });
+      } else {
+        report.added += 1;
+        const fresh = this.#changeFriend({ type: 'friend_add', who: key, name });
+        this.#friends = this.#friends.map((one) => (one === fresh ? { ...one, ...change } : one));
+      }
+    }
+    this.#friendsChanged((one) => one);
+    return report;
   }
 
   #friendsChanged(change: (friend: Friend) => Friend): void {

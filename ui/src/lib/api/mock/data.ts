@@ -375,7 +375,22 @@ export const BLOCKED: BlockedKey[] = [
     notes: 'Scanned every port on Tuesday.',
     blocked_at: START - 400_000,
   },
+  ...FRIENDS.filter((one) => one.blocked).map(({ key, address, name }) => ({
+    key,
+    address,
+    name,
+    friend: true,
+    notes: '',
+    blocked_at: START - 86_400,
+  })),
 ];
+
+/** Friends without a story, so that there are `count` of them. */
+export function moreFriends(count: number): Friend[] {
+  return Array.from({ length: Math.max(0, count - FRIENDS.length) }, (_, at) =>
+    friend(`Friend ${at + 1}`, { online: at % 3 === 0, services: at % 2 === 0 ? ['tcp/22'] : [] }),
+  );
+}
 
 const PLACES: [string, string, string][] = [
   ['europe', 'germany', 'falkenstein.peers.example'],

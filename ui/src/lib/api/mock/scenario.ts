@@ -27,6 +27,8 @@ export interface Scenario {
   scene: Scene;
   /** Nodes that the topology holds. */
   nodes: number;
+  /** Friends there are at least; those beyond the usual are made up. */
+  friends: number;
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
   /** What the person may do with the service. */
@@ -45,6 +47,7 @@ export function readScenario(query: string): Scenario {
   return {
     scene,
     nodes: Math.min(20_000, Math.max(1, Number(wishes.get('nodes')) || 60)),
+    friends: Math.min(1000, Math.max(0, Number(wishes.get('friends')) || 0)),
     frozen: wishes.has('frozen'),
     rights: oneOf(['read', 'change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {
