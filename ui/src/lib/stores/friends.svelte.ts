@@ -96,12 +96,20 @@ export class Friends {
   }
 
   /** Takes a friend who was removed back, with all it may reach. Fails when it cannot be. */
-  async restore({ key, name, echo, services, verified, notes }: Friend) {
-    const book = { version: 1, friends: [{ key, name, echo, services, verified, notes }] };
+  async restore({ key, name, echo, services, verified, notes, blocked }: Friend) {
+    const why = this.blocked.find((one) => one.key === key)?.notes;
+    // A blocked key is taken back without rights first, so that it has none for a moment either.
+    const may = { echo: echo && !blocked, services: blocked ? [] : services };
+    const book = { version: 1, friends: [{ key, name, verified, notes, ...may }] };
+    if (blocked) await this.backend.ask({ type: 'friend_unblock', key });
     const { refused } = await this.backend.ask({ type: 'friend_import', book, overwrite: true });
+    if (blocked) {
+      await this.backend.ask({ type: 'friend_block', key, name, notes: why ?? '' });
+      const change = { allow: services, echo };
+      if (refused.length === 0) await this.backend.ask({ type: 'friend_change', key, change });
+    }
     await this.load();
-    const [why] = refused;
-    if (why) throw new Error(why.reason);
+    if (refused[0]) throw new Error(refused[0].reason);
   }
 
   async block(key: string, name: string | null = null) {
