@@ -20,6 +20,7 @@ if (!canvas) throw new Error('no canvas');
 const nothing = (): void => undefined;
 const stage = new Stage(
   canvas,
+  canvas,
   { select: nothing, hover: nothing, focus: nothing, open: nothing },
   {
     nameOf: (scene, n) => {

@@ -250,7 +250,12 @@ export class Renderer {
     // From afar, a crowd of lines says less than the points at their ends.
     const near = count <= CURVES_MAX ? 1 : Math.min(1, Math.max(0, (view.k - 0.15) / 0.75));
     this.stroke(scene.cross, frame, 0.4 * near * calm, false);
-    this.stroke(scene.twigs, frame, (0.13 + 0.6 * near) * calm, curved);
+    this.stroke(
+      scene.twigs,
+      frame,
+      (count > CURVES_MAX ? 0.13 + 0.32 * near : 0.75) * calm,
+      curved,
+    );
     this.stroke(scene.branches, frame, (0.45 + 0.45 * near) * calm, curved);
   }
 

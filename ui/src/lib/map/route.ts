@@ -6,13 +6,16 @@
 
 import type { Graph } from './model';
 
-/** Numbers of the nodes from this node to `target`, both included; `null` where no way is known. */
-export function routeTo(graph: Graph, target: number): number[] | null {
+/**
+ * Numbers of the nodes from this node to `target`, both included; `null` where no way is known.
+ * `first` is the peer that leads there, where somebody knows it better than the graph.
+ */
+export function routeTo(graph: Graph, target: number, first?: number): number[] | null {
   const { self } = graph;
   if (self < 0 || target < 0 || target >= graph.count) return null;
   if (target === self) return [self];
   const shortest = shortestWay(graph, self, target);
-  const via = graph.via[target]!;
+  const via = first ?? graph.via[target]!;
   if (via >= 0 && via !== target && isNear(graph, self, via)) {
     const rest = treeWay(graph, via, target) ?? shortestWay(graph, via, target);
     if (rest && !rest.includes(self)) return [self, ...rest];

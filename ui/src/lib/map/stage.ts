@@ -99,6 +99,8 @@ export class Stage {
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
+    /** What takes pointer, keys and focus; the canvas fills it. */
+    private readonly surface: HTMLElement,
     private readonly events: StageEvents,
     private words: StageWords,
     private readonly calm: () => boolean = () =>
@@ -109,7 +111,7 @@ export class Stage {
     const ctx = canvas.getContext('2d', { alpha: false, willReadFrequently: true });
     if (!ctx) throw new Error('no canvas');
     this.renderer = new Renderer(ctx);
-    this.theme = readTheme(canvas.parentElement ?? document.body);
+    this.theme = readTheme(surface);
     this.listen();
   }
 
@@ -169,7 +171,7 @@ export class Stage {
   }
 
   refreshTheme(): void {
-    this.theme = readTheme(this.canvas.parentElement ?? document.body);
+    this.theme = readTheme(this.surface);
     this.renderer.reset();
     this.draw();
   }
@@ -422,7 +424,7 @@ export class Stage {
       name: K,
       handle: (event: HTMLElementEventMap[K]) => void,
       passive = true,
-    ): void => this.canvas.addEventListener(name, handle, { signal, passive });
+    ): void => this.surface.addEventListener(name, handle, { signal, passive });
     on('pointerdown', (event) => this.pointerDown(event));
     on('pointermove', (event) => this.pointerMove(event));
     on('pointerup', (event) => this.pointerUp(event));
@@ -441,7 +443,7 @@ export class Stage {
 
   private pointerDown(event: PointerEvent): void {
     if (event.button !== 0) return;
-    this.canvas.setPointerCapture(event.pointerId);
+    this.surface.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, this.pointOf(event));
     this.pressed = { at: this.pointOf(event), moved: this.pointers.size > 1 };
   }
@@ -470,7 +472,7 @@ export class Stage {
     // The first step makes up for the pixels that were waited for.
     const start = pressed.moved ? before : pressed.at;
     pressed.moved = true;
-    this.canvas.style.cursor = 'grabbing';
+    this.surface.style.cursor = 'grabbing';
     this.panBy(now.x - start.x, now.y - start.y);
   }
 
@@ -479,7 +481,7 @@ export class Stage {
     const { pressed } = this;
     if (this.pointers.size > 0) return;
     this.pressed = null;
-    this.canvas.style.cursor = '';
+    this.surface.style.cursor = '';
     if (!pressed || pressed.moved || event.type === 'pointercancel') return;
     const point = this.pointOf(event);
     const scene = this.scene;
@@ -524,7 +526,7 @@ export class Stage {
     if (node === this.hovered && node < 0) return;
     const changed = node !== this.hovered;
     this.hovered = node;
-    this.canvas.style.cursor = node >= 0 ? 'pointer' : '';
+    this.surface.style.cursor = node >= 0 ? 'pointer' : '';
     this.events.hover(scene && node >= 0 ? keyOf(scene, node) : null, node >= 0 ? at : null);
     if (changed) this.draw();
   }
