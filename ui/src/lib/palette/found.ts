@@ -61,7 +61,7 @@ export function everything(app: App): Found[] {
 
 function actions(app: App): Found[] {
   const { navigation, preferences, service } = app;
-  const { status, ready } = service;
+  const { status, ready, mayChange } = service;
   const action = (
     name: string,
     label: Key,
@@ -109,7 +109,7 @@ function actions(app: App): Found[] {
         Pause,
         () => void hush(app, PAUSE_S),
       );
-  const needing = [
+  const changes = [
     toggle,
     action('share', 'palette.action.share', 'palette.action.share.words', Share2, () =>
       navigation.open({ kind: 'share' }),
@@ -132,6 +132,8 @@ function actions(app: App): Found[] {
       () => navigation.open({ kind: 'choose_peers' }),
     ),
     hold,
+  ];
+  const reads = [
     action(
       'copy_address',
       'palette.action.copy_address',
@@ -155,7 +157,8 @@ function actions(app: App): Found[] {
     appearance('system', SunMoon),
   ].filter((one) => one.id !== `action.${preferences.values.appearance}`);
   return [
-    ...(ready ? needing : []),
+    ...(mayChange ? changes : []),
+    ...(ready ? reads : []),
     action('check', 'palette.action.check', 'palette.action.check.words', Activity, () =>
       navigation.go('health'),
     ),
