@@ -92,7 +92,7 @@ journey('a peer is added, paused and removed', { view: 'peers' }, async (page, i
   await page.getByRole('button', { name: 'Resume' }).waitFor();
   await id('remove-peer').click();
   await row.waitFor({ state: 'detached' });
-  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('button', { name: 'Undo' }).last().click();
   await row.waitFor();
 });
 
