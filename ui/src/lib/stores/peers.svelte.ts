@@ -4,7 +4,7 @@
 import type { Backend, Failure } from '../api/backend';
 import { isFailure } from '../api/backend';
 import type { PeerJob, PeerStatus, PeerTest, PublicFilter, PublicPeers } from '../api/protocol';
-import { progressOf, runJob, type JobRequest, type Progress } from './job';
+import { progressOf, runJob, type Progress } from './job';
 import type { Service } from './service.svelte';
 
 /** Peers in one job, the most the service takes. */
@@ -85,44 +85,43 @@ export class Peers {
    * Measures the handshake of each URI, in as many jobs as that takes. Answers whether it came to
    * its end. Fails with a `Failure`.
    */
-  async test(uris: readonly string[]): Promise<boolean> {
-    const stop = await this.#begin();
-    const began = performance.now();
-    let before = 0;
-    try {
-      this.testing = progressOf(0, uris.length, 0);
-      while (before < uris.length && !stop.signal.aborted) {
-        const piece = uris.slice(before, before + TEST_MAX);
-        const job = await this.#run({ type: 'peer_test', uris: piece }, stop, (news) => {
-          this.tests = new Map([
-            ...this.tests,
-            ...news.results.map((one) => [one.uri, one] as const),
-          ]);
-          const tested = before + news.tested;
-          this.testing = progressOf(tested, uris.length, performance.now() - began);
-        });
-        if (job.cancelled) return false;
-        before += piece.length;
+  test(uris: readonly string[]): Promise<boolean> {
+    return this.#alone(async (stop) => {
+      const began = performance.now();
+      let before = 0;
+      try {
+        this.testing = progressOf(0, uris.length, 0);
+        while (before < uris.length && !stop.aborted) {
+          const piece = uris.slice(before, before + TEST_MAX);
+          const request = { type: 'peer_test' as const, uris: piece };
+          await runJob(this.backend, request, stop, ({ results, tested }) => {
+            this.tests = new Map([...this.tests, ...results.map((one) => [one.uri, one] as const)]);
+            this.testing = progressOf(before + tested, uris.length, performance.now() - began);
+          });
+          before += piece.length;
+        }
+        return !stop.aborted;
+      } finally {
+        this.testing = null;
       }
-      return !stop.signal.aborted;
-    } finally {
-      this.testing = null;
-    }
+    });
   }
 
   /**
    * Tests a sample of the public peers and keeps a link to the best `best` of them from here on.
    * Fails with a `Failure`.
    */
-  async choose(
+  choose(
     wish: { best: number; filter?: PublicFilter },
     onprogress: (progress: Progress) => void,
   ): Promise<PeerJob> {
-    const stop = await this.#begin();
-    const began = performance.now();
-    return this.#run({ type: 'peer_choose', add: true, ...wish }, stop, ({ tested, total }) =>
-      onprogress(progressOf(tested, total, performance.now() - began)),
-    );
+    return this.#alone((stop) => {
+      const began = performance.now();
+      const request = { type: 'peer_choose' as const, add: true, ...wish };
+      return runJob(this.backend, request, stop, ({ tested, total }) =>
+        onprogress(progressOf(tested, total, performance.now() - began)),
+      );
+    });
   }
 
   /** Ends the test or the choice that runs. */
@@ -143,16 +142,13 @@ export class Peers {
     await this.backend.ask({ type, uri, interface: name });
   }
 
-  async #begin(): Promise<AbortController> {
+  /** Does `work` after what was under way has been stopped and has ended. */
+  #alone<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
     this.stop();
-    await this.#ended;
-    this.#stop = new AbortController();
-    return this.#stop;
-  }
-
-  #run(request: JobRequest, stop: AbortController, onnews: (job: PeerJob) => void) {
-    const job = runJob(this.backend, request, stop.signal, onnews);
-    this.#ended = job.catch(() => undefined);
-    return job;
+    const stop = new AbortController();
+    this.#stop = stop;
+    const done = this.#ended.then(() => work(stop.signal));
+    this.#ended = done.catch(() => undefined);
+    return done;
   }
 }
