@@ -42,7 +42,7 @@ export function constellation(key: string): Constellation {
     }
   }
   const count = FEWEST + (next() % 4);
-  const cell = SIDE / (GRID + 0.6);
+  const cell = SIDE / (GRID + 0.8);
   const margin = (SIDE - cell * GRID) / 2;
   const stars: Star[] = [];
   while (stars.length < count) {

@@ -12,7 +12,6 @@ export type NameTrouble = 'empty' | 'long' | 'invisible' | 'everyone' | 'node' |
 /** Characters that show nothing, or turn others about: two names that look alike must be alike. */
 const INVISIBLE =
   /[\p{Cc}\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}]/u;
-const KEY = /^(?:[0-9a-f]{64}|[a-z2-7]{52})$/i;
 const ADDRESS = /^(?=.*:.*:)[0-9a-f:.]+$/i;
 
 export function nameTrouble(
@@ -26,7 +25,7 @@ export function nameTrouble(
   if (INVISIBLE.test(name)) return 'invisible';
   const folded = name.toLowerCase();
   if (folded === 'everyone') return 'everyone';
-  if (KEY.test(name) || ADDRESS.test(name)) return 'node';
+  if (ADDRESS.test(name)) return 'node';
   const taken = friends.some((one) => one.key !== own && one.name.toLowerCase() === folded);
   return taken ? 'taken' : null;
 }
