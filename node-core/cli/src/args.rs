@@ -1,6 +1,7 @@
 //! What can be typed. The only definition of names, options and help texts.
 
 mod friend;
+mod settings;
 
 use std::env;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use planetary_ipc::logs::LogLevel;
 use planetary_ipc::{Target, limits};
 
 pub(crate) use friend::{AddArgs, FriendCommand, Right, RightsArgs, ShareArgs, is_everyone};
+pub(crate) use settings::{ListenerCommand, SettingsCommand};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 the request failed, 2 what was typed is wrong,
@@ -116,6 +118,14 @@ pub(crate) enum Command {
     /// Show who this node is, save that to a backup, or take it from one
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Show or change the settings that need no editor
+    Settings {
+        #[command(subcommand)]
+        command: Option<SettingsCommand>,
+    },
+    /// Say where to listen for links of other nodes
+    #[command(subcommand)]
+    Listener(ListenerCommand),
     /// Keep friends, and say what each may reach on this computer
     #[command(subcommand)]
     Friend(FriendCommand),

@@ -159,7 +159,12 @@ impl Failure {
 fn is_wrong_argument(error: &RequestError) -> bool {
     matches!(
         error.code(),
-        Some(ErrorCode::InvalidUri | ErrorCode::InvalidTarget | ErrorCode::InvalidFriend)
+        Some(
+            ErrorCode::InvalidUri
+                | ErrorCode::InvalidTarget
+                | ErrorCode::InvalidFriend
+                | ErrorCode::InvalidSetting
+        )
     )
 }
 

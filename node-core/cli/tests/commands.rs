@@ -81,6 +81,54 @@ async fn up_and_down() {
 }
 
 #[tokio::test]
+async fn settings_are_shown_and_changed() {
+    both_forms("settings", &["settings"]).await;
+    both_forms("settings-set", &["settings", "set", "echo", "everyone"]).await;
+    for arguments in [
+        &["settings", "set", "inbound", "nobody"][..],
+        &["settings", "set", "sessions", "everyone"],
+        &["settings", "set", "node_info_privacy", "false"],
+        &["settings", "set", "log_level", "debug"],
+        &["settings", "set", "public_list_url", "https://list.example/peers.json"],
+        &["settings", "set", "public_list_url", ""],
+        &["settings", "set", "public_list_key", &"0a".repeat(32)],
+    ] {
+        let service = Service::start(Mock::after(SECOND));
+        let run = run(&service, arguments).await;
+        let value = if arguments[3].is_empty() { "-" } else { arguments[3] };
+        let line = run.stdout.lines().find(|line| line.contains(arguments[2])).unwrap();
+        assert_eq!((run.code, line.ends_with(&format!("  {value}"))), (0, true), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn setting_that_makes_no_sense_is_refused() {
+    let url = ["settings", "set", "public_list_url", "gopher://a"];
+    both_forms_failing("settings-set-url", 2, &url).await;
+    let service = Service::start(Mock::after(SECOND));
+    for arguments in [
+        &["settings", "set", "inbound", "friends"][..],
+        &["settings", "set", "sessions", "nobody"],
+        &["settings", "set", "node_info_privacy", "maybe"],
+        &["settings", "set", "log_level", ""],
+        &["settings", "set", "colour", "blue"],
+        &["settings", "set", "inbound"],
+    ] {
+        assert_eq!(run(&service, arguments).await.code, 2, "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn listeners_come_and_go() {
+    both_forms("listener-add", &["listener", "add", "tls://[::]:9001?password=secret"]).await;
+    both_forms_failing("listener-add-twice", 1, &["listener", "add", "tls://[::]:12345"]).await;
+    both_forms_failing("listener-add-taken", 1, &["listener", "add", "tcp://[::]:80"]).await;
+    both_forms_failing("listener-add-nonsense", 2, &["listener", "add", "quic://[::]:9001"]).await;
+    both_forms("listener-remove", &["listener", "remove", "tls://[::]:12345"]).await;
+    both_forms_failing("listener-remove-unknown", 1, &["listener", "remove", "tls://[::]:9"]).await;
+}
+
+#[tokio::test]
 async fn doctor() {
     both_forms("doctor", &["doctor"]).await;
 }

@@ -40,6 +40,7 @@ use crate::message::{
 use crate::peers::{PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
 use crate::secret::{Sealed, SealingKey};
+use crate::settings::{Settings, SettingsChange};
 use crate::status::{PeerEntry, Status};
 use crate::support::SupportReport;
 use crate::topology::Topology;
@@ -362,6 +363,11 @@ requests! {
         = Request::Logs { after, level } => Reply::Logs(page) => page;
     /// Who the node is.
     identity() -> Identity = Request::IdentityShow => Reply::Identity(identity) => identity;
+    /// What of the configuration can be changed.
+    settings() -> Box<Settings> = Request::Settings => Reply::Settings(settings) => settings;
+    /// Changes the configuration; gives what the node runs with from here on.
+    change_settings(change: SettingsChange) -> Box<Settings>
+        = Request::SettingsChange { change } => Reply::Settings(settings) => settings;
     /// Adds a friend by its key or address; gives what was stored.
     add_friend(
         who: Target,

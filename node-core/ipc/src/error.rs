@@ -113,6 +113,18 @@ error_codes! {
     PeerNotFound = "peer_not_found", Some("`planetary peer list` shows the configured peers");
     /// The list of peers is full.
     PeerLimit = "peer_limit", Some("remove a peer that is not needed first");
+    /// A setting cannot have this value, or not together with the others.
+    InvalidSetting = "invalid_setting", Some("`planetary settings` shows the settings");
+    /// The node listens there already.
+    ListenerExists = "listener_exists", Some("`planetary settings` shows where the node listens");
+    /// The configuration has no such listener.
+    ListenerNotFound = "listener_not_found",
+        Some("`planetary settings` shows where the node listens");
+    /// The list of listeners is full.
+    ListenerLimit = "listener_limit", Some("remove a listener that is not needed first");
+    /// The system refused the address of a listener.
+    CannotListen = "cannot_listen",
+        Some("name an address of this computer, or [::] for all, and a port that is free");
     /// A name, a service or notes of a friend cannot be used.
     InvalidFriend = "invalid_friend",
         Some("a name has 1 to 48 characters, a service looks like tcp/22 or udp/5000-5010");

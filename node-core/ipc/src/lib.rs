@@ -38,6 +38,7 @@ pub mod report;
 mod schema;
 pub mod secret;
 pub mod server;
+pub mod settings;
 pub mod status;
 pub mod support;
 pub mod topology;
@@ -67,6 +68,7 @@ pub use peers::{
 pub use report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
 pub use secret::{Sealed, SealingKey, SealingKeys};
 pub use server::{Handler, Service, serve};
+pub use settings::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};
 pub use status::{
     Direction, LinkTraffic, ListenerStatus, PeerEntry, PeerError, PeerSource, PeerStatus, State,
     Status, Traffic, TunStatus,

@@ -30,6 +30,10 @@ pub const TOPOLOGY_PAGE_EDGES_MAX: usize = 4_000;
 /// Longest peer URI accepted in a request, in bytes. Longer ones are answered with `invalid_uri`.
 pub const URI_LEN_MAX: usize = 2_048;
 
+/// Most listeners that one `settings_change` adds, and most that it removes; more is answered with
+/// `invalid_request`. As many as a node may have.
+pub const LISTENERS_CHANGED_MAX: usize = 32;
+
 /// Most peers one `peer_test` request may name; more is answered with `invalid_request`. As many as
 /// a node may have.
 pub const PEER_TEST_MAX: usize = 256;

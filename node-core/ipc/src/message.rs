@@ -31,6 +31,7 @@ use crate::logs::{LogLevel, LogPage};
 use crate::peers::{self, PeerJob, PublicFilter, PublicPeers};
 use crate::report::{PathReport, PingReport};
 use crate::secret::{Sealed, SealingKey};
+use crate::settings::{Settings, SettingsChange};
 use crate::status::{PeerEntry, Status, Traffic};
 use crate::support::SupportReport;
 use crate::topology::Topology;
@@ -299,6 +300,13 @@ requests! {
     } = "logs", Read;
     /// Who the node is; answered with `identity`.
     IdentityShow = "identity_show", Read;
+    /// What of the configuration clients can change; answered with `settings`.
+    Settings = "settings", Read;
+    /// Changes the configuration and applies it; answered with `settings`.
+    SettingsChange {
+        /// What to change.
+        change: SettingsChange,
+    } = "settings_change", Change;
     /// The friends in the order of their keys; answered with `friends`.
     FriendList {
         /// The `next` of the part before, or absent for the first.
@@ -500,6 +508,8 @@ pub enum Reply {
     Logs(LogPage),
     /// To `identity_show`.
     Identity(Identity),
+    /// To `settings` and `settings_change`: what the node runs with.
+    Settings(Box<Settings>),
     /// To `friend_list`.
     Friends(FriendList),
     /// To `friend_blocked`.
@@ -669,6 +679,11 @@ impl Request {
                 let count = peers.len() as u64;
                 check_number("peers", Some(count.max(1)), limits::LINK_PEERS_MAX as u64)?;
                 peers.iter().try_for_each(|uri| check_uri(uri))
+            }
+            Self::SettingsChange { change } => {
+                change.check()?;
+                let mut uris = change.listen_add.iter().chain(&change.listen_remove);
+                uris.try_for_each(|uri| check_uri(uri))
             }
             Self::Pause { for_s } => check_number("for_s", *for_s, limits::PAUSE_S_MAX),
             _ => Ok(()),

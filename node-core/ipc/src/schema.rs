@@ -14,12 +14,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::endpoint::PeerCredentials;
-use crate::friends::{BookBlocked, BookFriend, FriendBook, FriendChange};
+use crate::friends::{Audience, BookBlocked, BookFriend, FriendBook, FriendChange};
 use crate::identity::NodeKey;
 use crate::import::{ExportSecret, ForeignKey, ForeignSettings, ImportSecret};
 use crate::message::{ClientHello, Event, Hello, Reply, Request, Right};
 use crate::mock::Mock;
 use crate::server::Handler;
+use crate::settings::{LogThreshold, SessionsSetting, SettingsChange};
 use crate::{ApiError, ErrorCode, PublicFilter, Sealed, SealingKey, Target, limits};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ipc.md");
@@ -237,9 +238,10 @@ fn schema_requires_every_member_that_is_sent() {
 }
 
 /// What only clients send, where members may be left out.
-const RECEIVED: [&str; 7] = [
+const RECEIVED: [&str; 8] = [
     "ClientHello",
     "Request",
+    "SettingsChange",
     "PublicFilter",
     "FriendChange",
     "FriendBook",
@@ -261,6 +263,14 @@ async fn schema_fits_everything_the_mock_sends() {
         let target = mock.world_target();
         let key = NodeKey([7; 32]);
         for request in [
+            Request::Settings,
+            Request::SettingsChange { change: settings_change() },
+            Request::SettingsChange {
+                change: SettingsChange {
+                    listen_add: vec!["gopher://[::]:70".into()],
+                    ..SettingsChange::default()
+                },
+            },
             Request::FriendList { after: None },
             Request::FriendBlocked { after: Some(NodeKey([0; 32])) },
             Request::FriendAdd {
@@ -386,6 +396,21 @@ fn document_tells_the_bounds_of_a_request() {
         format!("A `uri` has 1 to {} bytes", limits::URI_LEN_MAX),
     ] {
         assert!(document.contains(&words), "{words}");
+    }
+}
+
+/// A change of everything.
+fn settings_change() -> SettingsChange {
+    SettingsChange {
+        listen_add: vec!["tls://[::]:9001?password=secret".into()],
+        listen_remove: vec!["tls://[::]:12345".into()],
+        inbound: Some(Audience::Nobody),
+        echo: Some(Audience::Everyone),
+        sessions: Some(SessionsSetting::Everyone),
+        node_info_privacy: Some(false),
+        log_level: Some(LogThreshold::Debug),
+        public_list_url: Some("https://list.example/peers.json".into()),
+        public_list_key: Some(NodeKey([7; 32]).to_string()),
     }
 }
 

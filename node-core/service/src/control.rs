@@ -21,9 +21,9 @@ use planetary_runtime::{AskError, Engine};
 use tokio::task::JoinSet;
 use tokio::time;
 
-use crate::config::EditError;
+use crate::config::{EditError, Problem};
 use crate::handover::{self, Desk};
-use crate::node::{Node, SwitchError};
+use crate::node::{ChangeSettingsError, Node, SwitchError};
 use crate::public::{self, jobs};
 use crate::report::{path, plain, topology};
 
@@ -151,6 +151,12 @@ impl Handler for Control {
             Request::Logs { after, level } => {
                 Ok(Reply::Logs(self.node.logs(after.unwrap_or(0), level.unwrap_or(LogLevel::Info))))
             }
+            Request::Settings => Ok(Reply::Settings(Box::new(self.node.settings()))),
+            Request::SettingsChange { change } => {
+                let changed = self.node.change_settings(&change).await;
+                let changed = changed.map(|settings| Reply::Settings(Box::new(settings)));
+                self.told(changed.map_err(settings_error)).await
+            }
             Request::IdentityShow => Ok(Reply::Identity(handover::identity(&self.node))),
             Request::SealingKey | Request::SealedPart { .. } | Request::IdentityExport { .. } => {
                 self.desk.answer(request).await
@@ -232,6 +238,10 @@ pub(crate) fn edit_error(error: EditError) -> ApiError {
         EditError::Exists(_) => ErrorCode::PeerExists,
         EditError::NotFound(_) | EditError::Elsewhere { .. } => ErrorCode::PeerNotFound,
         EditError::Full => ErrorCode::PeerLimit,
+        EditError::ListenerExists(_) => ErrorCode::ListenerExists,
+        EditError::ListenerNotFound(_) => ErrorCode::ListenerNotFound,
+        EditError::ListenersFull => ErrorCode::ListenerLimit,
+        EditError::Refused(_) => ErrorCode::InvalidSetting,
         EditError::Wrong(_) | EditError::Gone { .. } | EditError::Unwritable { .. } => {
             ErrorCode::Config
         }
@@ -245,8 +255,27 @@ pub(crate) fn edit_error(error: EditError) -> ApiError {
         EditError::Elsewhere { interface: Some(name), .. } => {
             told.with_hint(format!("add `--interface {name}`"))
         }
+        // With one problem the advice is about that.
+        EditError::Refused(problems) if problems.len() == 1 => {
+            let Problem { key, what, remedy, .. } = &problems[0];
+            ApiError::new(code, format!("{key}: {what}")).with_hint(remedy)
+        }
         EditError::Elsewhere { interface: None, .. } => told.with_hint("leave out --interface"),
         _ => told,
+    }
+}
+
+fn settings_error(error: ChangeSettingsError) -> ApiError {
+    match error {
+        ChangeSettingsError::Edit(EditError::Uri(error)) => {
+            let told = ApiError::new(ErrorCode::InvalidUri, error.to_string());
+            told.with_hint("a listener looks like tls://[::]:9001 or tcp://192.0.2.7:9002")
+        }
+        ChangeSettingsError::Edit(error) => edit_error(error),
+        ChangeSettingsError::Start(error) => switch_error(error),
+        error @ ChangeSettingsError::Listener(_) => {
+            ApiError::new(ErrorCode::CannotListen, error.to_string())
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod peer;
 mod peer_public;
 mod peer_test;
 mod ping;
+mod settings;
 mod share;
 mod status;
 mod switch;
@@ -56,6 +57,8 @@ pub(crate) async fn run(
             return ping::run(&session, &printer, target, count, timeout).await;
         }
         Command::Identity(IdentityCommand::Show) => identity::run(&session, &printer).await,
+        Command::Settings { command } => settings::run(&session, &printer, command).await,
+        Command::Listener(command) => settings::listener(&session, &printer, command).await,
         Command::Friend(command) => return friend::run(command, &session, &printer).await,
         Command::Share(args) => share::run(&session, &printer, args).await,
         Command::Pause { for_s } => pause::pause(&session, &printer, for_s).await,

@@ -16,6 +16,7 @@ mod friends;
 mod handover;
 mod peer;
 mod public;
+mod settings;
 mod support;
 mod world;
 
@@ -157,6 +158,9 @@ impl Handler for Mock {
                 level.unwrap_or(LogLevel::Info),
             ))),
             Request::IdentityShow => Ok(Reply::Identity(self.world().identity())),
+            request @ (Request::Settings | Request::SettingsChange { .. }) => {
+                self.change(|world| world.answer_about_settings(request))
+            }
             Request::FriendList { .. }
             | Request::FriendBlocked { .. }
             | Request::FriendAdd { .. }

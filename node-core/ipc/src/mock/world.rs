@@ -12,12 +12,14 @@ use std::net::Ipv6Addr;
 use super::friends::Friends;
 use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
 use super::public::Jobs;
+use super::settings;
 use crate::error::{ApiError, ErrorCode};
-use crate::friends::{Dropped, FriendChange};
+use crate::friends::{Access, Audience, Dropped, FriendChange};
 use crate::health::{DoctorReport, HealthItem, Severity};
 use crate::identity::{Identity, NodeKey, Subnet, Target, UnixTime};
 use crate::message::{Reply, Request};
 use crate::report::{NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+use crate::settings::{SessionsSetting, Settings};
 use crate::status::{
     Direction, ListenerStatus, PeerEntry, PeerSource, PeerStatus, State, Status, TunStatus,
     public_uri,
@@ -42,6 +44,7 @@ pub(super) struct World {
     /// Tests of peers that were started.
     pub(super) jobs: Jobs,
     friends: Friends,
+    pub(super) settings: Settings,
 }
 
 /// A node and where it sits in the tree.
@@ -78,7 +81,17 @@ impl World {
         let key = |index: usize| places[index].key;
         let blocked = made_up_key(0x666);
         let friends = Friends::new(key(LIBRARY), key(LIGHTHOUSE), blocked, EPOCH);
-        Self { second: 0, switched: 0, on: true, next_link, peers, places, jobs, friends }
+        Self {
+            second: 0,
+            switched: 0,
+            on: true,
+            next_link,
+            peers,
+            places,
+            jobs,
+            friends,
+            settings: settings::fresh(),
+        }
     }
 
     pub(super) fn tick(&mut self) {
@@ -178,11 +191,7 @@ impl World {
             parent: self.parent().map(|parent| self.places[parent].key),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.second,
-            listeners: vec![ListenerStatus {
-                uri: "tls://[::]:12345".into(),
-                up: self.on,
-                last_error: None,
-            }],
+            listeners: self.listeners(),
             tun: self.on.then(|| TunStatus { name: "planetary0".into(), mtu: 65_535 }),
             sessions: if settled { 2 } else { 0 },
             paths: if settled { 2 } else { 0 },
@@ -191,7 +200,7 @@ impl World {
             tx_bytes: sum(|peer| peer.tx_bytes),
             rx_rate: settled.then(|| sum(|peer| peer.rx_rate.unwrap_or(0))),
             tx_rate: settled.then(|| sum(|peer| peer.tx_rate.unwrap_or(0))),
-            access: self.friends.access(self.now().0),
+            access: self.access(),
             // A few strangers knock while the node is on.
             dropped: Vec::from_iter(settled.then(|| Dropped {
                 reason: "no rule".into(),
@@ -203,6 +212,28 @@ impl World {
             friends_revision: self.friends.revision,
             peers,
         }
+    }
+
+    fn listeners(&self) -> Vec<ListenerStatus> {
+        let listen = self.settings.listen.iter();
+        let status =
+            |uri: &String| ListenerStatus { uri: uri.clone(), up: self.on, last_error: None };
+        listen.map(status).collect()
+    }
+
+    /// Who may reach this computer, by its settings and its friends.
+    fn access(&self) -> Access {
+        let mut access = self.friends.access(self.now().0);
+        access.inbound = self.settings.inbound;
+        access.echo = self.settings.echo;
+        access.sessions = match self.settings.sessions {
+            SessionsSetting::Circles => Audience::Circles,
+            SessionsSetting::Everyone => Audience::Everyone,
+            SessionsSetting::Auto if access.inbound == Audience::Everyone => Audience::Everyone,
+            SessionsSetting::Auto if access.echo == Audience::Everyone => Audience::Everyone,
+            SessionsSetting::Auto => access.sessions,
+        };
+        access
     }
 
     /// Counts what happened: each peer that came or went, each change of parent.

@@ -4,17 +4,19 @@
 //! are kept, and ends with a check of the whole result before it replaces the file. Comments and
 //! layout stay: the only comment that goes is the one on the line of a peer that is removed.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use planetary_ipc::{ForeignSettings, ImportItem, ImportOutcome};
-use planetary_runtime::links::peers::PEERS_MAX;
+use planetary_ipc::{ForeignSettings, ImportItem, ImportOutcome, SettingsChange};
+use planetary_runtime::links::peers::{LISTENERS_MAX, PEERS_MAX};
 use planetary_runtime::links::uri::{PeerUri, UriError};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-use super::error::ConfigError;
-use super::{Config, InterfaceName, default_file, merge, read_text};
+use super::error::{ConfigError, Problem};
+use super::{Config, InterfaceName, change, default_file, merge, parse, read_text};
 use crate::state::atomic::{self, OsDisk};
 use crate::state::{ReadError, make_private_dir};
 
@@ -77,6 +79,18 @@ pub enum EditError {
     /// The list is full.
     #[error("the configuration file lists {PEERS_MAX} peers already")]
     Full,
+    /// The node listens there already, perhaps with other options.
+    #[error("{0} is configured already")]
+    ListenerExists(String),
+    /// The file does not name the listener.
+    #[error("{0} is not in the configuration file")]
+    ListenerNotFound(String),
+    /// The list of listeners is full.
+    #[error("the configuration file lists {LISTENERS_MAX} listeners already")]
+    ListenersFull,
+    /// The settings cannot be so, or not together.
+    #[error("{}", words(.0))]
+    Refused(Vec<Problem>),
     /// The file has a mistake that came in since it was read, or cannot be read any more; it is not
     /// touched until that is mended.
     #[error("the configuration file {trouble}: {0}", trouble = .0.trouble())]
@@ -95,6 +109,11 @@ pub enum EditError {
         /// The system's word.
         source: std::io::Error,
     },
+}
+
+/// The problems in one line; where they stand in the file says nothing of a change.
+fn words(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn whereabouts(interface: Option<&str>) -> String {
@@ -173,6 +192,15 @@ impl ConfigFile {
         })
     }
 
+    /// Changes single settings: returns what the file would be. Nothing is written before
+    /// [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// [`EditError`].
+    pub fn change(&self, change: &SettingsChange) -> Result<Edited, EditError> {
+        self.prepare(|config, document| change::apply(change, config, document))
+    }
+
     /// Merges the settings of another program into the file, as far as they can be: returns what
     /// the file would be, or `None` if that is what it is, and what becomes of each setting.
     /// Nothing is written before [`commit`](Self::commit).
@@ -223,7 +251,7 @@ impl ConfigFile {
         let mut document: DocumentMut = text.parse().map_err(|_| not_editable(&self.path))?;
         change(&config, &mut document)?;
         let text = document.to_string();
-        let config = Config::parse(&text, &self.path)?;
+        let config = parse::parse(&text).map_err(EditError::Refused)?;
         Ok(Edited { before, text, config })
     }
 
@@ -336,10 +364,13 @@ fn list_to_shorten<'a>(
     item.as_array_mut()
 }
 
-pub(super) fn position(list: &Array, place: &PeerUri) -> Option<usize> {
+pub(super) fn position<U>(list: &Array, place: &U) -> Option<usize>
+where
+    U: FromStr + Display,
+{
     let wanted = place.to_string();
     list.iter().position(|entry| {
-        let listed = entry.as_str().and_then(|text| text.parse::<PeerUri>().ok());
+        let listed = entry.as_str().and_then(|text| text.parse::<U>().ok());
         listed.is_some_and(|listed| listed.to_string() == wanted)
     })
 }
@@ -375,7 +406,7 @@ pub(super) fn push(list: &mut Array, uri: &str) {
 }
 
 /// Removes an entry and the comment on its own line; what stands on other lines stays.
-fn remove(list: &mut Array, index: usize) {
+pub(super) fn remove(list: &mut Array, index: usize) {
     let mut removed = list.remove(index);
     let before = prefix_of(&removed);
     // What follows the entry up to the next one, or to the end of the list.

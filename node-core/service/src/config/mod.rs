@@ -12,6 +12,7 @@
 //!
 //! This module knows nothing of the running node: it turns text into a [`Config`], and back.
 
+mod change;
 mod check;
 mod classes;
 mod edit;

@@ -9,6 +9,7 @@
 //! Clients, signals and the clock come in through `control` and `lifecycle`; words for people are
 //! made in `report`.
 
+mod changing;
 mod choosing;
 mod friends;
 mod peering;
@@ -31,6 +32,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+pub use self::changing::ChangeSettingsError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
 pub use self::peering::FailedListener;

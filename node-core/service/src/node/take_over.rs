@@ -84,9 +84,9 @@ pub enum TakeOverError {
 }
 
 /// What a node is made from.
-struct Making {
-    identity: Arc<Identity>,
-    config: Config,
+pub(super) struct Making {
+    pub(super) identity: Arc<Identity>,
+    pub(super) config: Config,
 }
 
 impl Node {
@@ -124,9 +124,7 @@ impl Node {
             Ok(kept) => taken.kept = kept,
             Err(error) => {
                 tracing::warn!(%error, "nothing was taken over");
-                if let Err(error) = self.become_one(back).await {
-                    self.raise(not_back(&error));
-                }
+                self.turn_back(back).await;
                 return Err(error);
             }
         }
@@ -155,7 +153,7 @@ impl Node {
 
     /// Makes the node, which may be up, one of another making. When it does not start like that it
     /// is what it was, in the same state. The caller holds the lock.
-    async fn become_one(&self, other: Making) -> Result<(), SwitchError> {
+    pub(super) async fn become_one(&self, other: Making) -> Result<(), SwitchError> {
         let engine = self.engine();
         let is_other = other.identity.key() != self.key();
         let restart = is_other || self.settings.read().needs_restart(&other.config);
@@ -185,6 +183,13 @@ impl Node {
                 self.start_again().await;
                 Err(error)
             }
+        }
+    }
+
+    /// Makes the node what it was before a change that cannot be kept. The caller holds the lock.
+    pub(super) async fn turn_back(&self, former: Making) {
+        if let Err(error) = self.become_one(former).await {
+            self.raise(not_back(&error));
         }
     }
 
@@ -250,7 +255,7 @@ fn not_back(error: &SwitchError) -> Condition {
         code: NODE_NOT_STARTED,
         severity: Severity::Error,
         title: "The node does not start".to_owned(),
-        text: format!("After an import that failed: {error}."),
+        text: format!("After a change that failed: {error}."),
         action: Some("Run `planetary up`; the log of the service has more.".to_owned()),
         affects_connectivity: true,
         may_pass: false,
