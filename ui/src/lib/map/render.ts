@@ -114,7 +114,7 @@ export class Renderer {
     ctx.globalAlpha = 1;
     ctx.fillStyle = theme.background;
     ctx.fillRect(0, 0, size.width, size.height);
-    const calm = frame.route.length > 1 ? 0.4 : 1;
+    const calm = frame.route.length > 1 ? 0.45 : 1;
     this.obstacles = [];
     const named = this.rings(frame);
     this.faintEdges(frame, calm);
@@ -250,12 +250,7 @@ export class Renderer {
     // From afar, a crowd of lines says less than the points at their ends.
     const near = count <= CURVES_MAX ? 1 : Math.min(1, Math.max(0, (view.k - 0.15) / 0.75));
     this.stroke(scene.cross, frame, 0.4 * near * calm, false);
-    this.stroke(
-      scene.twigs,
-      frame,
-      (count > CURVES_MAX ? 0.13 + 0.32 * near : 0.75) * calm,
-      curved,
-    );
+    this.stroke(scene.twigs, frame, (count > CURVES_MAX ? 0.1 + 0.25 * near : 0.75) * calm, curved);
     this.stroke(scene.branches, frame, (0.45 + 0.45 * near) * calm, curved);
   }
 

@@ -45,8 +45,6 @@ export class Sky {
   readonly routeKeys: readonly string[];
   readonly #steps: Spanning | null;
   readonly busy: ReadonlyMap<string, number>;
-  /** Whether there is nobody but this node to be seen. */
-  readonly alone: boolean;
 
   constructor(app: App) {
     this.#app = app;
@@ -72,7 +70,6 @@ export class Sky {
     this.routeKeys = $derived(this.route?.map((node) => this.graph.keys[node] ?? '') ?? []);
     this.#steps = $derived(this.graph.self < 0 ? null : span(this.graph, this.graph.self));
     this.busy = $derived(busyOf(service.peersUp, this.moment === null ? this.#rates : new Map()));
-    this.alone = $derived(this.graph.count <= 1);
   }
 
   get #reported(): PathReport | null {
