@@ -71,7 +71,7 @@ describe('Friends', () => {
     const usable = (node: HTMLElement | null): boolean =>
       node === null || (!node.inert && usable(node.parentElement));
     expect(usable(row('Ada'))).toBe(false);
-    expect((main.getByTestId('add-friend') as HTMLButtonElement).disabled).toBe(true);
+    expect(main.getByTestId<HTMLButtonElement>('add-friend').disabled).toBe(true);
   });
 
   it('says that nobody is seen while the node is off', async () => {
@@ -82,7 +82,7 @@ describe('Friends', () => {
   it('changes nothing for an account that may only look', async () => {
     const { main } = await open('scene=normal&rights=read');
     expect(main.getByText(t('friends.read_only'))).toBeTruthy();
-    expect((main.getByTestId('share') as HTMLButtonElement).disabled).toBe(true);
+    expect(main.getByTestId<HTMLButtonElement>('share').disabled).toBe(true);
   });
 
   it('searches a long list and draws only a part of it', async () => {
@@ -243,15 +243,14 @@ describe('adding a friend', () => {
     const sheet = within(await screen.findByTestId('add-friend-sheet'));
     return { ...opened, sheet };
   };
-  const submit = (sheet: ReturnType<typeof within>) =>
-    sheet.getByTestId('add-friend-submit') as HTMLButtonElement;
+  const submit = () => screen.getByTestId<HTMLButtonElement>('add-friend-submit');
 
   it('shows a link before anything is stored, and dials no peer unasked', async () => {
     const { sheet, app } = await openSheet(LINK);
     expect((await sheet.findByTestId('link-preview')).textContent).toContain('Zoe');
     expect(app.friends.find(KEY)).toBeUndefined();
-    expect((sheet.getByTestId('link-peer') as HTMLInputElement).checked).toBe(false);
-    await userEvent.click(submit(sheet));
+    expect(sheet.getByTestId<HTMLInputElement>('link-peer').checked).toBe(false);
+    await userEvent.click(submit());
     await settled();
     expect(app.friends.find(KEY)).toMatchObject({ name: 'Zoe', echo: true, services: [] });
     expect(app.service.status?.peers.some((peer) => peer.uri === PEER)).toBe(false);
@@ -265,7 +264,7 @@ describe('adding a friend', () => {
     await userEvent.type(name, 'Zoë');
     await userEvent.click(sheet.getByTestId('reach-ssh'));
     await userEvent.click(sheet.getByTestId('link-peer'));
-    await userEvent.click(submit(sheet));
+    await userEvent.click(submit());
     await settled();
     expect(app.friends.find(KEY)).toMatchObject({ name: 'Zoë', services: ['tcp/22'] });
     const there = () => app.service.status?.peers.some((peer) => peer.uri === PEER);
@@ -279,7 +278,7 @@ describe('adding a friend', () => {
   it('says when a text is none of the things it can be', async () => {
     const { sheet } = await openSheet('planetary:friend?n=x');
     expect((await sheet.findByRole('alert')).textContent).toBe(t('add_friend.unreadable'));
-    expect(submit(sheet).disabled).toBe(true);
+    expect(submit().disabled).toBe(true);
   });
 
   it('recognises its own link and offers to share it', async () => {
@@ -295,7 +294,7 @@ describe('adding a friend', () => {
     });
     await userEvent.type(sheet.getByTestId('link-input'), 'planetary:friend');
     expect(await sheet.findByTestId('link-own')).toBeTruthy();
-    expect(submit(sheet).disabled).toBe(true);
+    expect(submit().disabled).toBe(true);
   });
 
   it('leads to a friend who is known already', async () => {
@@ -312,10 +311,9 @@ describe('adding a friend', () => {
     const blocked = app.friends.blocked.find((one) => !one.friend);
     app.navigation.open({ kind: 'add_friend', text: blocked?.key ?? '' });
     const notice = await screen.findByTestId('link-blocked');
-    const sheet = within(screen.getByTestId('add-friend-sheet'));
-    expect(submit(sheet).disabled).toBe(true);
+    expect(submit().disabled).toBe(true);
     await userEvent.click(within(notice).getByRole('button'));
     await settled();
-    expect(submit(sheet).disabled).toBe(false);
+    expect(submit().disabled).toBe(false);
   });
 });

@@ -141,8 +141,8 @@ describe('Share', () => {
 
   it('leaves out a peer that is not to be in it', async () => {
     const { sheet } = await open('scene=normal');
-    const [first] = await sheet.findAllByTestId('share-peer');
-    expect((first as HTMLInputElement).checked).toBe(true);
+    const [first] = await sheet.findAllByTestId<HTMLInputElement>('share-peer');
+    expect(first?.checked).toBe(true);
     await userEvent.click(first!);
     expect((await sheet.findByTestId('share-link')).textContent).not.toContain('&p=');
   });
