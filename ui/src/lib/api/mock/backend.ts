@@ -333,14 +333,16 @@ export class MockBackend implements Backend {
           subnet: this.#status.subnet,
           file: '/var/lib/planetary/identity.pem',
         };
-      case 'friend_list':
+      case 'friend_list': {
+        const on = ['connected', 'degraded'].includes(this.#status.state);
         return {
           type: 'friends',
           time: this.#status.time,
-          friends: this.#friends,
+          friends: this.#friends.map((one) => ({ ...one, online: one.online && on })),
           everyone: this.#status.access.everyone,
           next: null,
         };
+      }
       case 'friend_blocked':
         return {
           type: 'blocked_keys',
