@@ -1,6 +1,6 @@
 // Holds the catalogue together: every language has every key of English with the same arguments
-// and is well-formed ICU; every file is sorted by nobody but read by all. `t('…')` with a literal
-// key is checked by the compiler; this finds keys that nothing uses.
+// and is well-formed ICU; `t('…')` with a literal key is checked by the compiler; this finds keys
+// that nothing uses.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,12 +41,14 @@ function argumentsOf(text, language) {
 const english = read('en');
 for (const language of languages) {
   const words = language === 'en' ? english : read(language);
+  const missing = [...english.keys()].filter((key) => !words.has(key));
+  if (missing.length > 0) {
+    const first = missing.slice(0, 5).join(', ');
+    problems.push(`${language}: ${missing.length} texts are missing: ${first}, …`);
+  }
   for (const [key, source] of english) {
     const text = words.get(key);
-    if (text === undefined) {
-      problems.push(`${language}: ${key} is missing`);
-      continue;
-    }
+    if (text === undefined) continue;
     try {
       const [ours, theirs] = [argumentsOf(text, language), argumentsOf(source, 'en')];
       if (ours !== theirs) problems.push(`${language}: ${key} has {${ours}}, not {${theirs}}`);
@@ -72,7 +74,7 @@ const code = sources(root).join('\n');
 const made = [...code.matchAll(/`([a-z_.]+?)\$\{/g)].map(([, lead]) => lead);
 made.push(...[...code.matchAll(/tCode\(\s*['`]([a-z_.]+)['`]/g)].map(([, lead]) => `${lead}.`));
 // The shell has these to itself.
-made.push('tray.', 'notify.');
+made.push('tray.', 'notify.', 'dialog.');
 for (const key of english.keys()) {
   const used = code.includes(`'${key}'`) || made.some((lead) => key.startsWith(lead));
   if (!used) problems.push(`en: nothing uses ${key}`);
