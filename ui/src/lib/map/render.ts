@@ -51,6 +51,9 @@ const CURVES_MAX = 700;
 const BADGES_MAX = 28;
 /** Up to so many nodes, each is drawn larger and wants its label sooner. */
 const FEW = 120;
+/** Dots with a smaller radius than this are squares. */
+const SQUARE_PX = 1.4;
+const DOTS_IN_PATH = 16;
 const TAU = Math.PI * 2;
 
 /** Sizes of plain nodes by the number of their neighbours. */
@@ -83,11 +86,33 @@ function lookOf(flags: number, degree: number): Look {
   return { radius, zoomed: 0.34 };
 }
 
+/** Radius of every node of a scene at zoom 1, and the least part of it that is left far away. */
+interface Looks {
+  readonly radius: Float32Array;
+  readonly zoomed: Float32Array;
+}
+
+const looksOf = new WeakMap<Scene, Looks>();
+
+function looks(scene: Scene): Looks {
+  let known = looksOf.get(scene);
+  if (!known) {
+    const count = scene.visible.nodes.length;
+    known = { radius: new Float32Array(count), zoomed: new Float32Array(count) };
+    for (let n = 0; n < count; n += 1) {
+      const { radius, zoomed } = lookOf(scene.flags[n]!, scene.degree[n]!);
+      known.radius[n] = radius + (count <= FEW && radius < 6 ? 0.8 : 0);
+      known.zoomed[n] = zoomed;
+    }
+    looksOf.set(scene, known);
+  }
+  return known;
+}
+
 /** Radius of a node in pixels at zoom `k`. */
 export function radiusOf(scene: Scene, node: number, k: number): number {
-  const { radius, zoomed } = lookOf(scene.flags[node]!, scene.degree[node]!);
-  const few = scene.visible.nodes.length <= FEW && radius < 6 ? 0.8 : 0;
-  return (radius + few) * Math.min(1.5, Math.max(zoomed, Math.sqrt(k)));
+  const { radius, zoomed } = looks(scene);
+  return radius[node]! * Math.min(1.5, Math.max(zoomed[node]!, Math.sqrt(k)));
 }
 
 export class Renderer {
@@ -367,16 +392,28 @@ export class Renderer {
     ctx.stroke();
   }
 
-  /** Adds a dot to the path; a square where a circle could not be told from it. */
-  private dot(n: number, radius: number): void {
-    const { ctx } = this;
-    const [x, y] = [this.sx[n]!, this.sy[n]!];
-    if (radius < 1.4) {
-      ctx.rect(x - radius, y - radius, radius * 2, radius * 2);
-      return;
+  /** Fills dots; squares where a circle could not be told from it. */
+  private dots(list: readonly number[], { scene, view }: Frame): void {
+    const { ctx, sx, sy } = this;
+    let inPath = 0;
+    for (const n of list) {
+      const radius = radiusOf(scene, n, view.k);
+      if (radius < SQUARE_PX) {
+        const half = radius * 0.89;
+        ctx.fillRect(sx[n]! - half, sy[n]! - half, half * 2, half * 2);
+        continue;
+      }
+      if (inPath === 0) ctx.beginPath();
+      ctx.moveTo(sx[n]! + radius, sy[n]!);
+      ctx.arc(sx[n]!, sy[n]!, radius, 0, TAU);
+      inPath += 1;
+      // Many short paths are filled faster than one with thousands of parts.
+      if (inPath === DOTS_IN_PATH) {
+        ctx.fill();
+        inPath = 0;
+      }
     }
-    ctx.moveTo(x + radius, y);
-    ctx.arc(x, y, radius, 0, TAU);
+    if (inPath > 0) ctx.fill();
   }
 
   private nodes(frame: Frame, calm: number): void {
@@ -402,12 +439,9 @@ export class Renderer {
       }
     }
     const fill = (list: readonly number[], color: string, alpha: number): void => {
-      if (list.length === 0) return;
       ctx.globalAlpha = alpha;
       ctx.fillStyle = color;
-      ctx.beginPath();
-      for (const n of list) this.dot(n, radiusOf(scene, n, view.k));
-      ctx.fill();
+      this.dots(list, frame);
     };
     fill(standIns, theme.faint, calm);
     stars.forEach((list, size) => fill(list, theme.plain, (0.7 + size * 0.1) * calm));
