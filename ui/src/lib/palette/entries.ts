@@ -1,34 +1,39 @@
-// Settings that the palette finds. The settings view brings the part with the id `focus` into sight
-// (`navigation.focus`); the words beside the label are what people type when they look for it.
+// Settings that the palette finds, under the names that they have on the settings page. The page
+// brings `focus` into sight.
 
 import type { Key } from '../i18n/index.svelte';
-import type { View } from '../stores/navigation.svelte';
+import { ENTRIES, type EntryId, type Group } from '../settings/entries';
 
 export interface SettingEntry {
-  id: string;
+  focus: EntryId;
+  group: Group;
   label: Key;
   /** Further words by which it is found, separated by spaces. */
-  words: Key;
-  view: View;
-  focus: string;
+  words: Key | null;
 }
 
-const setting = (focus: string, label: Key, words: Key): SettingEntry => ({
-  id: `setting.${focus}`,
+const setting = (focus: EntryId, label: Key, words: Key | null = null): SettingEntry => ({
+  focus,
+  group: ENTRIES[focus].group,
   label,
   words,
-  view: 'settings',
-  focus,
 });
 
 export const settings: readonly SettingEntry[] = [
-  setting('general', 'palette.setting.general', 'palette.setting.general.words'),
-  setting('appearance', 'palette.setting.appearance', 'palette.setting.appearance.words'),
-  setting('language', 'palette.setting.language', 'palette.setting.language.words'),
-  setting('listen', 'palette.setting.listen', 'palette.setting.listen.words'),
-  setting('privacy', 'palette.setting.privacy', 'palette.setting.privacy.words'),
-  setting('log', 'palette.setting.log', 'palette.setting.log.words'),
-  setting('public_list', 'palette.setting.public_list', 'palette.setting.public_list.words'),
-  setting('identity', 'palette.setting.identity', 'palette.setting.identity.words'),
-  setting('about', 'palette.setting.about', 'palette.setting.about.words'),
+  setting('autostart', 'settings.autostart', 'settings.words.autostart'),
+  setting('start_minimised', 'settings.start_minimised'),
+  setting('notifications', 'settings.notifications'),
+  setting('theme', 'settings.appearance.title', 'settings.words.appearance'),
+  setting('tongue', 'settings.language.title', 'settings.words.language'),
+  setting('listen', 'settings.listen', 'settings.words.listen'),
+  setting('inbound', 'settings.inbound', 'settings.words.inbound'),
+  setting('echo', 'settings.echo', 'settings.words.echo'),
+  setting('sessions', 'settings.sessions'),
+  setting('node_info', 'settings.node_info', 'settings.words.node_info'),
+  setting('log', 'settings.log', 'settings.words.log'),
+  setting('list_url', 'settings.public_list.url'),
+  setting('who', 'settings.identity.who'),
+  setting('backup', 'settings.identity.backup', 'settings.words.backup'),
+  setting('import', 'settings.identity.import', 'settings.words.import'),
+  setting('versions', 'settings.about', 'settings.words.about'),
 ];

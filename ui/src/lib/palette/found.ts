@@ -212,14 +212,14 @@ function peers({ friends, navigation, service }: App): Found[] {
 }
 
 function preferences({ navigation }: App): Found[] {
-  return settings.map(({ id, label, words, view, focus }) => ({
-    id,
+  return settings.map(({ focus, group, label, words }) => ({
+    id: `setting.${focus}`,
     group: 'setting',
     label: t(label),
-    words: t(words),
+    words: words === null ? '' : t(words),
     icon: Cog,
-    note: '',
-    run: () => navigation.go(view, { focus }),
+    note: t(`settings.${group}`),
+    run: () => navigation.go('settings', { focus }),
   }));
 }
 

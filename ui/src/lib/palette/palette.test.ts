@@ -43,7 +43,7 @@ describe('everything', () => {
     expect(ids).toEqual(expect.arrayContaining(VIEWS.map((view) => `view.${view}`)));
     expect(ids).toEqual(expect.arrayContaining(PEERS.map(({ link }) => `peer.${link}`)));
     expect(ids).toEqual(expect.arrayContaining(FRIENDS.map(({ key }) => `friend.${key}`)));
-    expect(ids).toEqual(expect.arrayContaining(settings.map(({ id }) => id)));
+    expect(ids).toEqual(expect.arrayContaining(settings.map(({ focus }) => `setting.${focus}`)));
   });
 
   it('offers what can be done now and nothing else', async () => {
@@ -129,7 +129,7 @@ describe('Palette', () => {
   it('brings a setting into sight', async () => {
     const { app, user, field } = await shown();
     await user.type(field, 'passphrase{Enter}');
-    expect([app.navigation.view, app.navigation.focus]).toEqual(['settings', 'identity']);
+    expect([app.navigation.view, app.navigation.focus]).toEqual(['settings', 'backup']);
   });
 
   it('copies the address and says so', async () => {
