@@ -275,10 +275,23 @@ describe('adding a friend', () => {
     expect(there()).toBe(false);
   });
 
+  it('reads a link that a letter broke into lines', async () => {
+    const { sheet } = await openSheet(`${LINK.slice(0, 40)}\n ${LINK.slice(40)}\n`);
+    expect((await sheet.findByTestId('link-preview')).textContent).toContain('Zoe');
+    await userEvent.clear(sheet.getByTestId('link-input'));
+    await userEvent.type(sheet.getByTestId('link-input'), keyLines(KEY).join(' '));
+    expect(await sheet.findByText(t('add_friend.kind.key'))).toBeTruthy();
+  });
+
   it('says when a text is none of the things it can be', async () => {
     const { sheet } = await openSheet('planetary:friend?n=x');
     expect((await sheet.findByRole('alert')).textContent).toBe(t('add_friend.unreadable'));
     expect(submit().disabled).toBe(true);
+  });
+
+  it('begins in the field for the link', async () => {
+    const { sheet } = await openSheet('');
+    expect(document.activeElement).toBe(sheet.getByTestId('link-input'));
   });
 
   it('recognises its own link and offers to share it', async () => {

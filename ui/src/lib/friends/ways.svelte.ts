@@ -32,7 +32,8 @@ export class Ways {
     const stale = keys.filter(
       (key) => Date.now() - (this.#asked.get(key) ?? -FRESH_MS) >= FRESH_MS,
     );
-    this.#wanted = stale.sort((a, b) => (this.#asked.get(a) ?? 0) - (this.#asked.get(b) ?? 0));
+    stale.sort((a, b) => (this.#asked.get(a) ?? 0) - (this.#asked.get(b) ?? 0));
+    this.#wanted = [...new Set([...stale, ...this.#wanted])];
     if (this.#asking) return;
     this.#asking = true;
     try {
@@ -53,4 +54,13 @@ export class Ways {
       return null;
     }
   }
+}
+
+const known = new WeakMap<Backend, Ways>();
+
+/** The one for a backend: whoever shows friends asks through it, so that none asks twice. */
+export function waysOf(backend: Backend): Ways {
+  const ways = known.get(backend) ?? new Ways(backend);
+  known.set(backend, ways);
+  return ways;
 }
