@@ -122,6 +122,32 @@ describe('the stage', () => {
     expect(stage.screenOf(self)!.y).toBeCloseTo(300);
   });
 
+  it('keeps what somebody looks at when the network changes', () => {
+    stage.panBy(120, 0);
+    const view = stage.currentView;
+    stage.setScene(buildScene(buildGraph(skyOf(61)), { layout: 'radial' }));
+    expect(stage.currentView).toEqual(view);
+    stage.setScene(buildScene(buildGraph(skyOf(61)), { layout: 'tree' }));
+    expect(stage.currentView).not.toEqual(view);
+  });
+
+  it('relaxes springs in a worker, and again only when somebody came or went', () => {
+    const posted = vi.fn();
+    class FakeWorker {
+      postMessage = posted;
+      addEventListener = () => undefined;
+      terminate = () => undefined;
+    }
+    vi.stubGlobal('Worker', FakeWorker);
+    const force = (count: number) => buildScene(buildGraph(skyOf(count)), { layout: 'force' });
+    stage.setScene(force(60));
+    stage.setScene(force(60));
+    expect(posted).toHaveBeenCalledOnce();
+    stage.setScene(force(61));
+    expect(posted).toHaveBeenCalledTimes(2);
+    vi.unstubAllGlobals();
+  });
+
   it('rests when nothing happens', async () => {
     stage.setRoute([self]);
     await vi.waitFor(() => expect(stage.atRest).toBe(true));

@@ -126,24 +126,25 @@ export class Stage {
 
   setScene(scene: Scene): void {
     const before = this.scene;
-    const old = this.at;
-    const sameNodes = before !== null && before.graph === scene.graph;
+    const from = before ? carry(before, this.at, scene) : null;
     this.scene = scene;
     this.walk = null;
     this.hovered = -1;
-    const target: Places = { x: scene.positions.x, y: scene.positions.y };
-    const from = before ? carry(before, old, scene, target) : null;
-    if (scene.layout === 'force') {
-      this.startForce(scene, before?.layout === 'force' ? from : null);
-      if (from && before?.layout === 'force') this.jump(from);
-      else this.moveTo(from, target);
-      return;
+    if (before?.layout !== scene.layout) this.following = true;
+    const relaxed = before?.layout === 'force' ? from : null;
+    if (scene.layout === 'force' && before && relaxed && sameShape(before, scene)) {
+      // The springs are at rest, or about to be: nobody came or went.
+      this.jump(relaxed);
+    } else if (scene.layout === 'force') {
+      this.startForce(scene, relaxed);
+      if (relaxed) this.jump(relaxed);
+      else this.moveTo(from, scene.positions);
+    } else {
+      this.job += 1;
+      this.working = false;
+      this.moveTo(from, scene.positions);
     }
-    this.job += 1;
-    this.working = false;
-    this.moveTo(from, target);
-    if (!before || (sameNodes && before.layout !== scene.layout)) this.following = true;
-    this.follow();
+    if (scene.layout !== 'force') this.follow();
   }
 
   setWords(words: StageWords): void {
@@ -588,25 +589,33 @@ export class Stage {
 }
 
 /** Where the nodes of the next scene come from: their old place, or that of whom they hang below. */
-function carry(before: Scene, old: Places, next: Scene, target: Places): Places {
+function carry(before: Scene, old: Places, next: Scene): Places {
   const count = next.visible.nodes.length;
   const x = new Float32Array(count);
   const y = new Float32Array(count);
   for (let n = 0; n < count; n += 1) {
     const was = sceneNode(before, keyOf(next, n));
     const up = next.visible.up[n]!;
-    if (was >= 0) {
-      x[n] = old.x[was]!;
-      y[n] = old.y[was]!;
-    } else if (up >= 0) {
-      x[n] = x[up]!;
-      y[n] = y[up]!;
-    } else {
-      x[n] = target.x[n]!;
-      y[n] = target.y[n]!;
-    }
+    x[n] = was >= 0 ? old.x[was]! : up >= 0 ? x[up]! : next.positions.x[n]!;
+    y[n] = was >= 0 ? old.y[was]! : up >= 0 ? y[up]! : next.positions.y[n]!;
   }
   return { x, y };
+}
+
+/** Whether two scenes hold the same nodes in the same order, and the same edges between them. */
+function sameShape(a: Scene, b: Scene): boolean {
+  if (a.visible.nodes.length !== b.visible.nodes.length) return false;
+  for (let n = 0; n < a.visible.nodes.length; n += 1) if (keyOf(a, n) !== keyOf(b, n)) return false;
+  const ends = (scene: Scene): Uint32Array[] =>
+    [scene.branches, scene.twigs, scene.cross, scene.direct, scene.arcs].flatMap((bundle) => [
+      bundle.from,
+      bundle.to,
+    ]);
+  const others = ends(b);
+  return ends(a).every((list, i) => {
+    const other = others[i]!;
+    return list.length === other.length && list.every((end, e) => end === other[e]);
+  });
 }
 
 function alike(a: Places, b: Places): boolean {
