@@ -32,7 +32,10 @@ export function languageOf(tags: readonly string[]): Language {
   return 'en';
 }
 
+let changes = 0;
+
 export async function changeLanguage(wish: Language | 'system'): Promise<void> {
+  const change = ++changes;
   const next = wish === 'system' ? languageOf(navigator.languages) : wish;
   const words: Catalogue = {};
   if (next !== 'en') {
@@ -40,6 +43,8 @@ export async function changeLanguage(wish: Language | 'system'): Promise<void> {
     const loaded = await Promise.all(own.map(([, load]) => load()));
     for (const file of loaded) Object.assign(words, file.default);
   }
+  // The latest wish holds, whichever is loaded last.
+  if (change !== changes) return;
   parsed = new Map();
   language = next;
   catalogue = { ...en, ...words };
