@@ -113,7 +113,7 @@ const KINDS: ReadonlyMap<string, number> = new Map(Object.entries(Kind));
 const KEY = /^[0-9a-f]{64}$/;
 
 /** Key of the stand-in for the node at `place`; cannot be taken for the key of a node. */
-function standInKey(place: readonly number[]): string {
+export function standInKey(place: readonly number[]): string {
   return `@${place.join('.')}`;
 }
 

@@ -4,7 +4,7 @@
 // there, then along the tree. Nodes on the way may know a shortcut of their own, so the real way is
 // this long at most.
 
-import type { Graph } from './model';
+import { standInKey, type Graph } from './model';
 
 /**
  * Numbers of the nodes from this node to `target`, both included; `null` where no way is known.
@@ -21,6 +21,25 @@ export function routeTo(graph: Graph, target: number, first?: number): number[] 
     if (rest && !rest.includes(self)) return [self, ...rest];
   }
   return shortest;
+}
+
+/** A node on a way, as the service reports it. */
+export interface HopInput {
+  key: string | null;
+  coordinates: readonly number[] | null;
+}
+
+/** The way that the service reports, as nodes of `graph`; `null` where one of them is not in it. */
+export function routeFrom(graph: Graph, hops: readonly HopInput[]): number[] | null {
+  if (hops.length < 2) return null;
+  const route: number[] = [];
+  for (const { key, coordinates } of hops) {
+    const name = key ?? (coordinates ? standInKey(coordinates) : '');
+    const node = graph.index.get(name);
+    if (node === undefined || route.includes(node)) return null;
+    route.push(node);
+  }
+  return route[0] === graph.self ? route : null;
 }
 
 function isNear(graph: Graph, a: number, b: number): boolean {

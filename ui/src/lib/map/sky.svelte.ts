@@ -7,9 +7,12 @@ import { Activity, busyOf } from './activity';
 import { TopologyHistory } from './history';
 import type { LayoutName } from './layout';
 import { buildGraph, EMPTY_GRAPH, isKey, type Graph, type TopologyInput } from './model';
-import { routeTo } from './route';
+import { routeFrom, routeTo, type HopInput } from './route';
 import { buildScene, sceneNode, type Scene } from './scene';
 import { span, type Spanning } from './span';
+
+/** What the service knows of a way; not every service tells the hops. */
+type Report = PathReport & { hops?: readonly HopInput[] };
 
 /** Nodes beyond the budget that stay in sight because somebody looked for them. */
 const KEPT_MAX = 32;
@@ -63,7 +66,10 @@ export class Sky {
     this.node = $derived(this.selected === null ? -1 : (this.graph.index.get(this.selected) ?? -1));
     this.route = $derived.by(() => {
       if (this.node < 0 || this.node === this.graph.self) return null;
-      const first = this.#reported?.next_hops[0]?.key;
+      const { hops, next_hops } = this.#reported ?? {};
+      const told = hops ? routeFrom(this.graph, hops) : null;
+      if (told?.at(-1) === this.node) return told;
+      const first = next_hops?.[0]?.key;
       const via = first === undefined ? undefined : this.graph.index.get(first);
       return routeTo(this.graph, this.node, via);
     });
@@ -72,7 +78,7 @@ export class Sky {
     this.busy = $derived(busyOf(service.peersUp, this.moment === null ? this.#rates : new Map()));
   }
 
-  get #reported(): PathReport | null {
+  get #reported(): Report | null {
     return this.report?.key === this.selected ? this.report : null;
   }
 
