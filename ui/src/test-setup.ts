@@ -42,3 +42,7 @@ Object.defineProperty(window, 'Path2D', {
     return context;
   },
 });
+
+// Enough for what is looked up here: keys and the names of settings.
+globalThis.CSS ??= {} as typeof CSS;
+CSS.escape ??= (text) => text.replace(/[^\w-]/g, '\\$&');
