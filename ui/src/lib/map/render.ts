@@ -274,9 +274,12 @@ export class Renderer {
     const curved = count <= CURVES_MAX;
     // From afar, a crowd of lines says less than the points at their ends.
     const near = count <= CURVES_MAX ? 1 : Math.min(1, Math.max(0, (view.k - 0.15) / 0.75));
+    const crowd = count > CURVES_MAX;
+    // Lines of the tree run side by side and need more ink than those that spread out.
+    const ink = scene.layout === 'tree' ? 0.2 : 0;
     this.stroke(scene.cross, frame, 0.4 * near * calm, false);
-    this.stroke(scene.twigs, frame, (count > CURVES_MAX ? 0.1 + 0.25 * near : 0.75) * calm, curved);
-    this.stroke(scene.branches, frame, (0.45 + 0.45 * near) * calm, curved);
+    this.stroke(scene.twigs, frame, (crowd ? 0.1 + ink + 0.25 * near : 0.75) * calm, curved);
+    this.stroke(scene.branches, frame, (crowd ? 0.35 + ink + 0.25 * near : 0.9) * calm, curved);
   }
 
   private stroke({ from, to }: Bundle, frame: Frame, alpha: number, curved: boolean): void {
@@ -580,10 +583,11 @@ export class Renderer {
         always: rank === 0 || n === scene.self,
       });
     }
+    const solid = scene.visible.nodes.length <= FEW ? 2 : 4;
     for (let n = 0; n < scene.visible.nodes.length && obstacles.length < 300; n += 1) {
       if (!this.inside[n]) continue;
       const radius = radiusOf(scene, n, view.k);
-      if (radius < 4) continue;
+      if (radius < solid) continue;
       const [x, y] = [this.sx[n]!, this.sy[n]!];
       obstacles.push({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
     }

@@ -57,7 +57,8 @@ export function buildScene(graph: Graph, wishes: SceneWishes): Scene {
     keep: wishes.keep ?? [],
   });
   const keys = Array.from(visible.nodes, (node) => graph.keys[node]!);
-  const positions = wishes.layout === 'tree' ? tree(visible) : radial(visible, keys);
+  const self = graph.self < 0 ? -1 : visible.at[graph.self]!;
+  const positions = wishes.layout === 'tree' ? tree(visible, self) : radial(visible, keys);
   const bundles = sort(graph, visible, spanning);
   const degree = new Uint16Array(visible.nodes.length);
   for (const { from, to } of [bundles.branches, bundles.twigs, bundles.cross, bundles.direct]) {
@@ -74,7 +75,7 @@ export function buildScene(graph: Graph, wishes: SceneWishes): Scene {
     degree,
     positions: wishes.layout === 'force' ? { ...positions, rings: [] } : positions,
     ...bundles,
-    self: graph.self < 0 ? -1 : visible.at[graph.self]!,
+    self,
   };
 }
 

@@ -26,12 +26,14 @@ interface Outline {
   shift: number;
 }
 
-/** Lays out `visible`. */
-export function tree(visible: Visible): Positions {
+/** Lays out `visible`; the branch on which `self` is hangs in the middle of its neighbours. */
+export function tree(visible: Visible, self: number): Positions {
+  const way = new Set<number>();
+  for (let at = self; at >= 0; at = visible.up[at]!) way.add(at);
   // How many rows a block may have follows from the distance of levels, which follows from the
   // width, which follows from the blocks: the first round is a guess.
-  const guess = arrange(visible, rowsFor(LEVEL), LEVEL);
-  const { x, y } = arrange(visible, rowsFor(guess.level), guess.level);
+  const guess = arrange(visible, way, rowsFor(LEVEL), LEVEL);
+  const { x, y } = arrange(visible, way, rowsFor(guess.level), guess.level);
   return { x, y, rings: [] };
 }
 
@@ -41,6 +43,7 @@ function rowsFor(level: number): number {
 
 function arrange(
   visible: Visible,
+  way: ReadonlySet<number>,
   rows: number,
   levelMin: number,
 ): { x: Float32Array; y: Float32Array; level: number } {
@@ -54,7 +57,7 @@ function arrange(
   for (let n = count - 1; n >= 0; n -= 1) {
     const below = [...children.list.subarray(children.start[n], children.start[n + 1])];
     const leaves = below.filter(isLeaf);
-    outlines[n] = gather(unitsOf(below, leaves, isLeaf), rows, offset, row, outlines);
+    outlines[n] = gather(unitsOf(below, leaves, isLeaf, way), rows, offset, row, outlines);
   }
 
   const x = new Float32Array(count);
@@ -77,11 +80,21 @@ function unitsOf(
   below: number[],
   leaves: number[],
   isLeaf: (n: number) => boolean,
+  way: ReadonlySet<number>,
 ): (number | number[])[] {
-  if (leaves.length <= ROW) return below;
-  const subtrees: (number | number[])[] = below.filter((child) => !isLeaf(child));
-  subtrees.splice(Math.floor(subtrees.length / 2), 0, leaves);
-  return subtrees;
+  let units: (number | number[])[] = below;
+  if (leaves.length > ROW) {
+    // Whoever is on the way to you is no leaf among others, even with nobody below.
+    const others = leaves.filter((leaf) => !way.has(leaf));
+    units = below.filter((child) => !isLeaf(child) || way.has(child));
+    units.splice(Math.floor(units.length / 2), 0, others);
+  }
+  const mine = units.find((unit) => typeof unit === 'number' && way.has(unit));
+  if (mine !== undefined) {
+    units = units.filter((unit) => unit !== mine);
+    units.splice(Math.ceil(units.length / 2), 0, mine);
+  }
+  return units;
 }
 
 /** Puts what hangs below one node side by side, centred; returns the outline of the whole. */
