@@ -399,9 +399,6 @@ export type LogLine = {
   text: string;
 };
 
-/** The least severe event that is logged. */
-export type LogThreshold = "error" | "warn" | "info" | "debug" | "trace";
-
 /** Answer to `logs`: lines in the order of their numbers. */
 export type LogPage = {
   /** Number of the last line that was looked at; ask for those after it next. */
@@ -411,6 +408,9 @@ export type LogPage = {
   /** How many lines after the number asked for are no longer kept. */
   lost: number;
 };
+
+/** The least severe event that is logged. */
+export type LogThreshold = "error" | "warn" | "info" | "debug" | "trace";
 
 /** A peer that leads towards a target. */
 export type NextHop = {
@@ -748,6 +748,8 @@ export type Reply = Status & {
   type: "logs";
 } | Identity & {
   type: "identity";
+} | Settings & {
+  type: "settings";
 } | FriendList & {
   type: "friends";
 } | BlockedList & {
@@ -764,8 +766,6 @@ export type Reply = Status & {
   type: "open";
 } | Shared & {
   type: "shared";
-} | Settings & {
-  type: "settings";
 } | SealingKey & {
   type: "sealing_key";
 } | {
@@ -990,6 +990,12 @@ export type Request = {
 } | {
   type: "identity_show";
 } | {
+  type: "settings";
+} | {
+  /** What to change. */
+  change: SettingsChange;
+  type: "settings_change";
+} | {
   /** The `next` of the part before, or absent for the first. */
   after?: string | null;
   type: "friend_list";
@@ -1055,12 +1061,6 @@ export type Request = {
   type: "pause";
 } | {
   type: "resume";
-} | {
-  type: "settings";
-} | {
-  /** What to change. */
-  change: SettingsChange;
-  type: "settings_change";
 } | {
   type: "sealing_key";
 } | {

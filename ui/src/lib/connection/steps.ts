@@ -1,8 +1,6 @@
 // How far a node that connects is, as far as its state tells.
 
 import type { Status } from '../api/protocol';
-import type { Step } from '../api/shell';
-import type { Phase } from '../stores/phase';
 
 export type ConnectingStep = 'no_peers' | 'dialing' | 'placing' | 'proving';
 
@@ -27,18 +25,4 @@ export function nextAttempt(status: Status): number | null {
     peer.reconnect_in_s === null ? [] : [peer.reconnect_in_s],
   );
   return planned.length > 0 ? Math.min(...planned) : null;
-}
-
-/** What the system can do about a service that does not answer. */
-export function stepFor(phase: Phase): Step | null {
-  switch (phase) {
-    case 'not_installed':
-      return 'install';
-    case 'stopped':
-      return 'start';
-    case 'version_mismatch':
-      return 'restart';
-    default:
-      return null;
-  }
 }

@@ -98,10 +98,11 @@ describe('checklist', () => {
 });
 
 describe('without the service', () => {
+  const rest = { retry_in_s: 1, details: '', step: null };
   const away = { since: 0, message: 'nobody listens', place: '/run/socket', can_supervise: true };
 
   it('says what keeps it and what is unknown because of it', () => {
-    const reason = absence({ state: 'stopped', ...away, command: 'start it', retry_in_s: null });
+    const reason = absence({ state: 'stopped', ...away, command: 'start it', ...rest });
     const lines = withoutService(reason!);
     expect(lines.map(({ question }) => question)).toEqual(asked);
     expect(lines[0]).toMatchObject({ code: 'stopped', state: 'error' });

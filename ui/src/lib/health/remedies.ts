@@ -78,16 +78,11 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   not_checked: again,
 };
 
-const CHANGES: readonly Remedy['kind'][] = ['up', 'reconnect', 'resume', 'choose_peers'];
-
 /** What can be done about `code` from here, or `null` when nothing needs to be or can be. */
 export function remedyOf(code: string, connection: Connection): Remedy | null {
   const remedy = REMEDIES[code] ?? null;
   if (connection.state === 'connecting') return remedy;
-  if (connection.state === 'ready') {
-    const mayNot = connection.rights === 'read' && remedy && CHANGES.includes(remedy.kind);
-    return mayNot ? null : remedy;
-  }
+  if (connection.state === 'ready') return remedy;
   // The system's service manager is asked where that is possible; else the person does it.
   const { command, can_supervise } = connection;
   if (code !== connection.state) return remedy;

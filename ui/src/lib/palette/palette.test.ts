@@ -60,17 +60,6 @@ describe('everything', () => {
     expect(away).toEqual(['action.check', 'action.light', 'action.dark']);
   });
 
-  it('leaves out changes for an account that may only read', async () => {
-    const { app } = await open();
-    const { connection } = app.service;
-    if (connection.state !== 'ready') throw new Error('the mock is ready');
-    app.service.connection = { ...connection, rights: 'read' };
-    const ids = everything(app).map(({ id }) => id);
-    expect(ids).not.toContain('action.disconnect');
-    expect(ids).not.toContain('action.add_peer');
-    expect(ids).toContain('action.copy_address');
-  });
-
   it('pauses for an hour and takes it back', async () => {
     const { app } = await open();
     const find = (id: string) => everything(app).find((one) => one.id === id);

@@ -175,12 +175,4 @@ describe('the page', () => {
     expect(page.getByTestId('loading')).toBeTruthy();
     expect(page.queryByTestId('service-away')).toBeNull();
   });
-
-  it('lets nobody change what the account may only read', async () => {
-    const { page } = await open('rights=read');
-    expect(page.getByTestId('read-only')).toBeTruthy();
-    expect(page.getByTestId<HTMLInputElement>('inbound-nobody').disabled).toBe(true);
-    expect(page.getByTestId<HTMLInputElement>('listen-field').disabled).toBe(true);
-    expect(page.getByTestId<HTMLButtonElement>('switch-autostart').disabled).toBe(false);
-  });
 });

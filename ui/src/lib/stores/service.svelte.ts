@@ -41,10 +41,8 @@ export class Service {
   readonly phase: Phase = $derived(phaseOf(this.connection));
   readonly tone = $derived(toneOf(this.phase));
   readonly ready = $derived(isReady(this.phase));
-  /** Whether the person's account may change anything. */
-  readonly mayChange = $derived(
-    this.ready && this.connection.state === 'ready' && this.connection.rights !== 'read',
-  );
+  /** Whether anything can be changed: a service that answers lets the account do so. */
+  readonly mayChange = $derived(this.ready);
   /** The service's time now, in seconds; ages are counted from it. */
   readonly time = $derived(
     this.status

@@ -76,6 +76,8 @@ describe('service', () => {
       command: null,
       can_supervise: true,
       retry_in_s: 1,
+      details: '',
+      step: 'start',
     });
     expect(app.service.phase).toBe('stopped');
     expect(app.service.status?.peers.length).toBeGreaterThan(0);

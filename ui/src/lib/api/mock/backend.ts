@@ -14,7 +14,7 @@ import type {
   SupportReport,
   Traffic,
 } from '../protocol';
-import type { Absence, Connection, Preferences } from '../shell';
+import type { Absence, Connection, Preferences, Step } from '../shell';
 import { addressOf, subnetOf } from './address';
 import {
   BLOCKED,
@@ -56,6 +56,12 @@ const ABSENCES: Record<Absence, { message: string; command: string | null }> = {
   },
   untrusted: { message: 'the program that listens belongs to somebody else', command: null },
   unreachable: { message: 'whoever listens says nothing', command: null },
+};
+
+const STEPS: Partial<Record<Absence, Step>> = {
+  not_installed: 'install',
+  stopped: 'start',
+  version_mismatch: 'restart',
 };
 
 export class MockBackend implements Backend {
@@ -162,14 +168,16 @@ export class MockBackend implements Backend {
       };
     }
     const { message, command } = ABSENCES[this.#absence];
-    const can_supervise = ['not_installed', 'stopped', 'version_mismatch'].includes(this.#absence);
+    const step = STEPS[this.#absence] ?? null;
     return {
       state: this.#absence,
       since: START,
       place,
       message,
+      details: '',
       command,
-      can_supervise,
+      step,
+      can_supervise: step !== null,
       retry_in_s: 2,
     };
   }
@@ -675,6 +683,7 @@ export class MockBackend implements Backend {
         peers,
         own: key === this.#status.key,
         known: this.#friends.find((one) => one.key === key) ?? null,
+        blocked: this.#blocked.some((one) => one.key === key),
       });
     if (trimmed.startsWith('planetary:friend?')) {
       const parts = new URLSearchParams(trimmed.slice('planetary:friend?'.length));
@@ -694,6 +703,7 @@ export class MockBackend implements Backend {
         peers: [],
         own,
         known,
+        blocked: this.#blocked.some((one) => one.address === trimmed),
       };
       return Promise.resolve(preview);
     }
@@ -750,6 +760,7 @@ export class MockBackend implements Backend {
     Promise.resolve({
       version: '0.1.0',
       protocol: 1,
+      licence: 'MPL-2.0',
       system: 'Debian GNU/Linux 12',
       service_version: this.#absence ? null : '0.1.0',
     });

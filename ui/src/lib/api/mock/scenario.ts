@@ -32,7 +32,7 @@ export interface Scenario {
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
   /** What the person may do with the service. */
-  rights: 'read' | 'change' | 'admin';
+  rights: 'change' | 'admin';
   preferences: Partial<Preferences>;
 }
 
@@ -49,7 +49,7 @@ export function readScenario(query: string): Scenario {
     nodes: Math.min(20_000, Math.max(1, Number(wishes.get('nodes')) || 60)),
     friends: Math.min(1000, Math.max(0, Number(wishes.get('friends')) || 0)),
     frozen: wishes.has('frozen'),
-    rights: oneOf(['read', 'change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
+    rights: oneOf(['change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {
       welcomed: scene !== 'welcome',
       ...(language ? { language } : {}),
