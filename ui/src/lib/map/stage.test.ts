@@ -107,6 +107,21 @@ describe('the stage', () => {
     expect(told.select).not.toHaveBeenCalled();
   });
 
+  it('zooms with two fingers, and chooses nothing by that', () => {
+    const finger = (type: string, id: number, x: number) => {
+      const event = new MouseEvent(type, { clientX: x, clientY: 300, button: 0 });
+      surface.dispatchEvent(Object.assign(event, { pointerId: id }));
+    };
+    const before = stage.currentView.k;
+    finger('pointerdown', 1, 350);
+    finger('pointerdown', 2, 450);
+    finger('pointermove', 2, 550);
+    expect(stage.currentView.k).toBeCloseTo(before * 2);
+    finger('pointerup', 2, 550);
+    finger('pointerup', 1, 350);
+    expect(told.select).not.toHaveBeenCalled();
+  });
+
   it('zooms with the wheel around the pointer', () => {
     const under = stage.screenOf(self)!;
     const wheel = { deltaY: -100, clientX: under.x, clientY: under.y, cancelable: true };
