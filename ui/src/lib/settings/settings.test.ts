@@ -156,10 +156,17 @@ describe('the page', () => {
   });
 
   it('leads to a setting that something else points at', async () => {
-    const { app } = await open();
+    const { app, user } = await open();
     app.navigation.go('settings', { focus: 'listen' });
     const row = await screen.findByTestId('setting-listen');
     await waitFor(() => expect(row.contains(document.activeElement)).toBe(true));
+    // Once: the search keeps the focus when it brings the setting back.
+    const search = screen.getByTestId('settings-search');
+    await user.type(search, 'zeppelin');
+    await user.clear(search);
+    expect(document.activeElement).toBe(search);
+    app.navigation.go('settings', { focus: 'privacy' });
+    await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId('inbound-circles')));
   });
 
   it('shows the rest while the service is away', async () => {
