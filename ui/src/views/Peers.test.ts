@@ -80,22 +80,14 @@ describe('Peers in their states', () => {
     const { main, backend, app } = await open('scene=normal');
     const connection = await backend.connection();
     if (connection.state !== 'ready') throw new Error(connection.state);
-    const away = { message: '', command: null, can_supervise: false, retry_in_s: 2 };
+    const none = { command: null, can_supervise: false, step: null };
+    const away = { message: '', details: '', retry_in_s: 2, ...none };
     const { place } = connection;
     backend.play('connection', { state: 'stopped', since: 0, place, ...away });
     expect(await main.findByTestId('service-away')).toBeTruthy();
     expect(main.getByRole('tabpanel')).toHaveProperty('inert', true);
     expect(app.service.status?.peers).toHaveLength(PEERS.length);
     expect(main.getByTestId('peer-1')).toBeTruthy();
-  });
-
-  it('changes nothing for an account that may only look', async () => {
-    const { main, user } = await open('scene=normal&rights=read');
-    expect(main.getByText(t('peers.read_only'))).toBeTruthy();
-    expect(main.getByTestId('choose-peers').hasAttribute('disabled')).toBe(true);
-    await user.click(main.getByTestId('tab-public'));
-    expect(main.queryByTestId('select-shown')).toBeNull();
-    expect(main.queryByTestId('refresh-list')).toBeNull();
   });
 });
 
@@ -110,6 +102,15 @@ describe('the table of links', () => {
     await user.keyboard('{Enter}');
     expect(heading.closest('[role=columnheader]')?.getAttribute('aria-sort')).toBe('descending');
     expect(shown()).toEqual([3, 2, 1, 4, 5, 6]);
+  });
+
+  it('brings a row to attention once', async () => {
+    const { app, main, user } = await open('scene=normal');
+    app.navigation.go('peers', { tab: 'connected', focus: '5' });
+    await vi.waitFor(() => expect(document.activeElement).toBe(main.getByTestId('peer-5')));
+    expect(app.navigation.focus).toBeNull();
+    await user.click(main.getByTestId('sort-name'));
+    expect(document.activeElement).toBe(main.getByTestId('sort-name'));
   });
 
   it('is sorted by a property whose column has no room', async () => {
