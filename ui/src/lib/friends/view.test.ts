@@ -159,10 +159,12 @@ describe('the sheet of a friend', () => {
   });
 
   it('shows the key in groups and remembers that it was compared', async () => {
-    const { sheet, friend } = await openFriend('Михаил');
+    const { sheet, friend, backend } = await openFriend('Михаил');
     for (const line of keyLines(friend()?.key ?? '')) {
       expect(sheet.getByTestId('key-lines').textContent).toContain(line);
     }
+    await userEvent.click(sheet.getByTestId('key-copy'));
+    expect(backend.copied).toEqual([friend()?.key]);
     await userEvent.click(sheet.getByTestId('friend-verify'));
     expect(await sheet.findByTestId('friend-verified')).toBeTruthy();
     expect(friend()?.verified).toBe(true);
