@@ -144,6 +144,25 @@ describe('the public list', () => {
   });
 });
 
+describe('fetching the public list', () => {
+  it('says how the list in use came here, and fetches it anew', async () => {
+    const { app, page, user } = await open();
+    const state = within(page.getByTestId('setting-list_state'));
+    const { total } = app.peers.list!;
+    expect(state.getByText(/came with the program/)).toBeTruthy();
+    await user.click(state.getByTestId('list-refresh'));
+    expect(await screen.findByText(t('settings.public_list.refreshed', { total }))).toBeTruthy();
+  });
+
+  it('has nowhere to fetch it from without an address', async () => {
+    const { page, user } = await open();
+    await user.clear(page.getByTestId('list-url'));
+    await user.keyboard('{Enter}');
+    expect(await page.findByText(t('settings.public_list.no_url'))).toBeTruthy();
+    expect(page.getByTestId<HTMLButtonElement>('list-refresh').disabled).toBe(true);
+  });
+});
+
 describe('the page', () => {
   it('finds settings by their words, and says when there are none', async () => {
     const { page, user } = await open();
