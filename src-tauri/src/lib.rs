@@ -1,14 +1,18 @@
-//! The desktop app around the pages.
+//! Planetary Network, the desktop app.
+//!
+//! It supervises the service and shows what the service says; the node is not in here, and nothing
+//! here is ever elevated. The [`controller`] does the work and knows no toolkit; `app` and
+//! `desktop` are the thin layer of Tauri around it; the pages are in `ui/`.
+//!
+//! Invariant: the pages reach the service through the commands in `commands` and nothing else.
 
-/// Runs the app until it is quit.
-pub fn run() {
-    let built = tauri::Builder::default()
-        .plugin(tauri_plugin_single_instance::init(|_, _, _| ()))
-        .plugin(tauri_plugin_deep_link::init())
-        .plugin(tauri_plugin_window_state::Builder::new().build())
-        .plugin(tauri_plugin_autostart::Builder::new().build())
-        .build(tauri::generate_context!());
-    if let Ok(app) = built {
-        app.run(|_, _| ());
-    }
-}
+mod app;
+mod args;
+mod commands;
+pub mod controller;
+mod desktop;
+mod environment;
+#[cfg(test)]
+mod schema;
+
+pub use app::run;

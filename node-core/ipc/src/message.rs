@@ -717,7 +717,11 @@ impl Request {
         }
     }
 
-    fn parse(value: Value) -> Result<Self, ApiError> {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// The error to answer with.
+    pub fn parse(value: Value) -> Result<Self, ApiError> {
         let invalid = |text: String| ApiError::new(ErrorCode::InvalidRequest, text);
         let Some(name) = value.get("type").and_then(Value::as_str) else {
             return Err(invalid("the request has no `type` that is a string".into()));

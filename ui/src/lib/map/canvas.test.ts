@@ -112,7 +112,7 @@ describe('the quadtree', () => {
 
 describe('labels', () => {
   const wish = (node: number, x: number, y: number, rank = 5, always = false): LabelWish => {
-    return { node, x, y, away: 4, width: 60, height: 15, rank, always };
+    return { node, x, y, away: 4, width: 60, height: 15, rank, side: 'right', always };
   };
 
   it('never cover each other', () => {

@@ -10,6 +10,8 @@ export interface Box {
   readonly bottom: number;
 }
 
+export type Side = 'right' | 'left' | 'below';
+
 export interface LabelWish {
   /** Node of the scene. */
   readonly node: number;
@@ -21,6 +23,8 @@ export interface LabelWish {
   readonly height: number;
   /** The lower, the earlier. */
   readonly rank: number;
+  /** The side that is tried first; then right, left, below and above. */
+  readonly side: Side;
   /** Shown even when it covers something. */
   readonly always: boolean;
 }
@@ -31,8 +35,10 @@ export interface Label {
 }
 
 /** Labels on the canvas at once; more would be read by nobody. */
-export const LABELS_MAX = 90;
+export const LABELS_MAX = 60;
 const GAP = 3;
+/** Pixels between two labels, at least. */
+const AIR = 3;
 const CELL = 96;
 
 /** Boxes that are taken, found by where they are. */
@@ -84,7 +90,12 @@ export function placeLabels(
       places.find((place) => inside(place, size) && taken.free(place)) ??
       (wish.always ? (places.find((place) => inside(place, size)) ?? places[0]!) : null);
     if (!box) continue;
-    taken.add(box);
+    taken.add({
+      left: box.left - AIR,
+      top: box.top - AIR,
+      right: box.right + AIR,
+      bottom: box.bottom + AIR,
+    });
     placed.push({ node: wish.node, box });
   }
   return placed;
@@ -94,18 +105,19 @@ function inside(box: Box, size: { width: number; height: number }): boolean {
   return box.left >= 0 && box.top >= 0 && box.right <= size.width && box.bottom <= size.height;
 }
 
-/** Beside the node, in the order of preference: right, left, below, above. */
-function placesFor({ x, y, away, width, height }: LabelWish): Box[] {
+/** Beside the node, in the order of preference. */
+function placesFor({ x, y, away, width, height, side }: LabelWish): Box[] {
   const at = (left: number, top: number): Box => ({
     left,
     top,
     right: left + width,
     bottom: top + height,
   });
-  return [
-    at(x + away + GAP, y - height / 2),
-    at(x - away - GAP - width, y - height / 2),
-    at(x - width / 2, y + away + 1),
-    at(x - width / 2, y - away - 1 - height),
-  ];
+  const right = at(x + away + GAP, y - height / 2);
+  const left = at(x - away - GAP - width, y - height / 2);
+  const below = at(x - width / 2, y + away + 1);
+  const above = at(x - width / 2, y - away - 1 - height);
+  if (side === 'left') return [left, right, below, above];
+  if (side === 'below') return [below, above, right, left];
+  return [right, left, below, above];
 }

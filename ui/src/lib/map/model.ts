@@ -113,7 +113,7 @@ const KINDS: ReadonlyMap<string, number> = new Map(Object.entries(Kind));
 const KEY = /^[0-9a-f]{64}$/;
 
 /** Key of the stand-in for the node at `place`; cannot be taken for the key of a node. */
-function standInKey(place: readonly number[]): string {
+export function standInKey(place: readonly number[]): string {
   return `@${place.join('.')}`;
 }
 
@@ -153,10 +153,10 @@ class Nodes {
   }
 }
 
-function flagsOf(node: NodeInput): number {
+function flagsOf(node: NodeInput, named: boolean): number {
   let flags = 0;
   for (const role of node.roles) flags |= FLAG_OF_ROLE.get(role) ?? 0;
-  if (node.name) flags |= Flag.friend;
+  if (named) flags |= Flag.friend;
   return flags;
 }
 
@@ -293,11 +293,16 @@ function rankOf(keys: readonly string[]): Uint32Array {
   return rank;
 }
 
-/** Makes the graph of `topology`. */
-export function buildGraph(topology: TopologyInput): Graph {
+/** Makes the graph of `topology`; `names` are those of friends, by key. */
+export function buildGraph(
+  topology: TopologyInput,
+  names: ReadonlyMap<string, string> = new Map(),
+): Graph {
   const nodes = new Nodes();
   for (const node of topology.nodes) {
-    if (KEY.test(node.key)) nodes.add(node.key, node, flagsOf(node));
+    if (!KEY.test(node.key)) continue;
+    const name = names.get(node.key) ?? node.name ?? null;
+    nodes.add(node.key, { ...node, name }, flagsOf(node, name !== null));
   }
   const self = nodes.flags.findIndex((flags) => (flags & Flag.self) !== 0);
   const tree = findParents(nodes);

@@ -4,7 +4,7 @@
 // number of strokes is what costs. What is outside the canvas is left out, and so is what would be
 // smaller than a dot.
 
-import { placeLabels, type Box, type Label, type LabelWish } from './labels';
+import { placeLabels, type Box, type Label, type LabelWish, type Side } from './labels';
 import { Flag } from './model';
 import type { Bundle, Scene } from './scene';
 import { shadeOf, type Theme } from './theme';
@@ -47,6 +47,13 @@ export interface Pressable {
 const ARCS_MAX = 240;
 /** Up to so many edges in sight, lines are curved. */
 const CURVES_MAX = 700;
+/** Most counts of hidden nodes on the canvas. */
+const BADGES_MAX = 28;
+/** Up to so many nodes, each is drawn larger and wants its label sooner. */
+const FEW = 120;
+/** Dots with a smaller radius than this are squares. */
+const SQUARE_PX = 1.4;
+const DOTS_IN_PATH = 16;
 const TAU = Math.PI * 2;
 
 /** Sizes of plain nodes by the number of their neighbours. */
@@ -56,6 +63,11 @@ const STARS = [
   { degree: 8, radius: 4 },
   { degree: 20, radius: 5.2 },
 ] as const;
+
+interface Ring {
+  readonly step: number;
+  readonly radius: number;
+}
 
 interface Look {
   readonly radius: number;
@@ -74,10 +86,33 @@ function lookOf(flags: number, degree: number): Look {
   return { radius, zoomed: 0.34 };
 }
 
+/** Radius of every node of a scene at zoom 1, and the least part of it that is left far away. */
+interface Looks {
+  readonly radius: Float32Array;
+  readonly zoomed: Float32Array;
+}
+
+const looksOf = new WeakMap<Scene, Looks>();
+
+function looks(scene: Scene): Looks {
+  let known = looksOf.get(scene);
+  if (!known) {
+    const count = scene.visible.nodes.length;
+    known = { radius: new Float32Array(count), zoomed: new Float32Array(count) };
+    for (let n = 0; n < count; n += 1) {
+      const { radius, zoomed } = lookOf(scene.flags[n]!, scene.degree[n]!);
+      known.radius[n] = radius + (count <= FEW && radius < 6 ? 0.8 : 0);
+      known.zoomed[n] = zoomed;
+    }
+    looksOf.set(scene, known);
+  }
+  return known;
+}
+
 /** Radius of a node in pixels at zoom `k`. */
 export function radiusOf(scene: Scene, node: number, k: number): number {
-  const { radius, zoomed } = lookOf(scene.flags[node]!, scene.degree[node]!);
-  return radius * Math.min(1.5, Math.max(zoomed, Math.sqrt(k)));
+  const { radius, zoomed } = looks(scene);
+  return radius[node]! * Math.min(1.5, Math.max(zoomed[node]!, Math.sqrt(k)));
 }
 
 export class Renderer {
@@ -85,6 +120,7 @@ export class Renderer {
   private sy = new Float32Array(0);
   private inside = new Uint8Array(0);
   private readonly widths = new Map<string, number>();
+  private obstacles: Box[] = [];
   /** What can be pressed, as the last picture shows it. */
   pressable: Pressable[] = [];
 
@@ -103,10 +139,12 @@ export class Renderer {
     ctx.globalAlpha = 1;
     ctx.fillStyle = theme.background;
     ctx.fillRect(0, 0, size.width, size.height);
-    const calm = frame.route.length > 1 ? 0.4 : 1;
-    this.rings(frame);
+    const calm = frame.route.length > 1 ? 0.45 : 1;
+    this.obstacles = [];
+    const named = this.rings(frame);
     this.faintEdges(frame, calm);
     this.arcs(frame, calm);
+    this.ringNames(frame, named);
     this.directLinks(frame, calm);
     this.route(frame);
     this.nodes(frame, calm);
@@ -149,11 +187,12 @@ export class Renderer {
     );
   }
 
-  private rings(frame: Frame): void {
+  /** Circles around you; returns those that are large enough to be named. */
+  private rings(frame: Frame): Ring[] {
     const { ctx } = this;
     const { scene, view, size, theme } = frame;
     const { rings } = scene.positions;
-    if (rings.length === 0) return;
+    if (rings.length === 0) return [];
     const cx = size.width / 2 - view.x * view.k;
     const cy = size.height / 2 - view.y * view.k;
     const far = Math.hypot(
@@ -164,16 +203,25 @@ export class Renderer {
     ctx.lineWidth = 1;
     ctx.beginPath();
     let last = 0;
-    const named: { step: number; radius: number }[] = [];
+    const named: Ring[] = [];
     rings.forEach((ring, i) => {
       const radius = ring * view.k;
-      if (radius - last < 14 || radius > far) return;
+      if (radius - last < 16 || radius > far) return;
       last = radius;
       ctx.moveTo(cx + radius, cy);
       ctx.arc(cx, cy, radius, 0, TAU);
       if (radius > 44) named.push({ step: i + 1, radius });
     });
     ctx.stroke();
+    return named;
+  }
+
+  private ringNames(frame: Frame, named: readonly Ring[]): void {
+    const { ctx } = this;
+    const { view, size, theme } = frame;
+    const cx = size.width / 2 - view.x * view.k;
+    const cy = size.height / 2 - view.y * view.k;
+    ctx.globalAlpha = 1;
     ctx.font = `11px ${theme.font}`;
     ctx.textAlign = 'center';
     ctx.textBaseline = 'middle';
@@ -185,6 +233,8 @@ export class Renderer {
       const y = cy + radius;
       if (y > size.height || y < 0) continue;
       const width = this.width(text, ctx.font) + 10;
+      const box = { left: cx - width / 2, top: y - 7, right: cx + width / 2, bottom: y + 7 };
+      this.obstacles.push(box);
       ctx.fillStyle = theme.background;
       ctx.fillRect(cx - width / 2, y - 7, width, 14);
       ctx.globalAlpha = 0.75;
@@ -219,13 +269,26 @@ export class Renderer {
   }
 
   private faintEdges(frame: Frame, calm: number): void {
+    const { scene, view } = frame;
+    const count = scene.branches.from.length + scene.twigs.from.length;
+    const curved = count <= CURVES_MAX;
+    // From afar, a crowd of lines says less than the points at their ends.
+    const near = count <= CURVES_MAX ? 1 : Math.min(1, Math.max(0, (view.k - 0.15) / 0.75));
+    const crowd = count > CURVES_MAX;
+    // Lines of the tree run side by side and need more ink than those that spread out.
+    const ink = scene.layout === 'tree' ? 0.2 : 0;
+    this.stroke(scene.cross, frame, 0.4 * near * calm, false);
+    this.stroke(scene.twigs, frame, (crowd ? 0.1 + ink + 0.25 * near : 0.75) * calm, curved);
+    this.stroke(scene.branches, frame, (crowd ? 0.35 + ink + 0.25 * near : 0.9) * calm, curved);
+  }
+
+  private stroke({ from, to }: Bundle, frame: Frame, alpha: number, curved: boolean): void {
     const { ctx } = this;
-    const { scene, theme, size, view } = frame;
-    const { from, to } = scene.faint;
-    const curved = from.length <= CURVES_MAX;
+    const { theme, size, view } = frame;
+    if (from.length === 0 || alpha < 0.02) return;
     ctx.strokeStyle = theme.faint;
     ctx.lineWidth = view.k < 0.3 ? 0.75 : 1;
-    ctx.globalAlpha = (from.length > 1_500 ? 0.55 : 0.85) * calm;
+    ctx.globalAlpha = alpha;
     ctx.beginPath();
     for (let e = 0; e < from.length; e += 1) {
       const [a, b] = [from[e]!, to[e]!];
@@ -286,11 +349,25 @@ export class Renderer {
       ctx.beginPath();
       for (const e of list) {
         if (this.outside(bundle.from[e]!, bundle.to[e]!, size)) continue;
-        this.trace(bundle.from[e]!, bundle.to[e]!, frame, true);
+        this.link(bundle.from[e]!, bundle.to[e]!, frame);
       }
       ctx.stroke();
     }
     ctx.lineCap = 'butt';
+  }
+
+  /** Adds a direct link to the path; in the tree one that does not run along it is bent. */
+  private link(a: number, b: number, frame: Frame): void {
+    const { ctx, sx, sy } = this;
+    const { layout, visible } = frame.scene;
+    if (layout !== 'tree' || visible.up[a] === b || visible.up[b] === a) {
+      this.trace(a, b, frame, true);
+      return;
+    }
+    const [ax, ay, bx, by] = [sx[a]!, sy[a]!, sx[b]!, sy[b]!];
+    const lift = Math.min(120, Math.abs(bx - ax) * 0.22);
+    ctx.moveTo(ax, ay);
+    ctx.quadraticCurveTo((ax + bx) / 2, (ay + by) / 2 - lift, bx, by);
   }
 
   private route(frame: Frame): void {
@@ -304,7 +381,7 @@ export class Renderer {
     ctx.lineJoin = 'round';
     ctx.beginPath();
     for (let hop = 1; hop <= Math.floor(until); hop += 1) {
-      this.trace(route[hop - 1]!, route[hop]!, frame, true);
+      this.link(route[hop - 1]!, route[hop]!, frame);
     }
     const part = until - Math.floor(until);
     const at = Math.floor(until);
@@ -318,16 +395,28 @@ export class Renderer {
     ctx.stroke();
   }
 
-  /** Adds a dot to the path; a square where a circle could not be told from it. */
-  private dot(n: number, radius: number): void {
-    const { ctx } = this;
-    const [x, y] = [this.sx[n]!, this.sy[n]!];
-    if (radius < 1.4) {
-      ctx.rect(x - radius, y - radius, radius * 2, radius * 2);
-      return;
+  /** Fills dots; squares where a circle could not be told from it. */
+  private dots(list: readonly number[], { scene, view }: Frame): void {
+    const { ctx, sx, sy } = this;
+    let inPath = 0;
+    for (const n of list) {
+      const radius = radiusOf(scene, n, view.k);
+      if (radius < SQUARE_PX) {
+        const half = radius * 0.89;
+        ctx.fillRect(sx[n]! - half, sy[n]! - half, half * 2, half * 2);
+        continue;
+      }
+      if (inPath === 0) ctx.beginPath();
+      ctx.moveTo(sx[n]! + radius, sy[n]!);
+      ctx.arc(sx[n]!, sy[n]!, radius, 0, TAU);
+      inPath += 1;
+      // Many short paths are filled faster than one with thousands of parts.
+      if (inPath === DOTS_IN_PATH) {
+        ctx.fill();
+        inPath = 0;
+      }
     }
-    ctx.moveTo(x + radius, y);
-    ctx.arc(x, y, radius, 0, TAU);
+    if (inPath > 0) ctx.fill();
   }
 
   private nodes(frame: Frame, calm: number): void {
@@ -353,15 +442,12 @@ export class Renderer {
       }
     }
     const fill = (list: readonly number[], color: string, alpha: number): void => {
-      if (list.length === 0) return;
       ctx.globalAlpha = alpha;
       ctx.fillStyle = color;
-      ctx.beginPath();
-      for (const n of list) this.dot(n, radiusOf(scene, n, view.k));
-      ctx.fill();
+      this.dots(list, frame);
     };
     fill(standIns, theme.faint, calm);
-    stars.forEach((list, size) => fill(list, theme.plain, (0.62 + size * 0.12) * calm));
+    stars.forEach((list, size) => fill(list, theme.plain, (0.7 + size * 0.1) * calm));
     fill(known, theme.plain, 0.85 * calm);
     // Explored nodes are open circles: others told of them.
     fill(
@@ -476,7 +562,7 @@ export class Renderer {
     const wishes: LabelWish[] = [];
     const words = new Map<number, { text: string; font: string }>();
     const onRoute = new Map(frame.route.map((node, hop) => [node, hop]));
-    const obstacles: Box[] = [];
+    const { obstacles } = this;
     for (const { n, rank } of this.candidates(frame, onRoute)) {
       const named = frame.nameOf(n);
       if (!named) continue;
@@ -490,16 +576,18 @@ export class Renderer {
         x: this.sx[n]!,
         y: this.sy[n]!,
         away: radiusOf(scene, n, view.k) + (n === frame.selected ? 7 : 3),
+        side: this.sideOf(n, frame),
         width: Math.ceil(this.width(text, font)),
         height: 15,
         rank,
-        always: rank <= 1,
+        always: rank === 0 || n === scene.self,
       });
     }
+    const solid = scene.visible.nodes.length <= FEW ? 2 : 4;
     for (let n = 0; n < scene.visible.nodes.length && obstacles.length < 300; n += 1) {
       if (!this.inside[n]) continue;
       const radius = radiusOf(scene, n, view.k);
-      if (radius < 4) continue;
+      if (radius < solid) continue;
       const [x, y] = [this.sx[n]!, this.sy[n]!];
       obstacles.push({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
     }
@@ -528,15 +616,12 @@ export class Renderer {
     const middle = (box.top + box.bottom) / 2;
     if (badge) {
       this.pressable.push({ node: n, box });
-      ctx.fillStyle = theme.surface;
-      ctx.strokeStyle = theme.faint;
-      ctx.lineWidth = 1;
+      ctx.fillStyle = theme.ring;
       ctx.beginPath();
       ctx.roundRect(box.left, box.top + 1, box.right - box.left, box.bottom - box.top - 2, 7);
       ctx.fill();
-      ctx.stroke();
       ctx.fillStyle = theme.text;
-      ctx.fillText(word.text, box.left + 6, middle + 0.5);
+      ctx.fillText(word.text, box.left + 5, middle + 0.5);
       return;
     }
     ctx.lineJoin = 'round';
@@ -549,6 +634,13 @@ export class Renderer {
     ctx.fillText(word.text, box.left, middle + 0.5);
   }
 
+  /** The side of a node that looks away from the middle of the picture. */
+  private sideOf(n: number, { scene, size, view }: Frame): Side {
+    if (n === scene.self) return 'below';
+    if (scene.layout === 'tree') return 'right';
+    return this.sx[n]! < size.width / 2 - view.x * view.k - 1 ? 'left' : 'right';
+  }
+
   /** Counts of what is hidden below a node, as labels of a number of their own. */
   private badges(
     frame: Frame,
@@ -557,15 +649,19 @@ export class Renderer {
   ): LabelWish[] {
     const { ctx } = this;
     const { scene, theme, view } = frame;
-    const font = `600 11px ${theme.font}`;
+    const font = `500 11px ${theme.font}`;
     const list: LabelWish[] = [];
     const named = new Set(wishes.map((wish) => wish.node));
     ctx.font = font;
+    const inSight: number[] = [];
     for (let n = 0; n < scene.visible.nodes.length; n += 1) {
+      if (scene.visible.hidden[n]! > 0 && this.inside[n]) inSight.push(n);
+    }
+    // Not more than can be read; those with most behind them first.
+    const first = (n: number): number => scene.visible.hidden[n]! + (named.has(n) ? 1e6 : 0);
+    inSight.sort((a, b) => first(b) - first(a) || a - b);
+    for (const n of inSight.slice(0, BADGES_MAX)) {
       const hidden = scene.visible.hidden[n]!;
-      if (hidden === 0 || !this.inside[n]) continue;
-      // Far away, only the big ones say how big they are.
-      if (hidden * view.k < 4 && !named.has(n)) continue;
       const text = frame.hiddenText(hidden);
       words.set(-n - 1, { text, font });
       list.push({
@@ -573,9 +669,10 @@ export class Renderer {
         x: this.sx[n]!,
         y: this.sy[n]!,
         away: radiusOf(scene, n, view.k) + 2,
-        width: Math.ceil(this.width(text, font)) + 12,
+        width: Math.ceil(this.width(text, font)) + 10,
         height: 17,
         rank: 6 - Math.min(1, hidden / 1_000),
+        side: this.sideOf(n, frame),
         always: false,
       });
     }
@@ -586,7 +683,7 @@ export class Renderer {
   private candidates(frame: Frame, onRoute: Map<number, number>): { n: number; rank: number }[] {
     const { scene, view } = frame;
     const count = scene.visible.nodes.length;
-    const few = count <= 80;
+    const few = count <= FEW;
     const list: { n: number; rank: number }[] = [];
     for (let n = 0; n < count && list.length < 600; n += 1) {
       if (!this.inside[n]) continue;
@@ -597,7 +694,9 @@ export class Renderer {
       else if (flags & Flag.friend) rank = 2;
       else if (flags & (Flag.session | Flag.peer | Flag.root)) rank = few || view.k > 0.35 ? 3 : -1;
       else if (flags & Flag.ancestor) rank = few || view.k > 0.6 ? 4 : -1;
-      else if (!(flags & Flag.standIn) && view.k > (few ? 0.8 : 1.3)) rank = 7;
+      else if (!(flags & Flag.standIn) && view.k > (few ? 0.75 : 2)) rank = 7;
+      // A highlighted way is not to drown in names.
+      if (rank > 3 && onRoute.size > 1) rank = -1;
       if (rank >= 0) list.push({ n, rank });
     }
     return list;

@@ -4,20 +4,42 @@
 // there, then along the tree. Nodes on the way may know a shortcut of their own, so the real way is
 // this long at most.
 
-import type { Graph } from './model';
+import { standInKey, type Graph } from './model';
 
-/** Numbers of the nodes from this node to `target`, both included; `null` where no way is known. */
-export function routeTo(graph: Graph, target: number): number[] | null {
+/**
+ * Numbers of the nodes from this node to `target`, both included; `null` where no way is known.
+ * `first` is the peer that leads there, where somebody knows it better than the graph.
+ */
+export function routeTo(graph: Graph, target: number, first?: number): number[] | null {
   const { self } = graph;
   if (self < 0 || target < 0 || target >= graph.count) return null;
   if (target === self) return [self];
   const shortest = shortestWay(graph, self, target);
-  const via = graph.via[target]!;
+  const via = first ?? graph.via[target]!;
   if (via >= 0 && via !== target && isNear(graph, self, via)) {
     const rest = treeWay(graph, via, target) ?? shortestWay(graph, via, target);
     if (rest && !rest.includes(self)) return [self, ...rest];
   }
   return shortest;
+}
+
+/** A node on a way, as the service reports it. */
+export interface HopInput {
+  key: string | null;
+  coordinates: readonly number[] | null;
+}
+
+/** The way that the service reports, as nodes of `graph`; `null` where one of them is not in it. */
+export function routeFrom(graph: Graph, hops: readonly HopInput[]): number[] | null {
+  if (hops.length < 2) return null;
+  const route: number[] = [];
+  for (const { key, coordinates } of hops) {
+    const name = key ?? (coordinates ? standInKey(coordinates) : '');
+    const node = graph.index.get(name);
+    if (node === undefined || route.includes(node)) return null;
+    route.push(node);
+  }
+  return route[0] === graph.self ? route : null;
 }
 
 function isNear(graph: Graph, a: number, b: number): boolean {

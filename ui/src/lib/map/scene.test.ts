@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ForceRun } from './layout/force';
 import { buildGraph, EMPTY_GRAPH, Flag } from './model';
-import { routeTo } from './route';
+import { routeFrom, routeTo } from './route';
 import { buildScene, keyOf, sceneNode, walkOrder } from './scene';
 import { span } from './span';
 import { addressFor, keyFor, skyOf } from './testing/skies';
@@ -113,7 +113,7 @@ describe('the force layout', () => {
     const run = (): ForceRun => {
       const scene = buildScene(buildGraph(skyOf(80)), { layout: 'force' });
       const { x, y } = scene.positions;
-      const force = new ForceRun({ job: 1, x, y, ...scene.faint, warm: false });
+      const force = new ForceRun({ job: 1, x, y, ...scene.branches, warm: false });
       while (!force.done) force.step();
       return force;
     };
@@ -200,6 +200,16 @@ describe('the way to a node', () => {
     });
     const way = routeTo(graph, 3)!.map((node) => graph.keys[node]);
     expect(way).toEqual([keyFor(0), keyFor(2), '@', keyFor(3)]);
+  });
+
+  it('is taken from the service where all of it is on the map', () => {
+    const graph = buildGraph(skyOf(60));
+    const way = routeTo(graph, 40)!;
+    const hops = way.map((node) => ({ key: graph.keys[node]!, coordinates: null }));
+    expect(routeFrom(graph, hops)).toEqual(way);
+    expect(routeFrom(graph, [...hops, { key: null, coordinates: [9, 9, 9] }])).toBeNull();
+    expect(routeFrom(graph, [hops[0]!, hops[0]!])).toBeNull();
+    expect(routeFrom(graph, hops.slice(1))).toBeNull();
   });
 
   it('is unknown to a node of unknown place', () => {

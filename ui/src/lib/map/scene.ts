@@ -5,7 +5,7 @@
 
 import { radial, tree, type LayoutName, type Positions } from './layout';
 import { Flag, Kind, type Graph } from './model';
-import { span } from './span';
+import { span, type Spanning } from './span';
 import { choose, VISIBLE_MAX, type Visible } from './visible';
 
 /** Edges of one look: ends are nodes of the scene. */
@@ -25,8 +25,12 @@ export interface Scene {
   /** Neighbours each node shown has, as far as they are shown. */
   readonly degree: Uint16Array;
   readonly positions: Positions;
-  /** Edges of the tree and what others told. */
-  readonly faint: Bundle;
+  /** Edges along which the scene hangs together, but for those to leaves. */
+  readonly branches: Bundle;
+  /** Edges to leaves. */
+  readonly twigs: Bundle;
+  /** Other edges that are known. */
+  readonly cross: Bundle;
   /** Links of this node. */
   readonly direct: Bundle;
   /** Sessions over several hops, and ways to nodes whose place is unknown. */
@@ -53,10 +57,11 @@ export function buildScene(graph: Graph, wishes: SceneWishes): Scene {
     keep: wishes.keep ?? [],
   });
   const keys = Array.from(visible.nodes, (node) => graph.keys[node]!);
-  const positions = wishes.layout === 'tree' ? tree(visible) : radial(visible, keys);
-  const bundles = sort(graph, visible, spanning.loose);
+  const self = graph.self < 0 ? -1 : visible.at[graph.self]!;
+  const positions = wishes.layout === 'tree' ? tree(visible, self) : radial(visible, keys);
+  const bundles = sort(graph, visible, spanning);
   const degree = new Uint16Array(visible.nodes.length);
-  for (const { from, to } of [bundles.faint, bundles.direct]) {
+  for (const { from, to } of [bundles.branches, bundles.twigs, bundles.cross, bundles.direct]) {
     for (let e = 0; e < from.length; e += 1) {
       degree[from[e]!]! += 1;
       degree[to[e]!]! += 1;
@@ -70,17 +75,21 @@ export function buildScene(graph: Graph, wishes: SceneWishes): Scene {
     degree,
     positions: wishes.layout === 'force' ? { ...positions, rings: [] } : positions,
     ...bundles,
-    self: graph.self < 0 ? -1 : visible.at[graph.self]!,
+    self,
   };
 }
 
-function sort(
-  graph: Graph,
-  visible: Visible,
-  loose: Uint8Array,
-): Pick<Scene, 'faint' | 'direct' | 'arcs'> {
+type Bundles = Pick<Scene, 'branches' | 'twigs' | 'cross' | 'direct' | 'arcs'>;
+
+function sort(graph: Graph, visible: Visible, { up, size, loose }: Spanning): Bundles {
   const { edges } = graph;
-  const picked: [number[], number[], number[]] = [[], [], []];
+  const picked: Record<keyof Bundles, number[]> = {
+    branches: [],
+    twigs: [],
+    cross: [],
+    direct: [],
+    arcs: [],
+  };
   const linked = new Set<number>();
   for (let e = 0; e < edges.count; e += 1) {
     if (edges.kind[e] === Kind.peer) linked.add(pair(graph, edges.from[e]!, edges.to[e]!));
@@ -90,11 +99,15 @@ function sort(
     const [a, b, kind] = [edges.from[e]!, edges.to[e]!, edges.kind[e]!];
     if (visible.at[a]! < 0 || visible.at[b]! < 0) continue;
     const ends = pair(graph, a, b);
-    if (kind === Kind.peer) picked[1].push(e);
+    if (kind === Kind.peer) picked.direct.push(e);
     else if (linked.has(ends)) continue;
-    else if (kind === Kind.tree || kind === Kind.link) picked[0].push(e);
-    else if (kind === Kind.session || loose[a]! + loose[b]! > 0) {
-      if (!arcs.has(ends)) picked[2].push(e);
+    else if (kind === Kind.tree || kind === Kind.link) {
+      const below = up[a] === b ? a : up[b] === a ? b : -1;
+      if (below < 0) picked.cross.push(e);
+      else if (size[below] === 1) picked.twigs.push(e);
+      else picked.branches.push(e);
+    } else if (kind === Kind.session || loose[a]! + loose[b]! > 0) {
+      if (!arcs.has(ends)) picked.arcs.push(e);
       arcs.add(ends);
     }
   }
@@ -103,7 +116,13 @@ function sort(
     to: Uint32Array.from(list, (e) => visible.at[edges.to[e]!]!),
     latency: Float32Array.from(list, (e) => edges.latency[e]!),
   });
-  return { faint: bundle(picked[0]), direct: bundle(picked[1]), arcs: bundle(picked[2]) };
+  return {
+    branches: bundle(picked.branches),
+    twigs: bundle(picked.twigs),
+    cross: bundle(picked.cross),
+    direct: bundle(picked.direct),
+    arcs: bundle(picked.arcs),
+  };
 }
 
 function pair(graph: Graph, a: number, b: number): number {

@@ -21,6 +21,7 @@ import {
   toPlane,
   toScreen,
   zoomAt,
+  type Bounds,
   type Insets,
   type Point,
   type Size,
@@ -33,6 +34,9 @@ const ROUTE_MS = 250;
 const CLICK_PX = 4;
 /** Half the size of a target, in pixels, at least. */
 const TARGET_PX = 13;
+const PIXELS_MAX = 6_000_000;
+/** How far a fit reaches to the emptier side of you, as a part of the fuller side. */
+const EVEN = 0.6;
 const KEY_PAN_PX = 60;
 const KEY_ZOOM = 1.3;
 
@@ -85,6 +89,8 @@ export class Stage {
   private frame = 0;
   private worker: Worker | null = null;
   private job = 0;
+  /** Whether springs are being relaxed. */
+  private working = false;
   private readonly pointers = new Map<number, Point>();
   private pressed: { at: Point; moved: boolean } | null = null;
   private readonly abort = new AbortController();
@@ -93,15 +99,19 @@ export class Stage {
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
+    /** What takes pointer, keys and focus; the canvas fills it. */
+    private readonly surface: HTMLElement,
     private readonly events: StageEvents,
     private words: StageWords,
     private readonly calm: () => boolean = () =>
       matchMedia('(prefers-reduced-motion: reduce)').matches,
   ) {
-    const ctx = canvas.getContext('2d', { alpha: false });
+    // Asks for a canvas in plain memory. WebKitGTK draws paths twice as fast on it, and where there
+    // is a graphics card the processor is still fast enough (`measure/map.mjs`).
+    const ctx = canvas.getContext('2d', { alpha: false, willReadFrequently: true });
     if (!ctx) throw new Error('no canvas');
     this.renderer = new Renderer(ctx);
-    this.theme = readTheme(canvas.parentElement ?? document.body);
+    this.theme = readTheme(surface);
     this.listen();
   }
 
@@ -116,23 +126,25 @@ export class Stage {
 
   setScene(scene: Scene): void {
     const before = this.scene;
-    const old = this.at;
-    const sameNodes = before !== null && before.graph === scene.graph;
+    const from = before ? carry(before, this.at, scene) : null;
     this.scene = scene;
     this.walk = null;
     this.hovered = -1;
-    const target: Places = { x: scene.positions.x, y: scene.positions.y };
-    const from = before ? carry(before, old, scene, target) : null;
-    if (scene.layout === 'force') {
-      this.startForce(scene, before?.layout === 'force' ? from : null);
-      if (from && before?.layout === 'force') this.jump(from);
-      else this.moveTo(from, target);
-      return;
+    if (before?.layout !== scene.layout) this.following = true;
+    const relaxed = before?.layout === 'force' ? from : null;
+    if (scene.layout === 'force' && before && relaxed && sameShape(before, scene)) {
+      // The springs are at rest, or about to be: nobody came or went.
+      this.jump(relaxed);
+    } else if (scene.layout === 'force') {
+      this.startForce(scene, relaxed);
+      if (relaxed) this.jump(relaxed);
+      else this.moveTo(from, scene.positions);
+    } else {
+      this.job += 1;
+      this.working = false;
+      this.moveTo(from, scene.positions);
     }
-    this.job += 1;
-    this.moveTo(from, target);
-    if (!before || (sameNodes && before.layout !== scene.layout)) this.following = true;
-    this.follow();
+    if (scene.layout !== 'force') this.follow();
   }
 
   setWords(words: StageWords): void {
@@ -160,15 +172,17 @@ export class Stage {
   }
 
   refreshTheme(): void {
-    this.theme = readTheme(this.canvas.parentElement ?? document.body);
+    this.theme = readTheme(this.surface);
     this.renderer.reset();
     this.draw();
   }
 
   resize(size: Size, ratio: number): void {
     this.size = size;
-    this.ratio = ratio;
-    const [width, height] = [Math.round(size.width * ratio), Math.round(size.height * ratio)];
+    // Pixels are drawn one by one by the processor; beyond so many, the picture gets coarser.
+    this.ratio = Math.min(ratio, Math.sqrt(PIXELS_MAX / Math.max(1, size.width * size.height)));
+    const width = Math.round(size.width * this.ratio);
+    const height = Math.round(size.height * this.ratio);
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
     if (this.following) this.fit(false);
@@ -186,7 +200,20 @@ export class Stage {
   fit(animated = true): void {
     this.following = true;
     const target = this.move?.to ?? this.at;
-    this.fly(fit(boundsOf(target.x, target.y), this.size, this.insets), animated);
+    this.fly(fit(this.bounds(target), this.size, this.insets), animated);
+  }
+
+  /** What a fit shows: everything, and you near the middle of it. */
+  private bounds({ x, y }: Places): Bounds {
+    const bounds = boundsOf(x, y);
+    if (this.scene?.layout !== 'radial') return bounds;
+    const { left, top, right, bottom } = bounds;
+    return {
+      left: Math.min(left, -right * EVEN),
+      top: Math.min(top, -bottom * EVEN),
+      right: Math.max(right, -left * EVEN),
+      bottom: Math.max(bottom, -top * EVEN),
+    };
   }
 
   zoom(factor: number, at?: Point, animated = false): void {
@@ -246,7 +273,7 @@ export class Stage {
 
   /** Whether nothing moves and nothing is waiting to be drawn. */
   get atRest(): boolean {
-    return this.frame === 0;
+    return this.frame === 0 && !this.working;
   }
 
   private follow(): void {
@@ -286,25 +313,29 @@ export class Stage {
   private startForce(scene: Scene, from: Places | null): void {
     this.worker ??= this.startWorker();
     this.job += 1;
+    this.working = true;
     const start = from ?? scene.positions;
-    const { faint, direct, arcs } = scene;
+    const { branches, twigs, cross, direct, arcs } = scene;
     const input: ForceInput = {
       job: this.job,
       x: start.x,
       y: start.y,
-      from: join(faint.from, direct.from, arcs.from),
-      to: join(faint.to, direct.to, arcs.to),
+      from: join(branches.from, twigs.from, cross.from, direct.from, arcs.from),
+      to: join(branches.to, twigs.to, cross.to, direct.to, arcs.to),
       warm: from !== null,
     };
     this.worker.postMessage(input);
   }
 
   private startWorker(): Worker {
-    const url = new URL('./layout/force.worker.ts', import.meta.url);
-    const worker = new Worker(url, { type: 'module' });
+    // In one expression, for the bundler looks for just that.
+    const worker = new Worker(new URL('./layout/force.worker.ts', import.meta.url), {
+      type: 'module',
+    });
     worker.addEventListener('message', ({ data }: MessageEvent<ForceOutput>) => {
       if (data.job !== this.job || this.scene?.layout !== 'force') return;
       if (data.x.length !== this.scene.visible.nodes.length) return;
+      this.working = !data.done;
       // Whoever wants no motion sees the end of it only.
       if (this.calm() && !data.done) return;
       this.moveTo(this.at, data);
@@ -394,7 +425,7 @@ export class Stage {
       name: K,
       handle: (event: HTMLElementEventMap[K]) => void,
       passive = true,
-    ): void => this.canvas.addEventListener(name, handle, { signal, passive });
+    ): void => this.surface.addEventListener(name, handle, { signal, passive });
     on('pointerdown', (event) => this.pointerDown(event));
     on('pointermove', (event) => this.pointerMove(event));
     on('pointerup', (event) => this.pointerUp(event));
@@ -413,7 +444,7 @@ export class Stage {
 
   private pointerDown(event: PointerEvent): void {
     if (event.button !== 0) return;
-    this.canvas.setPointerCapture(event.pointerId);
+    this.surface.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, this.pointOf(event));
     this.pressed = { at: this.pointOf(event), moved: this.pointers.size > 1 };
   }
@@ -442,7 +473,7 @@ export class Stage {
     // The first step makes up for the pixels that were waited for.
     const start = pressed.moved ? before : pressed.at;
     pressed.moved = true;
-    this.canvas.style.cursor = 'grabbing';
+    this.surface.style.cursor = 'grabbing';
     this.panBy(now.x - start.x, now.y - start.y);
   }
 
@@ -451,7 +482,7 @@ export class Stage {
     const { pressed } = this;
     if (this.pointers.size > 0) return;
     this.pressed = null;
-    this.canvas.style.cursor = '';
+    this.surface.style.cursor = '';
     if (!pressed || pressed.moved || event.type === 'pointercancel') return;
     const point = this.pointOf(event);
     const scene = this.scene;
@@ -496,7 +527,7 @@ export class Stage {
     if (node === this.hovered && node < 0) return;
     const changed = node !== this.hovered;
     this.hovered = node;
-    this.canvas.style.cursor = node >= 0 ? 'pointer' : '';
+    this.surface.style.cursor = node >= 0 ? 'pointer' : '';
     this.events.hover(scene && node >= 0 ? keyOf(scene, node) : null, node >= 0 ? at : null);
     if (changed) this.draw();
   }
@@ -558,25 +589,33 @@ export class Stage {
 }
 
 /** Where the nodes of the next scene come from: their old place, or that of whom they hang below. */
-function carry(before: Scene, old: Places, next: Scene, target: Places): Places {
+function carry(before: Scene, old: Places, next: Scene): Places {
   const count = next.visible.nodes.length;
   const x = new Float32Array(count);
   const y = new Float32Array(count);
   for (let n = 0; n < count; n += 1) {
     const was = sceneNode(before, keyOf(next, n));
     const up = next.visible.up[n]!;
-    if (was >= 0) {
-      x[n] = old.x[was]!;
-      y[n] = old.y[was]!;
-    } else if (up >= 0) {
-      x[n] = x[up]!;
-      y[n] = y[up]!;
-    } else {
-      x[n] = target.x[n]!;
-      y[n] = target.y[n]!;
-    }
+    x[n] = was >= 0 ? old.x[was]! : up >= 0 ? x[up]! : next.positions.x[n]!;
+    y[n] = was >= 0 ? old.y[was]! : up >= 0 ? y[up]! : next.positions.y[n]!;
   }
   return { x, y };
+}
+
+/** Whether two scenes hold the same nodes in the same order, and the same edges between them. */
+function sameShape(a: Scene, b: Scene): boolean {
+  if (a.visible.nodes.length !== b.visible.nodes.length) return false;
+  for (let n = 0; n < a.visible.nodes.length; n += 1) if (keyOf(a, n) !== keyOf(b, n)) return false;
+  const ends = (scene: Scene): Uint32Array[] =>
+    [scene.branches, scene.twigs, scene.cross, scene.direct, scene.arcs].flatMap((bundle) => [
+      bundle.from,
+      bundle.to,
+    ]);
+  const others = ends(b);
+  return ends(a).every((list, i) => {
+    const other = others[i]!;
+    return list.length === other.length && list.every((end, e) => end === other[e]);
+  });
 }
 
 function alike(a: Places, b: Places): boolean {

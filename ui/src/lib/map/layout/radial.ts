@@ -9,13 +9,13 @@ import { scatter, type Positions } from './positions';
 
 /** Smallest distance between two rings. */
 const STEP = 92;
-/** Room on a ring for a node; on a crowded ring nodes stand on three tracks. */
-const ROOM = 15;
-const TRACKS = 3;
+/** Room on a ring for a node; on a crowded ring nodes stand on several tracks. */
+const ROOM = 13;
+const TRACKS = 4;
 /** A ring with more nodes than this is crowded. */
 const CROWD = 60;
 /** How far, in steps, a node of a crowded ring may stand from its ring. */
-const SPREAD = 0.3;
+const SPREAD = 0.36;
 
 /** Lays out `visible`; `keys` are those of the nodes shown. */
 export function radial(visible: Visible, keys: readonly string[]): Positions {

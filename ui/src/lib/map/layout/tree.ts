@@ -11,7 +11,9 @@ const GAP = 26;
 /** Distance between levels, at least. */
 const LEVEL = 84;
 /** A tree is at most this many times as wide as high; levels move apart until it is. */
-const WIDE = 2.2;
+const WIDE = 1.7;
+/** Part of the room between two levels that the rows of a block may take. */
+const FILL = 0.62;
 /** More leaves than this below one node stand in a block. */
 const ROW = 5;
 /** Distance of rows and columns in a block. */
@@ -24,8 +26,27 @@ interface Outline {
   shift: number;
 }
 
-/** Lays out `visible`. */
-export function tree(visible: Visible): Positions {
+/** Lays out `visible`; the branch on which `self` is hangs in the middle of its neighbours. */
+export function tree(visible: Visible, self: number): Positions {
+  const way = new Set<number>();
+  for (let at = self; at >= 0; at = visible.up[at]!) way.add(at);
+  // How many rows a block may have follows from the distance of levels, which follows from the
+  // width, which follows from the blocks: the first round is a guess.
+  const guess = arrange(visible, way, rowsFor(LEVEL), LEVEL);
+  const { x, y } = arrange(visible, way, rowsFor(guess.level), guess.level);
+  return { x, y, rings: [] };
+}
+
+function rowsFor(level: number): number {
+  return Math.max(1, Math.floor((level * FILL) / CELL));
+}
+
+function arrange(
+  visible: Visible,
+  way: ReadonlySet<number>,
+  rows: number,
+  levelMin: number,
+): { x: Float32Array; y: Float32Array; level: number } {
   const count = visible.nodes.length;
   const children = childrenOf(visible.up);
   const isLeaf = (n: number): boolean => children.start[n] === children.start[n + 1];
@@ -36,11 +57,7 @@ export function tree(visible: Visible): Positions {
   for (let n = count - 1; n >= 0; n -= 1) {
     const below = [...children.list.subarray(children.start[n], children.start[n + 1])];
     const leaves = below.filter(isLeaf);
-    const units =
-      leaves.length > ROW
-        ? [...below.filter((child) => !isLeaf(child)), leaves]
-        : below.map((child) => child);
-    outlines[n] = gather(units, offset, row, outlines);
+    outlines[n] = gather(unitsOf(below, leaves, isLeaf, way), rows, offset, row, outlines);
   }
 
   const x = new Float32Array(count);
@@ -52,14 +69,38 @@ export function tree(visible: Visible): Positions {
     most = Math.max(most, x[n]!);
     deepest = Math.max(deepest, visible.depth[n]!);
   }
-  const level = Math.max(LEVEL, (most - least) / WIDE / deepest);
+  // In the second round blocks were made for this distance; it must not become smaller.
+  const level = Math.max(levelMin, (most - least) / WIDE / deepest);
   for (let n = 0; n < count; n += 1) y[n] = visible.depth[n]! * level + row[n]! * CELL;
-  return { x, y, rings: [] };
+  return { x, y, level };
+}
+
+/** What stands side by side below a node: subtrees, and leaves, many of these as one block amid. */
+function unitsOf(
+  below: number[],
+  leaves: number[],
+  isLeaf: (n: number) => boolean,
+  way: ReadonlySet<number>,
+): (number | number[])[] {
+  let units: (number | number[])[] = below;
+  if (leaves.length > ROW) {
+    // Whoever is on the way to you is no leaf among others, even with nobody below.
+    const others = leaves.filter((leaf) => !way.has(leaf));
+    units = below.filter((child) => !isLeaf(child) || way.has(child));
+    units.splice(Math.floor(units.length / 2), 0, others);
+  }
+  const mine = units.find((unit) => typeof unit === 'number' && way.has(unit));
+  if (mine !== undefined) {
+    units = units.filter((unit) => unit !== mine);
+    units.splice(Math.ceil(units.length / 2), 0, mine);
+  }
+  return units;
 }
 
 /** Puts what hangs below one node side by side, centred; returns the outline of the whole. */
 function gather(
   units: (number | number[])[],
+  rows: number,
   offset: Float64Array,
   row: Uint16Array,
   outlines: (Outline | undefined)[],
@@ -68,7 +109,7 @@ function gather(
   let whole: Outline | undefined;
   const middles: number[] = [];
   for (const unit of units) {
-    const outline = typeof unit === 'number' ? outlines[unit]! : block(unit, offset, row);
+    const outline = typeof unit === 'number' ? outlines[unit]! : block(unit, rows, offset, row);
     let middle = 0;
     if (whole) {
       middle = distance(whole, outline);
@@ -91,20 +132,19 @@ function gather(
 }
 
 /** Places leaves in rows around 0. */
-function block(leaves: readonly number[], offset: Float64Array, row: Uint16Array): Outline {
-  const columns = Math.ceil(Math.sqrt(leaves.length * 1.6));
+function block(
+  leaves: readonly number[],
+  rows: number,
+  offset: Float64Array,
+  row: Uint16Array,
+): Outline {
+  const columns = Math.ceil(leaves.length / rows);
   const half = ((columns - 1) * CELL) / 2;
   leaves.forEach((leaf, i) => {
     offset[leaf] = (i % columns) * CELL - half;
     row[leaf] = Math.floor(i / columns);
   });
-  // Rows are lower than levels; two levels of room are enough for blocks of a usual size.
-  const levels = Math.ceil((Math.ceil(leaves.length / columns) * CELL) / LEVEL);
-  return {
-    left: new Array<number>(levels).fill(-half),
-    right: new Array<number>(levels).fill(half),
-    shift: 0,
-  };
+  return { left: [-half], right: [half], shift: 0 };
 }
 
 /** How far `next` must move to the right to stand clear of `whole`. */

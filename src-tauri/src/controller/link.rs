@@ -1,0 +1,260 @@
+//! What a person pastes or follows to add a friend: read, and shown before anything is stored.
+
+use std::net::Ipv6Addr;
+
+use planetary_ipc::{
+    BlockedKey, Friend, FriendLink, FriendName, LinkPeer, NodeKey, Status, Subnet, Target,
+};
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// Links that wait for the pages to be there. More are dropped: nobody opens so many.
+const WAITING_MAX: usize = 8;
+
+/// Longest text that is passed on, in bytes. A link is shorter, and what is not is none.
+const TEXT_LEN_MAX: usize = 4 * planetary_ipc::limits::LINK_LEN_MAX;
+
+/// Somebody who may become a friend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LinkPreview {
+    /// What it was read from.
+    pub kind: LinkKind,
+    /// The key, or `null` for an address: the network is asked for its key when it is added.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub key: Option<NodeKey>,
+    /// The address.
+    pub address: Ipv6Addr,
+    /// What its owner calls it, or `null`.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub name: Option<FriendName>,
+    /// Peers that its owner suggests.
+    pub peers: Vec<String>,
+    /// Whether it is this node itself.
+    pub own: bool,
+    /// The friend it is already, or `null`.
+    #[cfg_attr(test, schemars(schema_with = "crate::schema::friend"))]
+    pub known: Option<Friend>,
+    /// Whether it is blocked.
+    pub blocked: bool,
+}
+
+/// What a preview was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// A `planetary:` link.
+    Friend,
+    /// A key.
+    Key,
+    /// An address.
+    Address,
+}
+
+impl LinkPreview {
+    /// Reads a link, a key or an address.
+    ///
+    /// # Errors
+    /// `invalid_link`, with the reason.
+    pub(super) fn read(text: &str) -> Result<Self, Failure> {
+        let text = text.trim();
+        if FriendLink::is_meant(text) {
+            let link: FriendLink = text.parse().map_err(|error| invalid(&error))?;
+            let peers = link.peers.iter().map(LinkPeer::to_string).collect();
+            let preview = Self::of(LinkKind::Friend, Some(link.key), address_of(&link.key));
+            return Ok(Self { name: link.name, peers, ..preview });
+        }
+        Ok(match text.parse().map_err(|error| invalid(&error))? {
+            Target::Key(key) => Self::of(LinkKind::Key, Some(key), address_of(&key)),
+            Target::Address(address) => Self::of(LinkKind::Address, None, address),
+        })
+    }
+
+    fn of(kind: LinkKind, key: Option<NodeKey>, address: Ipv6Addr) -> Self {
+        let (name, peers) = (None, Vec::new());
+        Self { kind, key, address, name, peers, own: false, known: None, blocked: false }
+    }
+
+    /// Adds what is known here about whom it names.
+    pub(super) fn compared(
+        mut self,
+        own: &Status,
+        friends: &[Friend],
+        blocked: &[BlockedKey],
+    ) -> Self {
+        self.own = self.is(own.key, own.address, Some(own.subnet));
+        let known = friends.iter().find(|friend| self.is(friend.key, friend.address, None));
+        self.blocked = blocked.iter().any(|blocked| self.is(blocked.key, blocked.address, None));
+        self.key = self.key.or(known.map(|friend| friend.key));
+        self.known = known.cloned();
+        self
+    }
+
+    fn is(&self, key: NodeKey, address: Ipv6Addr, subnet: Option<Subnet>) -> bool {
+        match self.key {
+            Some(own) => own == key,
+            None => {
+                let subnet = subnet.unwrap_or_else(|| subnet_beside(address));
+                self.address == address || Subnet::containing(self.address) == subnet
+            }
+        }
+    }
+}
+
+fn invalid(reason: &dyn std::error::Error) -> Failure {
+    Failure::own("invalid_link", reason.to_string())
+        .with_hint("a link begins with `planetary:friend?`; a key or an address will do as well")
+}
+
+/// The address that belongs to a key: how many zeros it begins with, and the complement of what
+/// follows the first one.
+fn address_of(key: &NodeKey) -> Ipv6Addr {
+    let bit = |index: usize| {
+        let byte = key.0.get(index / 8).copied().unwrap_or(u8::MAX);
+        byte & (0x80 >> (index % 8)) != 0
+    };
+    let bits = 8 * key.0.len();
+    let zeros = (0..bits).take_while(|index| !bit(*index)).count();
+    // Whole octets only: what a key has too few bits for stays zero.
+    let shown = bits.saturating_sub(zeros + 1).min(112) / 8 * 8;
+    let rest = (0..shown).filter(|index| !bit(zeros + 1 + index));
+    let rest = rest.fold(0_u128, |rest, index| rest | 1 << (111 - index));
+    Ipv6Addr::from_bits(0x02 << 120 | ((zeros % 256) as u128) << 112 | rest)
+}
+
+/// The subnet of the node that has this address: the same, but for the first byte.
+fn subnet_beside(address: Ipv6Addr) -> Subnet {
+    Subnet::containing(Ipv6Addr::from_bits(address.to_bits() | 0x01 << 120))
+}
+
+/// Links that were opened before the pages could hear of it.
+#[derive(Debug, Default)]
+pub(super) struct WaitingLinks {
+    /// `None` once the pages are there and hear of links at once.
+    waiting: Option<Vec<String>>,
+    heard: bool,
+}
+
+impl WaitingLinks {
+    /// Takes in a link; gives it back when the pages are to hear of it at once.
+    pub(super) fn open(&mut self, text: &str) -> Option<String> {
+        let text = text.trim();
+        if !FriendLink::is_meant(text) || text.len() > TEXT_LEN_MAX {
+            return None;
+        }
+        if self.heard {
+            return Some(text.to_owned());
+        }
+        let waiting = self.waiting.get_or_insert_default();
+        if waiting.len() < WAITING_MAX {
+            waiting.push(text.to_owned());
+        }
+        None
+    }
+
+    /// Hands over what waits; from here on links are told at once.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        self.heard = true;
+        self.waiting.take().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use planetary_ipc::mock::Mock;
+
+    use super::*;
+
+    #[test]
+    fn addresses_follow_from_keys_as_the_protocol_says() {
+        // Chapter 1 of the protocol has these.
+        for (key, address) in VECTORS {
+            let key: NodeKey = key.parse().unwrap();
+            assert_eq!(address_of(&key).to_string(), *address, "{key}");
+        }
+        assert_eq!(address_of(&NodeKey([0xff; 32])).to_string(), "200::");
+        assert_eq!(address_of(&NodeKey([0; 32])).to_string(), "200::");
+    }
+
+    #[test]
+    fn links_keys_and_addresses_are_read() {
+        let key: NodeKey = VECTORS[0].0.parse().unwrap();
+        let address: Ipv6Addr = VECTORS[0].1.parse().unwrap();
+        let peer = "tls://peer.example:443";
+        let link = format!("planetary:friend?k={}&n=Ada&p={peer}", key.to_base32());
+        let preview = LinkPreview::read(&link).unwrap();
+        assert_eq!((preview.kind, preview.key), (LinkKind::Friend, Some(key)));
+        assert_eq!((preview.address, preview.peers), (address, vec![peer.to_owned()]));
+        assert_eq!(preview.name.unwrap().as_str(), "Ada");
+        for text in [key.to_string(), key.to_base32(), format!(" {key}\n")] {
+            let preview = LinkPreview::read(&text).unwrap();
+            assert_eq!((preview.kind, preview.address), (LinkKind::Key, address), "{text}");
+        }
+        let preview = LinkPreview::read(VECTORS[0].1).unwrap();
+        assert_eq!((preview.kind, preview.key), (LinkKind::Address, None));
+    }
+
+    #[test]
+    fn what_is_none_of_them_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "is neither an IPv6 address nor a key"),
+            ("planetary:friend?n=Ada", "names no key"),
+            ("planetary:join?x", "begins with"),
+            ("2001:db8::1", "not an address of this network"),
+            ("https://host.example", "is neither"),
+        ] {
+            let failure = LinkPreview::read(text).unwrap_err();
+            assert_eq!(failure.code, "invalid_link");
+            assert!(failure.message.contains(reason), "{text}: {}", failure.message);
+        }
+    }
+
+    #[test]
+    fn preview_says_who_is_known_already() {
+        let own = Mock::settled().status();
+        let compared = |text: &str| LinkPreview::read(text).unwrap().compared(&own, &[], &[]);
+        assert!(compared(&own.key.to_string()).own);
+        assert!(compared(&own.address.to_string()).own);
+        assert!(compared(&own.subnet.prefix().to_string()).own);
+        let other = compared(VECTORS[0].0);
+        assert!(!other.own && !other.blocked && other.known.is_none());
+    }
+
+    #[test]
+    fn links_wait_for_the_pages_and_only_links_do() {
+        let mut links = WaitingLinks::default();
+        for text in ["--minimised", "planetary:friend?k=1", "https://planetary:", " PLANETARY:x "] {
+            assert_eq!(links.open(text), None);
+        }
+        for _ in 0..20 {
+            links.open("planetary:many");
+        }
+        let waiting = links.take();
+        assert_eq!(waiting[..2], ["planetary:friend?k=1", "PLANETARY:x"]);
+        assert_eq!(waiting.len(), WAITING_MAX);
+        assert_eq!(links.take(), Vec::<String>::new());
+        assert_eq!(links.open("planetary:now"), Some("planetary:now".to_owned()));
+        assert_eq!(links.open(&format!("planetary:{}", "x".repeat(9000))), None);
+    }
+
+    const VECTORS: &[(&str, &str)] = &[
+        (
+            "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8",
+            "206:2f7c:2006:18f7:a0f1:4791:738c:5a1f",
+        ),
+        (
+            "29acbae141bccaf0b22e1a94d34d0bc7361e526d0bfe12c89794bc9322966dd7",
+            "202:b29a:28f5:f219:a87a:6e8f:2b59:6597",
+        ),
+        (
+            "2543b92ff1095511476adc8369db6ddc933665a11978dda1404ee1066ca9559d",
+            "202:d5e2:3680:77b5:5775:c4a9:1be4:b124",
+        ),
+        (
+            "00001f8bea42b3c74c50aa3589b1aa065f196857db97a75e4a54953f093e6772",
+            "213:741:5bd4:c38b:3af5:5ca7:64e5:5f9a",
+        ),
+    ];
+}

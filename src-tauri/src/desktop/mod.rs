@@ -1,0 +1,117 @@
+//! The desktop as the controller sees it: [`Shell`] over Tauri, GTK and the system.
+
+mod clipboard;
+mod notification;
+mod saving;
+mod tray;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use planetary_ipc::ErrorCode;
+use tauri::{AppHandle, Emitter, Manager, Theme};
+use tauri_plugin_autostart::ManagerExt;
+
+use crate::controller::failure::Failure;
+use crate::controller::notices::Notice;
+use crate::controller::preferences::Appearance;
+use crate::controller::tray::Tray;
+use crate::controller::words::Language;
+use crate::controller::{Event, SaveQuestion, Shell};
+use notification::Notifications;
+use tray::TrayIcon;
+
+/// The label of the window.
+pub(crate) const MAIN: &str = "main";
+
+/// The desktop.
+#[derive(Clone)]
+pub(crate) struct Desktop {
+    app: AppHandle,
+    tray: TrayIcon,
+    notifications: Arc<Notifications>,
+}
+
+impl Desktop {
+    pub(crate) fn new(app: AppHandle) -> Self {
+        Self { app, tray: TrayIcon::default(), notifications: Arc::default() }
+    }
+
+    /// Makes the tray, where the desktop has a place for one.
+    ///
+    /// # Errors
+    /// What the toolkit says.
+    pub(crate) fn make_tray(&self, shows: &Tray) -> tauri::Result<()> {
+        self.tray.make(&self.app, shows)
+    }
+
+    /// Whether there is a tray to find the app in.
+    pub(crate) fn has_tray(&self) -> bool {
+        self.tray.is_there()
+    }
+}
+
+impl Shell for Desktop {
+    fn emit(&self, event: Event<'_>) {
+        if let Err(error) = self.app.emit_to(MAIN, event.name(), &event) {
+            tracing::debug!(%error, "nobody heard of {}", event.name());
+        }
+    }
+
+    fn set_tray(&self, tray: &Tray) {
+        self.tray.show(tray);
+    }
+
+    fn notify(&self, notice: Notice, words: Language) {
+        let (title, text) = match notice {
+            Notice::Lost => ("notify.lost", "notify.lost.text"),
+            Notice::LostService => ("notify.lost", "notify.lost.service"),
+            Notice::Regained => ("notify.regained", "notify.regained.text"),
+        };
+        self.notifications.show(&self.app, words.text(title), words.text(text));
+    }
+
+    fn show_window(&self) {
+        if let Some(window) = self.app.get_webview_window(MAIN) {
+            let shown = window.unminimize().and_then(|()| window.show());
+            if let Err(error) = shown.and_then(|()| window.set_focus()) {
+                tracing::warn!(%error, "the window cannot be shown");
+            }
+        }
+    }
+
+    fn set_appearance(&self, appearance: Appearance) {
+        let theme = match appearance {
+            Appearance::System => None,
+            Appearance::Light => Some(Theme::Light),
+            Appearance::Dark => Some(Theme::Dark),
+        };
+        self.app.set_theme(theme);
+    }
+
+    fn copy(&self, text: &str) -> Result<(), Failure> {
+        clipboard::copy(&self.app, text)
+    }
+
+    async fn pick_file(&self, question: SaveQuestion) -> Option<PathBuf> {
+        saving::ask(&self.app, question).await
+    }
+
+    fn autostart(&self) -> bool {
+        self.app.autolaunch().is_enabled().unwrap_or(false)
+    }
+
+    fn set_autostart(&self, wanted: bool) -> Result<(), Failure> {
+        let autostart = self.app.autolaunch();
+        let done = if wanted { autostart.enable() } else { autostart.disable() };
+        done.map_err(|error| refused(&error))
+    }
+
+    fn quit(&self) {
+        self.app.exit(0);
+    }
+}
+
+fn refused(error: &dyn std::error::Error) -> Failure {
+    Failure { hint: None, ..Failure::of(ErrorCode::SystemRefused, error.to_string()) }
+}

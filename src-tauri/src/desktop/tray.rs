@@ -1,0 +1,146 @@
+//! The icon in the tray and its menu. What it shows is decided elsewhere.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tauri::image::Image;
+use tauri::menu::{Menu, MenuItem, PredefinedMenuItem};
+use tauri::tray::{TrayIconBuilder, TrayIconId};
+use tauri::{AppHandle, Manager, Wry, include_image};
+
+use crate::controller::Controller;
+use crate::controller::tray::{Choice, Entry, Light, Tray};
+use crate::desktop::Desktop;
+
+const ID: &str = "main";
+
+/// The icon, once it is made; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct TrayIcon {
+    made: Arc<Mutex<Option<Made>>>,
+}
+
+struct Made {
+    app: AppHandle,
+    state: MenuItem<Wry>,
+    peers: MenuItem<Wry>,
+    choices: Vec<(Choice, MenuItem<Wry>)>,
+    light: Light,
+}
+
+impl TrayIcon {
+    /// Makes the icon, where the desktop has a place for one.
+    pub(super) fn make(&self, app: &AppHandle, shows: &Tray) -> tauri::Result<()> {
+        if !desktop_has_trays() {
+            return Ok(());
+        }
+        let line = |text: &str| MenuItem::new(app, text, false, None::<&str>);
+        let (state, peers) = (line(&shows.state)?, line(shows.peers.as_deref().unwrap_or("–"))?);
+        let choices = Choice::ALL.into_iter().map(|choice| {
+            let Entry { text, enabled } = shows.entry(choice);
+            MenuItem::with_id(app, choice.name(), text, *enabled, None::<&str>)
+                .map(|item| (choice, item))
+        });
+        let choices = choices.collect::<tauri::Result<Vec<_>>>()?;
+        let menu = Menu::with_items(app, &[&state, &peers])?;
+        let separate = || PredefinedMenuItem::separator(app);
+        for (choice, item) in &choices {
+            if matches!(choice, Choice::CopyAddress | Choice::Switch | Choice::Open | Choice::Quit)
+            {
+                menu.append(&separate()?)?;
+            }
+            menu.append(item)?;
+        }
+        TrayIconBuilder::with_id(TrayIconId::new(ID))
+            .icon(picture(shows.light))
+            .tooltip(&shows.state)
+            .menu(&menu)
+            .on_menu_event(|app, event| {
+                let choice = Choice::ALL.into_iter().find(|choice| event.id() == choice.name());
+                let controller = app.try_state::<Arc<Controller<Desktop>>>();
+                if let (Some(choice), Some(controller)) = (choice, controller) {
+                    let controller = Arc::clone(&controller);
+                    tauri::async_runtime::spawn(async move { controller.chosen(choice).await });
+                }
+            })
+            .build(app)?;
+        let made = Made { app: app.clone(), state, peers, choices, light: shows.light };
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        Ok(())
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Shows something else.
+    pub(super) fn show(&self, shows: &Tray) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(made) = made.as_mut() else { return };
+        if let Err(error) = made.show(shows) {
+            tracing::warn!(%error, "the tray cannot be drawn");
+        }
+    }
+}
+
+impl Made {
+    fn show(&mut self, shows: &Tray) -> tauri::Result<()> {
+        self.state.set_text(&shows.state)?;
+        self.peers.set_text(shows.peers.as_deref().unwrap_or("–"))?;
+        for (choice, item) in &self.choices {
+            let Entry { text, enabled } = shows.entry(*choice);
+            item.set_text(text)?;
+            item.set_enabled(*enabled)?;
+        }
+        let Some(icon) = self.app.tray_by_id(ID) else { return Ok(()) };
+        icon.set_tooltip(Some(&shows.state))?;
+        if self.light != shows.light {
+            icon.set_icon(Some(picture(shows.light)))?;
+            self.light = shows.light;
+        }
+        Ok(())
+    }
+}
+
+fn picture(light: Light) -> Image<'static> {
+    match light {
+        Light::Connected => include_image!("../icons/tray/connected.png"),
+        Light::Connecting => include_image!("../icons/tray/connecting.png"),
+        Light::Degraded => include_image!("../icons/tray/degraded.png"),
+        Light::Off => include_image!("../icons/tray/off.png"),
+    }
+}
+
+/// Not every desktop on Linux has a tray, and a window that is closed into none is lost.
+#[cfg(target_os = "linux")]
+fn desktop_has_trays() -> bool {
+    use gtk::gio::prelude::*;
+    use gtk::gio::{BusType, Cancellable, DBusCallFlags, bus_get_sync};
+
+    const HOST: &str = "org.kde.StatusNotifierWatcher";
+    const PATIENCE_MS: i32 = 1_000;
+    let asked = bus_get_sync(BusType::Session, None::<&Cancellable>).and_then(|bus| {
+        bus.call_sync(
+            Some("org.freedesktop.DBus"),
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus",
+            "NameHasOwner",
+            Some(&(HOST,).to_variant()),
+            None,
+            DBusCallFlags::NO_AUTO_START,
+            PATIENCE_MS,
+            None::<&Cancellable>,
+        )
+    });
+    match asked {
+        Ok(answer) => answer.get::<(bool,)>().is_some_and(|(there,)| there),
+        Err(error) => {
+            tracing::debug!(%error, "no session bus, so no tray");
+            false
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn desktop_has_trays() -> bool {
+    true
+}

@@ -1,0 +1,148 @@
+// What people do with the app, from the first click to the last, against the service in the page.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { browser, serve } from './page.mjs';
+
+let site, chromium;
+before(async () => {
+  [site, chromium] = [await serve(), await browser()];
+});
+after(async () => {
+  await chromium?.close();
+  site?.close();
+});
+
+/** Opens the app, lets `journey` go through it, and holds it to a silent console. */
+function journey(title, query, walk) {
+  test(title, async () => {
+    const context = await chromium.newContext({
+      viewport: { width: 1100, height: 720 },
+      reducedMotion: 'reduce',
+      locale: 'en-US',
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(8000);
+    const errors = [];
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+    page.on('pageerror', (error) => errors.push(error.message));
+    await page.goto(`${site.origin}/?${new URLSearchParams(query)}`);
+    await page.waitForSelector('#app > *');
+    await walk(page, (id) => page.getByTestId(id));
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+}
+
+const KEY = 'ab'.repeat(32);
+const text = (locator) => locator.textContent();
+
+journey('off and on', {}, async (page, id) => {
+  await id('connect-toggle').click();
+  await id('state-word').filter({ hasText: 'Off' }).waitFor();
+  await id('connect-toggle').click();
+  await id('state-word').filter({ hasText: 'Connected' }).waitFor();
+});
+
+journey('a stopped service is started', { scene: 'stopped' }, async (page, id) => {
+  assert.equal(await id('connect-toggle').isDisabled(), true);
+  await id('supervise').click();
+  await id('state-word').filter({ hasText: 'Connected' }).waitFor();
+});
+
+journey('the address is shared', {}, async (page, id) => {
+  const address = await text(id('own-address'));
+  assert.match(address, /^2[0-9a-f]{2}:/);
+  await id('share').click();
+  const link = id('share-link');
+  await link.filter({ hasText: 'planetary:friend?k=' }).waitFor();
+  await id('share-sheet').getByTestId('qr-code').first().waitFor();
+  await id('share-name').fill('Ada Lovelace');
+  await link.filter({ hasText: 'n=Ada%20Lovelace' }).waitFor();
+  await id('share-save').click();
+  await id('toasts').first().filter({ hasText: '.png' }).waitFor();
+});
+
+journey('a friend is added from a link, and taken back', { view: 'friends' }, async (page, id) => {
+  await id('add-friend').first().click();
+  await id('link-input').fill('this is no link');
+  await page.getByRole('alert').waitFor();
+  await id('link-input').fill(
+    `planetary:friend?k=${KEY}&n=Nadia&p=tls%3A%2F%2Fpeers.example%3A443`,
+  );
+  await id('link-preview').waitFor();
+  // Nothing of the link is done before it is wanted.
+  assert.equal(await id('link-peer').first().isChecked(), false);
+  await id('add-friend-submit').click();
+  const row = page.getByTestId('friend-row').filter({ hasText: 'Nadia' });
+  await row.waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await row.waitFor({ state: 'detached' });
+});
+
+journey('a peer is added, paused and removed', { view: 'peers' }, async (page, id) => {
+  await id('add-peer').click();
+  await id('peer-uris').fill('nonsense');
+  assert.equal(await id('add-peers').isDisabled(), true);
+  await id('peer-uris').fill('tls://new.peer.example:443');
+  await id('add-peers').click();
+  const row = id('peer-table').getByText('new.peer.example');
+  await row.click();
+  await id('pause-peer').click();
+  await page.getByRole('button', { name: 'Resume' }).waitFor();
+  await id('remove-peer').click();
+  await row.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Undo' }).last().click();
+  await row.waitFor();
+});
+
+journey('public peers are measured', { view: 'peers', tab: 'public' }, async (page, id) => {
+  await id('public-search').fill('germany');
+  await id('select-shown').click();
+  await id('test-selected').click();
+  await page
+    .getByText(/\d+\sms/)
+    .first()
+    .waitFor();
+});
+
+journey('anything is found by its name', {}, async (page, id) => {
+  await page.keyboard.press('Control+k');
+  await id('palette-input').fill('setting');
+  await page.keyboard.press('Enter');
+  await id('view-settings').waitFor();
+});
+
+journey('language and appearance change at once', { view: 'settings' }, async (page, id) => {
+  await id('language').selectOption('de');
+  await page.locator('html[lang="de"]').waitFor();
+  await page.getByText('Einstellungen').first().waitFor();
+});
+
+journey('a report is shown before it is saved', { view: 'health' }, async (page, id) => {
+  await id('verdict').waitFor();
+  await id('make-report').click();
+  const report = await text(id('report-text'));
+  assert.ok(report.length > 200);
+  assert.doesNotMatch(report, /2[0-9a-f]{2}:[0-9a-f]+:/);
+  await id('report-save').click();
+  await id('toasts').first().filter({ hasText: 'Saved' }).waitFor();
+});
+
+journey('the log is filtered', { view: 'health', tab: 'log' }, async (page, id) => {
+  await id('log-lines').waitFor();
+  await id('log-filter').fill('no such words anywhere');
+  await page.getByText('established').first().waitFor({ state: 'detached' });
+});
+
+journey('the map is looked at', { view: 'map' }, async (page, id) => {
+  const canvas = id('map-canvas');
+  await canvas.waitFor();
+  await page.waitForTimeout(500);
+  const colours = await canvas.evaluate((element) => {
+    const drawn = element instanceof HTMLCanvasElement ? element : element.querySelector('canvas');
+    const { data } = drawn.getContext('2d').getImageData(0, 0, drawn.width, drawn.height);
+    return new Set(new Uint32Array(data.buffer)).size;
+  });
+  assert.ok(colours > 20, `${colours} colours`);
+});

@@ -1,0 +1,59 @@
+// What the service in the page plays, chosen by the address bar:
+// `?scene=degraded&view=peers&language=de&appearance=dark&nodes=2000`.
+
+import type { Preferences } from '../shell';
+
+export const SCENES = [
+  'normal',
+  'empty',
+  'loading',
+  'down',
+  'connecting',
+  'degraded',
+  'offline',
+  'not_installed',
+  'stopped',
+  'no_permission',
+  'version_mismatch',
+  'untrusted',
+  'unreachable',
+  'welcome',
+  'paused',
+  'open',
+] as const;
+export type Scene = (typeof SCENES)[number];
+
+export interface Scenario {
+  scene: Scene;
+  /** Nodes that the topology holds. */
+  nodes: number;
+  /** Friends there are at least; those beyond the usual are made up. */
+  friends: number;
+  /** Whether time stands still, for pictures that are compared. */
+  frozen: boolean;
+  /** What the person may do with the service. */
+  rights: 'change' | 'admin';
+  preferences: Partial<Preferences>;
+}
+
+const oneOf = <T extends string>(values: readonly T[], wish: string | null): T | undefined =>
+  values.find((value) => value === wish);
+
+export function readScenario(query: string): Scenario {
+  const wishes = new URLSearchParams(query);
+  const scene = oneOf(SCENES, wishes.get('scene')) ?? 'normal';
+  const language = oneOf(['en', 'de', 'fr', 'es', 'ru'] as const, wishes.get('language'));
+  const appearance = oneOf(['light', 'dark'] as const, wishes.get('appearance'));
+  return {
+    scene,
+    nodes: Math.min(20_000, Math.max(1, Number(wishes.get('nodes')) || 60)),
+    friends: Math.min(1000, Math.max(0, Number(wishes.get('friends')) || 0)),
+    frozen: wishes.has('frozen'),
+    rights: oneOf(['change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
+    preferences: {
+      welcomed: scene !== 'welcome',
+      ...(language ? { language } : {}),
+      ...(appearance ? { appearance } : {}),
+    },
+  };
+}

@@ -1,0 +1,131 @@
+// One formatter each for numbers, units, times, addresses and keys. All follow the language of the
+// app, never the locale of the process, which may be none (`C`).
+
+import { currentLanguage, t } from '../i18n/index.svelte';
+
+const formats = new Map<string, Intl.NumberFormat>();
+
+export function number(value: number, options: Intl.NumberFormatOptions = {}): string {
+  const name = currentLanguage() + JSON.stringify(options);
+  let format = formats.get(name);
+  if (!format) {
+    format = new Intl.NumberFormat(currentLanguage(), options);
+    formats.set(name, format);
+  }
+  return format.format(value);
+}
+
+/** About three digits: 8.4, 24, 310. */
+function sensible(value: number): string {
+  return number(value, { maximumFractionDigits: value < 10 ? 1 : 0 });
+}
+
+const SIZES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+
+/** A size in bytes: `1.2 GB`. */
+export function bytes(value: number): string {
+  let step = 0;
+  let rest = value;
+  while (rest >= 999.5 && step < SIZES.length - 1) {
+    rest /= 1000;
+    step += 1;
+  }
+  return `${step === 0 ? number(rest) : sensible(rest)}\u00a0${SIZES[step] ?? ''}`;
+}
+
+/** Bytes a second: `12 MB/s`; a dash while unknown. */
+export function rate(value: number | null): string {
+  return value === null ? '–' : `${bytes(value)}/s`;
+}
+
+/** Milliseconds: `24 ms`; a dash while unknown. */
+export function latency(ms: number | null): string {
+  if (ms === null) return '–';
+  if (ms >= 10_000) return `${sensible(ms / 1000)}\u00a0s`;
+  return ms < 0.95 ? `<\u00a01\u00a0ms` : `${sensible(ms)}\u00a0ms`;
+}
+
+/** How long something lasts, in its two largest units: `3 d 4 h`, `12 min`, `8 s`. */
+export function duration(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  const parts: [number, string][] = [
+    [Math.floor(s / 86_400), 'd'],
+    [Math.floor(s / 3600) % 24, 'h'],
+    [Math.floor(s / 60) % 60, 'min'],
+    [s % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return `0\u00a0s`;
+  const shown = parts
+    .slice(first, first < 2 ? first + 2 : first + 1)
+    .filter(([count]) => count > 0);
+  return shown.map(([count, unit]) => `${count}\u00a0${unit}`).join(' ');
+}
+
+/** How long ago something was: `just now`, `4 min ago`. */
+export function ago(seconds: number): string {
+  if (seconds < 5) return t('time.now');
+  const format = new Intl.RelativeTimeFormat(currentLanguage(), {
+    numeric: 'always',
+    style: 'short',
+  });
+  if (seconds < 60) return format.format(-Math.round(seconds), 'second');
+  if (seconds < 3600) return format.format(-Math.round(seconds / 60), 'minute');
+  if (seconds < 86_400) return format.format(-Math.round(seconds / 3600), 'hour');
+  return format.format(-Math.round(seconds / 86_400), 'day');
+}
+
+/** A day and a time of day. `unix_s` in seconds. */
+export function dateTime(unix_s: number): string {
+  const format = new Intl.DateTimeFormat(currentLanguage(), {
+    dateStyle: 'medium',
+    timeStyle: 'short',
+  });
+  return format.format(unix_s * 1000);
+}
+
+export function date(unix_s: number): string {
+  return new Intl.DateTimeFormat(currentLanguage(), { dateStyle: 'medium' }).format(unix_s * 1000);
+}
+
+/** A time of day with seconds. */
+export function time(unix_s: number): string {
+  return new Intl.DateTimeFormat(currentLanguage(), { timeStyle: 'medium' }).format(unix_s * 1000);
+}
+
+export function percent(share: number): string {
+  return number(share, { style: 'percent', maximumFractionDigits: 0 });
+}
+
+/** A key in groups of eight digits, to be read and compared. */
+export function groupedKey(key: string): string {
+  return key.match(/.{1,8}/g)?.join(' ') ?? key;
+}
+
+/** The first digits of a key, where the whole is a hover or a click away. */
+export function shortKey(key: string): string {
+  return `${key.slice(0, 8)}…`;
+}
+
+export interface PeerUri {
+  transport: string;
+  host: string;
+  port: string;
+}
+
+/** The parts of a peer's URI; what cannot be read is all host. */
+export function peerUri(uri: string): PeerUri {
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(uri);
+  if (!match) return { transport: '', host: uri, port: '' };
+  const [, transport = '', rest = ''] = match;
+  const authority = rest.split(/[/?#]/)[0] ?? '';
+  const parts = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(authority);
+  if (!parts?.[1] || transport === 'unix') return { transport, host: rest, port: '' };
+  return { transport, host: parts[1], port: parts[2] ?? '' };
+}
+
+/** The name of a country or region as the public list writes it (`united-states`). */
+export function placeName(slug: string): string {
+  const words = slug.split('-').map((word) => word.charAt(0).toUpperCase() + word.slice(1));
+  return words.join(' ');
+}

@@ -1,0 +1,73 @@
+// Everything the page knows, one store a domain, made once for a backend.
+
+import { getContext, setContext } from 'svelte';
+import type { Backend } from '../api/backend';
+import { Friends } from './friends.svelte';
+import { isView, Navigation } from './navigation.svelte';
+import { Peers } from './peers.svelte';
+import { Preferences } from './preferences.svelte';
+import { Service } from './service.svelte';
+import { Settings } from './settings.svelte';
+import { Toasts } from './toasts.svelte';
+import { Topology } from './topology.svelte';
+
+export class App {
+  readonly service: Service;
+  readonly friends: Friends;
+  readonly peers: Peers;
+  readonly preferences: Preferences;
+  readonly settings: Settings;
+  /** Started by the view that shows it. */
+  readonly topology: Topology;
+  readonly navigation = new Navigation();
+  readonly toasts = new Toasts();
+
+  constructor(readonly backend: Backend) {
+    this.service = new Service(backend);
+    this.friends = new Friends(backend, this.service);
+    this.peers = new Peers(backend, this.service);
+    this.preferences = new Preferences(backend);
+    this.settings = new Settings(backend);
+    this.topology = new Topology(backend, this.service);
+  }
+
+  /** Listens to the backend until the returned function is called. */
+  start(): () => void {
+    const { backend, navigation } = this;
+    const stops = [
+      this.service.start(),
+      this.friends.start(),
+      backend.on('link', ({ text }) => navigation.open({ kind: 'add_friend', text })),
+      backend.on('show', ({ view }) => {
+        if (isView(view)) navigation.go(view);
+      }),
+    ];
+    void backend.pendingLinks().then((links) => {
+      const last = links.at(-1);
+      if (last !== undefined) navigation.open({ kind: 'add_friend', text: last });
+    });
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }
+
+  /** Copies and says so. */
+  async copy(text: string, said: string): Promise<void> {
+    try {
+      await this.backend.copy(text);
+      this.toasts.say(said);
+    } catch (error) {
+      this.toasts.fail(error);
+    }
+  }
+}
+
+const KEY = Symbol('app');
+
+export function provideApp(app: App): void {
+  setContext(KEY, app);
+}
+
+export function useApp(): App {
+  return getContext<App>(KEY);
+}

@@ -1,0 +1,46 @@
+// Where the person is: the view, the sheet over it, and what was to be shown in it.
+
+export const VIEWS = ['home', 'friends', 'peers', 'map', 'health', 'settings'] as const;
+export type View = (typeof VIEWS)[number];
+
+export type Sheet =
+  | { kind: 'share' }
+  | { kind: 'add_friend'; text: string }
+  | { kind: 'friend'; key: string }
+  | { kind: 'add_peer' }
+  | { kind: 'peer'; link: number }
+  | { kind: 'choose_peers' }
+  | { kind: 'report' }
+  | { kind: 'export_identity' }
+  | { kind: 'import' };
+
+export class Navigation {
+  view = $state<View>('home');
+  sheet = $state.raw<Sheet | null>(null);
+  palette = $state(false);
+  /** A tab inside the view, where it has tabs. */
+  tab = $state<string | null>(null);
+  /** What the view is to bring to attention: a key, a link, the name of a setting. */
+  focus = $state<string | null>(null);
+
+  go(view: View, options: { tab?: string; focus?: string } = {}): void {
+    this.view = view;
+    this.tab = options.tab ?? null;
+    this.focus = options.focus ?? null;
+    this.palette = false;
+    this.sheet = null;
+  }
+
+  open(sheet: Sheet): void {
+    this.palette = false;
+    this.sheet = sheet;
+  }
+
+  close(): void {
+    this.sheet = null;
+  }
+}
+
+export function isView(name: string): name is View {
+  return (VIEWS as readonly string[]).includes(name);
+}

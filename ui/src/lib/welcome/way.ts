@@ -1,0 +1,2 @@
+/** How a node comes into the network. */
+export type Way = 'choose' | 'own' | 'later';
