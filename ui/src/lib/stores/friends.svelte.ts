@@ -59,7 +59,16 @@ export class Friends {
         ({ everyone, next: after } = part);
         more = after !== null;
       }
-      const { blocked } = await this.backend.ask({ type: 'friend_blocked' });
+      const blocked: BlockedKey[] = [];
+      for (let after: string | null = null, more = true; more;) {
+        const part: ReplyTo<{ type: 'friend_blocked' }> = await this.backend.ask({
+          type: 'friend_blocked',
+          after,
+        });
+        blocked.push(...part.blocked);
+        after = part.next;
+        more = after !== null;
+      }
       this.list = friends.sort((a, b) => a.name.localeCompare(b.name));
       this.everyone = everyone;
       this.blocked = blocked;
