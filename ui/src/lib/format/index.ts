@@ -20,7 +20,7 @@ function sensible(value: number): string {
   return number(value, { maximumFractionDigits: value < 10 ? 1 : 0 });
 }
 
-const SIZES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+const SIZES = ['b', 'kb', 'mb', 'gb', 'tb', 'pb'] as const;
 
 /** A size in bytes: `1.2 GB`. */
 export function bytes(value: number): string {
@@ -30,36 +30,38 @@ export function bytes(value: number): string {
     rest /= 1000;
     step += 1;
   }
-  return `${step === 0 ? number(rest) : sensible(rest)}\u00a0${SIZES[step] ?? ''}`;
+  const shown = step === 0 ? number(rest) : sensible(rest);
+  return t(`unit.${SIZES[step] ?? 'pb'}`, { value: shown });
 }
 
 /** Bytes a second: `12 MB/s`; a dash while unknown. */
 export function rate(value: number | null): string {
-  return value === null ? '–' : `${bytes(value)}/s`;
+  return value === null ? '–' : t('unit.per_second', { size: bytes(value) });
 }
 
 /** Milliseconds: `24 ms`; a dash while unknown. */
 export function latency(ms: number | null): string {
   if (ms === null) return '–';
-  if (ms >= 10_000) return `${sensible(ms / 1000)}\u00a0s`;
-  return ms < 0.95 ? `<\u00a01\u00a0ms` : `${sensible(ms)}\u00a0ms`;
+  if (ms >= 10_000) return t('unit.s', { value: sensible(ms / 1000) });
+  return t('unit.ms', { value: ms < 0.95 ? '<\u00a01' : sensible(ms) });
 }
 
 /** How long something lasts, in its two largest units: `3 d 4 h`, `12 min`, `8 s`. */
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
-  const parts: [number, string][] = [
-    [Math.floor(s / 86_400), 'd'],
-    [Math.floor(s / 3600) % 24, 'h'],
-    [Math.floor(s / 60) % 60, 'min'],
-    [s % 60, 's'],
-  ];
-  const first = parts.findIndex(([count]) => count > 0);
-  if (first < 0) return `0\u00a0s`;
-  const shown = parts
-    .slice(first, first < 2 ? first + 2 : first + 1)
-    .filter(([count]) => count > 0);
-  return shown.map(([count, unit]) => `${count}\u00a0${unit}`).join(' ');
+  const parts = [
+    [Math.floor(s / 86_400), 'unit.d'],
+    [Math.floor(s / 3600) % 24, 'unit.h'],
+    [Math.floor(s / 60) % 60, 'unit.min'],
+    [s % 60, 'unit.s'],
+  ] as const;
+  const found = parts.findIndex(([count]) => count > 0);
+  const first = found < 0 ? parts.length - 1 : found;
+  const shown = parts.slice(first, first < 2 ? first + 2 : first + 1);
+  return shown
+    .filter(([count], at) => count > 0 || at === 0)
+    .map(([count, unit]) => t(unit, { value: number(count) }))
+    .join(' ');
 }
 
 /** How long ago something was: `just now`, `4 min ago`. */

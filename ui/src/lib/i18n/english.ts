@@ -12,6 +12,7 @@ import peers from './en/peers.json';
 import settings from './en/settings.json';
 import share from './en/share.json';
 import shell from './en/shell.json';
+import units from './en/units.json';
 import welcome from './en/welcome.json';
 
 export const en = {
@@ -27,6 +28,7 @@ export const en = {
   ...settings,
   ...share,
   ...shell,
+  ...units,
   ...welcome,
 };
 export type Key = keyof typeof en;
