@@ -64,7 +64,7 @@ pub(crate) enum Setting {
 pub(crate) enum ListenerCommand {
     /// Listen for links of other nodes at this address as well
     Add {
-        /// Where, such as tls://[::]:9001
+        /// Where, such as tls://192.0.2.7:9001
         #[arg(value_parser = super::uri)]
         uri: String,
     },

@@ -63,7 +63,7 @@ pub fn node_info(data: &[u8]) {
                 }
                 Ok(InbandAnswer::GetSelf(text)) => {
                     assert!(text.len() < message.len());
-                    read::routing_entries(&text);
+                    let _ = read::routing_entries(&text);
                 }
                 Ok(InbandAnswer::GetPeers(keys) | InbandAnswer::GetTree(keys)) => {
                     assert!(keys.len() * KEY_LEN < message.len());
