@@ -11,6 +11,7 @@ fn main() -> io::Result<()> {
     if !Path::new(PAGES).exists() {
         fs::create_dir_all(PAGES)?;
     }
+    println!("cargo:rerun-if-changed={PAGES}");
     tauri_build::build();
     Ok(())
 }
