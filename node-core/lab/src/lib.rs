@@ -17,6 +17,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod app;
+mod driver;
 mod echo;
 mod host;
 mod identity;
@@ -37,6 +39,7 @@ mod wait;
 mod web;
 mod wire;
 
+pub use app::{App, Memory};
 pub use echo::Echo;
 pub use host::Host;
 pub use identity::Identity;

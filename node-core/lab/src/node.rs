@@ -254,6 +254,12 @@ impl Node {
         self.setup.identity.address()
     }
 
+    /// Its control socket.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.setup.control()
+    }
+
     /// The name of its TUN device.
     #[must_use]
     pub fn device(&self) -> &str {

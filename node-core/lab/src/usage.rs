@@ -30,6 +30,19 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     parse(&status, &stat).with_context(|| format!("cannot make sense of /proc/{pid}"))
 }
 
+/// How long ago a process was started.
+pub(crate) fn age(pid: u32) -> Result<Duration> {
+    let (stat, uptime) =
+        (fs::read_to_string(format!("/proc/{pid}/stat"))?, fs::read_to_string("/proc/uptime")?);
+    let since_boot = || {
+        let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+        let up: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+        let started = Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND);
+        Duration::try_from_secs_f64(up).ok()?.checked_sub(started)
+    };
+    since_boot().with_context(|| format!("cannot make sense of /proc/{pid}/stat"))
+}
+
 fn parse(status: &str, stat: &str) -> Option<Usage> {
     let field = |name: &str| -> Option<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

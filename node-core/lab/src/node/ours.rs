@@ -29,7 +29,12 @@ impl Program for Ours {
             let file = options.write(true).create_new(true).mode(0o600).open(identity);
             file?.write_all(setup.identity.private_pem().as_bytes())?;
         }
-        Ok(fs::write(setup.folder.join("config.toml"), config(setup))?)
+        // What was changed in it while the node ran is there again when it starts anew.
+        let file = setup.folder.join("config.toml");
+        if !file.exists() {
+            fs::write(file, config(setup))?;
+        }
+        Ok(())
     }
 
     fn command(&self, setup: &Setup) -> Result<Command> {
