@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::step::{self, Tally};
-use crate::{deps, licences, lines};
+use crate::{app, deps, licences, lines};
 
 /// The fuzz targets are a workspace of their own.
 pub(crate) const FUZZ: &str = "node-core/fuzz/Cargo.toml";
@@ -31,6 +31,10 @@ pub(crate) fn run() -> Result<Tally> {
         command.env("RUSTDOCFLAGS", RUSTDOC_FLAGS).env("CARGO_TARGET_DIR", step::target_dir());
         tally.add(Tally::one(step::quietly(title, &mut command).is_ok()));
     }
+    tally.add(app::check().unwrap_or_else(|error| {
+        println!("{error:#}");
+        Tally::one(false)
+    }));
     tally.add(own("deps", deps::run));
     tally.add(own("licences", licences::run));
     tally.add(own("lines", lines::run));

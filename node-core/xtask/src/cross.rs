@@ -30,6 +30,19 @@ const CRATES: [&str; 8] = [
     "planetary-sim",
 ];
 
+/// Those among them that have code of their own for other systems, or are the programs. The others
+/// are pure computation: what is tested of them on one system holds on all.
+const OWN_CODE: [&str; 4] = ["planetary-ipc", "planetary-runtime", "planetaryd", "planetary"];
+
+/// How much of it is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Crates with code of their own for other systems; macOS is compiled and not linked.
+    OwnCode,
+    /// All crates of the node; macOS is linked as well.
+    All,
+}
+
 /// No test program runs longer than this many seconds under Wine.
 const WINE_SECONDS: u32 = 600;
 
@@ -52,18 +65,19 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE p, SIZE_T n) {
 }
 ";
 
-/// Builds and tests for Windows, and links for macOS: the named crates, or all of the node.
-pub(crate) fn run(named: &[String]) -> Result<Tally> {
+/// Builds and tests for Windows, and builds for macOS: the named crates, or those of the depth.
+pub(crate) fn run(named: &[String], depth: Depth) -> Result<Tally> {
     setup::ensure(&[Part::Cross])?;
     let folder = step::target_dir().join("cross");
     fs::create_dir_all(&folder)?;
     let all = packages::workspace()?;
     let there = |name: &str| all.iter().any(|package| package.name == name);
-    let crates = CRATES.iter().filter(|name| there(name)).map(|name| (*name).to_owned());
+    let chosen = if depth == Depth::All { &CRATES[..] } else { &OWN_CODE };
+    let crates = chosen.iter().filter(|name| there(name)).map(|name| (*name).to_owned());
     let crates = if named.is_empty() { crates.collect() } else { named.to_vec() };
     let crates: Vec<String> = crates.into_iter().flat_map(|name| ["-p".to_owned(), name]).collect();
     // One system failing says nothing about the other.
-    let systems = [windows(&folder, &crates), macos(&folder, &crates)];
+    let systems = [windows(&folder, &crates), macos(&folder, &crates, depth)];
     let mut tally = Tally::default();
     for system in systems {
         tally.add(system.unwrap_or_else(|error| {
@@ -101,7 +115,7 @@ fn windows(folder: &Path, crates: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
-fn macos(folder: &Path, crates: &[String]) -> Result<Tally> {
+fn macos(folder: &Path, crates: &[String], depth: Depth) -> Result<Tally> {
     let zig = folder.join("zig");
     let tool = zig.join("bin/cargo-zigbuild");
     if !tool.is_file() {
@@ -115,13 +129,16 @@ fn macos(folder: &Path, crates: &[String]) -> Result<Tally> {
     }
     let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", zig.join("bin").display());
     let mut command = debian_cargo(&tool.to_string_lossy(), folder, &path);
+    let (chore, title) = match depth {
+        Depth::OwnCode => ("check", "macos: compile programs and tests"),
+        Depth::All => ("zigbuild", "macos: link programs and tests"),
+    };
     command
-        .args(["zigbuild", "--lib", "--bins", "--tests", "--target", "aarch64-apple-darwin"])
+        .args([chore, "--lib", "--bins", "--tests", "--target", "aarch64-apple-darwin"])
         .args(crates)
         .env("CARGO_TARGET_DIR", folder.join("macos"))
         .env("MACOSX_DEPLOYMENT_TARGET", "11.0");
-    let linked = step::quietly("macos: link programs and tests", &mut command);
-    Ok(Tally::one(linked.is_ok()))
+    Ok(Tally::one(step::quietly(title, &mut command).is_ok()))
 }
 
 /// Debian's cargo or a program around it, without a trace of the one that runs us.

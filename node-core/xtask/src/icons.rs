@@ -119,9 +119,9 @@ fn ico(pictures: &[(u32, Vec<u8>)]) -> Vec<u8> {
 /// Blocks with a type and their length, heads included.
 fn icns(pictures: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     let len = |bytes: usize| u32::try_from(bytes + 8).unwrap_or(u32::MAX).to_be_bytes();
-    let blocks = pictures.iter().flat_map(|(kind, picture)| {
-        [kind.as_slice(), &len(picture.len()), picture].concat()
-    });
+    let blocks = pictures
+        .iter()
+        .flat_map(|(kind, picture)| [kind.as_slice(), &len(picture.len()), picture].concat());
     let blocks: Vec<u8> = blocks.collect();
     [b"icns".as_slice(), &len(blocks.len()), &blocks].concat()
 }

@@ -3,18 +3,22 @@
 //! Each package states an SPDX expression. It passes if the expression can be satisfied with the
 //! licences of the list. An exception (`WITH …`) only ever adds permissions.
 
-use anyhow::{Result, ensure};
+use std::fs;
 
-use crate::packages;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{packages, step};
 
 /// Licences that ask for no more than their text and the names of the authors to be passed on, and
 /// ours, which asks for the changes to its own files.
-const ALLOWED: [&str; 15] = [
+const ALLOWED: [&str; 16] = [
     "0BSD",
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "BlueOak-1.0.0",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",
@@ -28,7 +32,10 @@ const ALLOWED: [&str; 15] = [
     "Zlib",
 ];
 
-/// Looks at every package that cargo would build for any system.
+/// What the pages are built of and with, as npm wrote it down.
+const PAGES: &str = "ui/package-lock.json";
+
+/// Looks at every package that cargo would build for any system, and at those of npm.
 pub(crate) fn run() -> Result<()> {
     let mut refused = Vec::new();
     for package in packages::all()? {
@@ -41,8 +48,22 @@ pub(crate) fn run() -> Result<()> {
             Some(_) => {}
         }
     }
+    refused.extend(of_pages()?);
     ensure!(refused.is_empty(), "licences:\n  {}", refused.join("\n  "));
     Ok(())
+}
+
+/// The packages of npm that are not allowed.
+fn of_pages() -> Result<Vec<String>> {
+    let text = fs::read_to_string(step::workspace_root().join(PAGES)).context(PAGES)?;
+    let lock: Value = serde_json::from_str(&text).context(PAGES)?;
+    let packages = lock["packages"].as_object().context("a lock file without packages")?;
+    // The empty name is the pages' own.
+    let refused = packages.iter().filter(|(path, _)| !path.is_empty()).filter_map(|(path, one)| {
+        let licence = one["license"].as_str().unwrap_or("no licence");
+        (!is_allowed(licence)).then(|| format!("{path} is under {licence}"))
+    });
+    Ok(refused.collect())
 }
 
 /// Evaluates an expression; what cannot be read is not allowed.

@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command line program talks on stdout")]
 
+mod app;
 mod apt_sources;
 mod bench;
 mod check;
@@ -51,7 +52,7 @@ enum Chore {
     Run(run::Arguments),
     /// Run every test and every check
     Test(test::Arguments),
-    /// Format, clippy, documentation, arrows, licences, line lengths
+    /// Format, clippy, documentation, arrows, licences, line lengths; also of the pages
     Check,
     /// Build and test for Windows (Wine), link for macOS
     Cross {
@@ -64,6 +65,9 @@ enum Chore {
         /// Options of the benchmark: --rounds N, --seconds N, --quick, --help
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
+        /// Measure the desktop app instead: time to the first picture, memory
+        #[arg(long, exclusive = true)]
+        app: bool,
     },
     /// Simulate a network in virtual time
     Sim {
@@ -96,13 +100,16 @@ fn main() -> ExitCode {
 
 fn run_chore(chore: Chore) -> Result<()> {
     match chore {
-        Chore::Setup { cross: false } => setup::ensure(&[setup::Part::Lab]),
-        Chore::Setup { cross: true } => setup::ensure(&[setup::Part::Lab, setup::Part::Cross]),
+        Chore::Setup { cross: false } => setup::ensure(&[setup::Part::Lab, setup::Part::App]),
+        Chore::Setup { cross: true } => {
+            setup::ensure(&[setup::Part::Lab, setup::Part::App, setup::Part::Cross])
+        }
         Chore::Run(arguments) => run::run(&arguments),
         Chore::Test(arguments) => done(test::run(&arguments)?),
         Chore::Check => done(check::run()?),
-        Chore::Cross { packages } => done(cross::run(&packages)?),
-        Chore::Bench { options } => bench::run(&options),
+        Chore::Cross { packages } => done(cross::run(&packages, cross::Depth::All)?),
+        Chore::Bench { app: true, .. } => app::measure(&programs::build()?),
+        Chore::Bench { options, .. } => bench::run(&options),
         Chore::Sim { nodes, seed } => sim::run(nodes, seed),
         Chore::Deps => deps::run(),
         Chore::Icons => icons::run(),

@@ -4,7 +4,8 @@
 //! and answering. It joins the live network over a few public peers, which `planetary peer public`
 //! chooses the first time, and shows how it goes; Ctrl-C ends everything. Without a network (`CI`
 //! or `PLANETARY_OFFLINE` is set) it shows the demo instead. The node's key stays in `target/run`,
-//! so that it has the same address the next time.
+//! so that it has the same address the next time. Where there is a display the desktop app is shown
+//! beside it, which chooses peers with the person, and the node ends with the app.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::programs::{self, LOOK, PrivateFolder, Service};
-use crate::{demo, step};
+use crate::{app, demo, step};
 
 /// How long a first peer may take to answer.
 const FIRST_PEER: Duration = Duration::from_secs(10);
@@ -30,6 +31,9 @@ pub(crate) struct Arguments {
     /// Use a real network interface (needs the right to open one)
     #[arg(long, conflicts_with = "demo")]
     tun: bool,
+    /// Show the terminal's view, not the desktop app
+    #[arg(long)]
+    no_app: bool,
     /// Start a small network of five nodes on this machine instead
     #[arg(long)]
     demo: bool,
@@ -51,8 +55,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         return demo::run(&programs, &stop, !automatic);
     }
+    let window = !arguments.no_app && !automatic && app::has_display() && app::can_be_built();
+    let window = if window { Some(build_app()?) } else { None };
     let folder = PrivateFolder::new("run")?;
     let service = start(&programs, &folder, arguments.tun, &arguments.peers)?;
+    if let Some(program) = window {
+        return show(&program, &service, &stop);
+    }
     if !offline && !has_peers(&service)? {
         choose_peers(&service)?;
     }
@@ -80,6 +89,30 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(stop)
+}
+
+fn build_app() -> Result<std::path::PathBuf> {
+    app::build_pages()?;
+    app::build()
+}
+
+/// Shows the app until it is quit, or until Ctrl-C.
+fn show(program: &std::path::Path, service: &Service, stop: &AtomicBool) -> Result<()> {
+    println!("the app is open; quit it, or press Ctrl-C, to end all");
+    let mut app = app::command(program, &service.control).spawn();
+    let app = app.as_mut().map_err(|error| anyhow::anyhow!("cannot start the app: {error}"))?;
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            // The terminal's Ctrl-C reached it too; being told to end by others did not.
+            let _ = app.kill();
+        }
+        if let Some(status) = app.try_wait()? {
+            let fine = status.success() || stop.load(Ordering::Relaxed);
+            anyhow::ensure!(fine, "the app ended with {status}");
+            return Ok(());
+        }
+        thread::sleep(LOOK);
+    }
 }
 
 fn start(

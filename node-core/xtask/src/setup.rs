@@ -57,19 +57,24 @@ const CROSS: &[Need] = &[
     need("python3-venv", "/usr/share/doc/python3-venv"),
 ];
 
-/// The desktop app: what it is built with, a display without a screen to test it on, and browsers
-/// that tests can steer.
-const APP: &[Need] = &[
+/// The desktop app: what it is built with.
+const APP_BUILD: &[Need] = &[
     need("build-essential", "cc"),
     need("pkg-config", "pkg-config"),
     need("libwebkit2gtk-4.1-dev", "/usr/include/webkitgtk-4.1/webkit2/webkit2.h"),
     need("libgtk-3-dev", "/usr/include/gtk-3.0/gtk/gtk.h"),
     need("libdbus-1-dev", "/usr/include/dbus-1.0/dbus/dbus.h"),
     need("libayatana-appindicator3-1", "/usr/share/doc/libayatana-appindicator3-1"),
+];
+
+/// The desktop app: a display without a screen to test it on, and browsers that tests can steer.
+const APP: &[Need] = &[
+    need("nodejs", "node"),
+    need("npm", "npm"),
     need("webkit2gtk-driver", "WebKitWebDriver"),
     need("xvfb", "Xvfb"),
     need("xauth", "xauth"),
-    need("dbus", "dbus-run-session"),
+    need("dbus-daemon", "dbus-daemon"),
     need("chromium", "chromium"),
 ];
 
@@ -78,15 +83,19 @@ const APP: &[Need] = &[
 pub(crate) enum Part {
     Lab,
     Cross,
+    /// All that is done with the app.
     App,
+    /// Only to build it.
+    AppBuild,
 }
 
 impl Part {
-    fn needs(self) -> &'static [Need] {
+    fn needs(self) -> Vec<Need> {
         match self {
-            Self::Lab => LAB,
-            Self::Cross => CROSS,
-            Self::App => APP,
+            Self::Lab => LAB.to_vec(),
+            Self::Cross => CROSS.to_vec(),
+            Self::App => [APP_BUILD, APP].concat(),
+            Self::AppBuild => APP_BUILD.to_vec(),
         }
     }
 }
@@ -97,12 +106,8 @@ impl Part {
 /// Names what is missing when it cannot be installed: not root, no apt, or apt failed.
 pub(crate) fn ensure(parts: &[Part]) -> Result<()> {
     let start = Instant::now();
-    let missing: Vec<Need> = parts
-        .iter()
-        .flat_map(|part| part.needs())
-        .copied()
-        .filter(|need| !present(*need))
-        .collect();
+    let missing: Vec<Need> =
+        parts.iter().flat_map(|part| part.needs()).filter(|need| !present(*need)).collect();
     if missing.is_empty() {
         step::report("setup: nothing is missing", true, start);
         return Ok(());

@@ -144,20 +144,29 @@ fn pass_on(from: Option<impl Read>, mut to: impl Write, tally: &Mutex<Tally>) {
     }
 }
 
-/// Reads the closing line of cargo test or of nextest.
+/// Reads the closing line of cargo test, of nextest, of vitest, or one of the two of node's runner.
 fn count_line(line: &str) -> Option<Tally> {
     let plain = without_colour(line);
     let line = plain.trim();
+    let of_node = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ "));
+    if let Some((word, number)) = of_node.and_then(|rest| rest.split_once(' ')) {
+        let number = number.parse().ok()?;
+        return match word {
+            "pass" => Some(Tally { passed: number, failed: 0 }),
+            "fail" => Some(Tally { passed: 0, failed: number }),
+            _ => None,
+        };
+    }
     let rest = if let Some(rest) = line.strip_prefix("test result: ") {
         rest
     } else if line.starts_with("Summary [") {
         line.split_once("run: ")?.1
     } else {
-        return None;
+        line.strip_prefix("Tests  ")?
     };
     // nextest says in brackets how many of the passed ones were slow: "3 passed (1 slow)".
     let parts: Vec<&str> = rest
-        .split([',', ';', '.'])
+        .split([',', ';', '.', '|'])
         .map(|part| part.split('(').next().unwrap_or_default().trim())
         .collect();
     let number_before = |word: &str| -> u64 {
@@ -200,6 +209,11 @@ mod tests {
         let nextest =
             "     Summary [   9.1s] 3 tests run: 2 passed (1 slow), 1 timed out, 0 skipped";
         assert_eq!(count_line(nextest), tally(2, 1));
+        let vitest = "      Tests  2 failed | 130 passed (132)";
+        assert_eq!(count_line(vitest), tally(130, 2));
+        assert_eq!(count_line("# pass 12"), tally(12, 0));
+        assert_eq!(count_line("ℹ fail 3"), tally(0, 3));
+        assert_eq!(count_line("# tests 15"), None);
         let coloured = "\u{1b}[32;1m     Summary\u{1b}[0m [ 1s] \u{1b}[1m2\u{1b}[0m tests run: \
                         \u{1b}[1m2\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, 0 skipped";
         assert_eq!(count_line(coloured), tally(2, 0));

@@ -10,14 +10,15 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::cross::Depth;
 use crate::setup::{self, Part};
 use crate::step::{self, Tally};
-use crate::{bench, check, cross, demo, packages, programs, sim};
+use crate::{app, bench, check, cross, demo, packages, programs, sim};
 
 /// How far to go.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Also what takes long: larger simulations, a first benchmark
+    /// Also what takes long: larger simulations, a first benchmark, all crates on other systems
     #[arg(long)]
     all: bool,
 }
@@ -30,15 +31,20 @@ const LARGE_SIMULATIONS: [(u32, u64); 1] = [(1000, 5)];
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
     let start = Instant::now();
     let mut run = Run::default();
-    run.one("setup", setup::ensure(&[Part::Lab, Part::Cross]));
+    run.one("setup", setup::ensure(&[Part::Lab, Part::Cross, Part::App]));
+    // The app has its pages inside, so they come before everything that cargo builds.
+    run.one("pages", app::build_pages());
     run.add("checks", check::run());
+    run.add("tests of the pages", app::test_pages());
     run.add("tests of the crates", crates());
     run.add("fuzz corpora", fuzz());
     run.add("simulations", simulations(&SIMULATIONS));
     let programs = programs::build();
     match &programs {
         Ok(programs) => {
-            run.add("scenarios", scenarios(programs));
+            let app = app::build();
+            run.add("scenarios", scenarios(programs, app.as_deref().ok()));
+            run.one("build of the app", app.map(drop));
             let demo = Instant::now();
             let outcome = demo::run(programs, &AtomicBool::new(false), false);
             step::report("demo", outcome.is_ok(), demo);
@@ -46,7 +52,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
         }
         Err(_) => run.one("build", programs.map(drop)),
     }
-    run.add("other systems", cross::run(&[]));
+    let depth = if arguments.all { Depth::All } else { Depth::OwnCode };
+    run.add("other systems", cross::run(&[], depth));
     if arguments.all {
         run.add("large simulations", simulations(&LARGE_SIMULATIONS));
         run.one("benchmark", bench::run(&["--quick".to_owned()]));
@@ -98,9 +105,12 @@ fn crates() -> Result<Tally> {
 }
 
 /// The test grounds and the scenarios on them, with the programs that were built.
-fn scenarios(programs: &Path) -> Result<Tally> {
+fn scenarios(programs: &Path, app: Option<&Path>) -> Result<Tally> {
     let mut command = test_runner();
     command.args(["-p", "planetary-lab"]).env("PLANETARY_PROGRAMS", programs);
+    if let Some(app) = app {
+        command.env("PLANETARY_APP", app);
+    }
     if !has_nextest() {
         // Scenarios use every core: one at a time.
         command.args(["--", "--test-threads=1"]);
