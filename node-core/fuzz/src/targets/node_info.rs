@@ -1,8 +1,8 @@
 //! Messages between nodes, out of an opened session.
 //!
 //! Asserted: only what was asked is reported, each question once, texts and lists are no longer
-//! than the message; and any number of questions leaves the node within its bounds. What is shown of
-//! an answer is short and has no control character.
+//! than the message; and any number of questions leaves the node within its bounds. What is shown
+//! of an answer is short and has no control character.
 
 use std::time::Duration;
 

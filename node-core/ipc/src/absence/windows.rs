@@ -15,7 +15,8 @@ pub(super) const START: &str = "net start planetaryd";
 pub(super) const RESTART: &str = "net stop planetaryd & net start planetaryd";
 pub(super) const JOIN: &str = "net localgroup planetary YOUR-NAME /add";
 
-pub(super) const HOW_TO_INSTALL: &str = "install it with `planetaryd install` as administrator, or start your own with `planetaryd run`";
+pub(super) const HOW_TO_INSTALL: &str = "install it with `planetaryd install` as administrator, \
+                                         or start your own with `planetaryd run`";
 pub(super) const HOW_TO_RESTART: &str =
     "restart the service `planetaryd`; if it is your own, end the process and start it again";
 pub(super) const HOW_TO_JOIN: &str =

@@ -3,8 +3,8 @@
 //!
 //! Clients read such a file, with the rights of the person; the service never does, since a parser
 //! of free text has no business in a privileged program. What comes out is plain: the settings that
-//! have a meaning here, unchecked, for the service to judge, and a line for everything else, so that
-//! nothing a file says goes unnoticed.
+//! have a meaning here, unchecked, for the service to judge, and a line for everything else, so
+//! that nothing a file says goes unnoticed.
 //!
 //! ```text
 //! bytes -> text (UTF-8, UTF-16) -> Value (hjson | toml) -> settings + what is left (meaning)

@@ -134,7 +134,8 @@ fn what_makes_no_sense_changes_nothing() {
 proptest! {
     #[test]
     fn values_are_never_more_than_values(text in "\\PC{0,40}|[\"'\\\\\n#\\[\\]=]{0,12}") {
-        let change = SettingsChange { public_list_url: Some(text.clone()), ..SettingsChange::default() };
+        let public_list_url = Some(text.clone());
+        let change = SettingsChange { public_list_url, ..SettingsChange::default() };
         if let Ok(after) = changed(&default_file(), &change) {
             prop_assert!(text.is_empty() || text.starts_with("http"), "{after}");
         }
