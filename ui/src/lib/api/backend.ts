@@ -22,6 +22,7 @@ export interface Answers {
   peer_job: 'peer_job';
   peer_job_cancel: 'peer_job';
   topology: 'topology';
+  explore: 'explored';
   path: 'path';
   ping: 'ping';
   doctor: 'doctor';

@@ -149,7 +149,7 @@ export type Edge = {
 };
 
 /** What joins two nodes. */
-export type EdgeKind = "tree" | "peer" | "path" | "session";
+export type EdgeKind = "tree" | "peer" | "path" | "session" | "link";
 
 /** The stable codes of `ApiError`. */
 export type ErrorCode = "frame_too_large" | "invalid_json" | "invalid_request" | "unknown_request" | "version_mismatch" | "permission_denied" | "too_many_clients" | "busy" | "deadline_exceeded" | "answer_too_large" | "shutting_down" | "internal" | "invalid_uri" | "invalid_target" | "peer_exists" | "peer_not_found" | "peer_limit" | "invalid_setting" | "listener_exists" | "listener_not_found" | "listener_limit" | "cannot_listen" | "invalid_friend" | "friend_exists" | "friend_not_found" | "friend_limit" | "key_blocked" | "not_allowed" | "node_down" | "unreachable" | "unsupported" | "config" | "identity_exists" | "invalid_import" | "wrong_passphrase" | "weak_passphrase" | "system_refused" | "unknown";
@@ -171,6 +171,32 @@ export type Event = Status & {
   type: "resync";
 } | {
   type: "unknown";
+};
+
+/** Answer to `explore`. */
+export type Explored = {
+  /** Its address. */
+  address: string;
+  /** Whether it said anything. A node that did not is there, but is closed to strangers: its place in the network is known, and nothing else. */
+  answered: boolean;
+  /** Key of the node. */
+  key: string;
+  /** What it calls itself, at most 64 characters, or `null`. */
+  name: string | null;
+  /** Keys of the nodes it has links to, or `null` when it did not say. At most 512. */
+  peers: string[] | null;
+  /** Its program and version, or `null`. */
+  program: string | null;
+  /** How long it took to answer a question, in milliseconds, or `null`. */
+  round_trip_ms: number | null;
+  /** How many nodes it knows the place of, or `null`. */
+  routing_entries: number | null;
+  /** Its system and processor, or `null`. */
+  system: string | null;
+  /** When it was asked. */
+  time: number;
+  /** Keys of the nodes it knows the place of, or `null` when it did not say. At most 2047. */
+  tree: string[] | null;
 };
 
 /** A friend. */
@@ -269,6 +295,16 @@ export type Hello = {
   status: Status;
   /** Newest version the service speaks. */
   version: number;
+};
+
+/** A node on the way to another. */
+export type Hop = {
+  /** Its address, or `null` while only its place is known. */
+  address: string | null;
+  /** Its place in the tree, ports from the root down, or `null` while unknown. */
+  coordinates: number[] | null;
+  /** Its key, or `null` while only its place is known. */
+  key: string | null;
 };
 
 /** Who this node is, without anything private. */
@@ -432,16 +468,28 @@ export type Node = {
   address: string;
   /** Place in the tree, ports from the root down, or `null` while unknown. */
   coordinates: number[] | null;
+  /** Whether a link to it is up. */
+  direct: boolean;
   /** Public key, 64 hexadecimal digits. */
   key: string;
+  /** Round trip to it in milliseconds, over the best link of a peer, or as it took to explore it; `null` while unknown. */
+  latency_ms: number | null;
+  /** The name of the friend whose node it is, or `null`. */
+  name: string | null;
   /** Key of its parent in the tree (its own at the root), or `null` while unknown. */
   parent: string | null;
   /** Its port at the parent, or `null` while unknown. */
   port: number | null;
   /** Why it is here; at least one. */
   roles: Role[];
+  /** Bytes received in the session with it, or `null` without one. */
+  rx_bytes: number | null;
   /** Sequence number of its last announcement, or `null` while unknown. */
   sequence: number | null;
+  /** Bytes sent in the session with it, or `null` without one. */
+  tx_bytes: number | null;
+  /** Key of the peer that packets to it leave through, its own for a direct peer; `null` for nodes without path and session, and while no peer leads there. */
+  via: string | null;
 };
 
 /** What is known about the way to a node. */
@@ -454,6 +502,8 @@ export type PathReport = {
   coordinates: number[] | null;
   /** Hops over the tree from this node to that one, or `null` while unknown. Shortcuts make the real way shorter. */
   distance: number | null;
+  /** The way from this node, the first, to that one, the last: over the peer in use, and from there over the tree. Each node on it may know a shorter one. Empty while it is not known. */
+  hops: Hop[];
   /** Key of the node that answers for the target. */
   key: string;
   /** Peers that lead there, the one in use first; empty when the target is this node or no peer does. */
@@ -740,6 +790,8 @@ export type Reply = Status & {
   type: "path";
 } | PingReport & {
   type: "ping";
+} | Explored & {
+  type: "explored";
 } | DoctorReport & {
   type: "doctor";
 } | SupportReport & {
@@ -978,6 +1030,10 @@ export type Request = {
   timeout_ms?: number | null;
   type: "ping";
 } | {
+  /** Its key. */
+  key: string;
+  type: "explore";
+} | {
   type: "doctor";
 } | {
   type: "report";
@@ -1092,7 +1148,7 @@ export type Request = {
 };
 
 /** Why a node is in the topology. */
-export type Role = "self" | "peer" | "ancestor" | "path" | "session";
+export type Role = "self" | "peer" | "ancestor" | "path" | "session" | "explored";
 
 /** A secret, sealed to a key of the service. */
 export type Sealed = {

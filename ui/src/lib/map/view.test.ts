@@ -88,6 +88,20 @@ describe('a chosen node', () => {
     await vi.waitFor(() => expect(said.textContent).not.toBe(''), { timeout: 8_000 });
   });
 
+  it('tells of others when it is asked to', async () => {
+    const { app, user } = await open('scene=normal&nodes=60');
+    const talkative = /[^048c]$/;
+    await vi.waitFor(() => expect(app.topology.snapshot).not.toBeNull());
+    const { key } = app.topology.snapshot!.nodes.find(
+      (node) => node.roles.includes('path') && talkative.test(node.key),
+    )!;
+    const panel = within(await choose(key.slice(0, 12)));
+    await user.click(panel.getByRole('button', { name: t('map.explore') }));
+    const said = panel.getByTestId('map-panel-said');
+    await vi.waitFor(() => expect(said.textContent).toContain(t('map.explored', { count: 6 })));
+    await vi.waitFor(async () => expect(await nodes()).toBe(66), { timeout: 3_000 });
+  });
+
   it('opens the friend it is, or offers to become one', async () => {
     const { app, user } = await open('scene=normal&nodes=60');
     const panel = within(await choose('Ada'));

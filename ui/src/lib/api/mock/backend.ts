@@ -3,6 +3,7 @@
 
 import type { Answers, Asked, Backend, Events, ReplyTo } from '../backend';
 import type {
+  Explored,
   Friend,
   ImportReport,
   PeerJob,
@@ -12,6 +13,7 @@ import type {
   SettingsChange,
   Status,
   SupportReport,
+  Topology,
   Traffic,
 } from '../protocol';
 import type { Absence, Connection, Preferences, Step } from '../shell';
@@ -34,7 +36,7 @@ import { fail } from './refusal';
 import type { Scenario } from './scenario';
 import { peerUri } from '../../format';
 import { changed, SETTINGS } from './settings';
-import { topology } from './topology';
+import { neighboursOf, topology, withExplored } from './topology';
 
 type Answer = { [N in keyof Answers]: ReplyTo<Extract<Asked, { type: N }>> }[keyof Answers];
 type Handlers = Map<keyof Events, Set<(value: never) => void>>;
@@ -76,6 +78,7 @@ export class MockBackend implements Backend {
   #job: PeerJob | null = null;
   #jobAdds = false;
   readonly #waiting = new Set<() => boolean>();
+  readonly #explored = new Map<string, string[]>();
   #nextLink = 20;
   #topics = new Set<string>();
   readonly #handlers: Handlers = new Map();
@@ -271,7 +274,9 @@ export class MockBackend implements Backend {
         return { type: 'peer_job', ...this.#job, results: this.#job.results.slice(request.seen) };
       }
       case 'topology':
-        return { type: 'topology', ...topology(this.#status, this.scenario.nodes) };
+        return { type: 'topology', ...this.#topology() };
+      case 'explore':
+        return { type: 'explored', ...this.#explore(request.key) };
       case 'path': {
         const target = request.target;
         const first = this.#status.peers[0];
@@ -295,6 +300,7 @@ export class MockBackend implements Backend {
             : [],
           session: { state: 'established', rx_bytes: 81_000, tx_bytes: 64_000, uptime_s: 431 },
           age_s: 12,
+          hops: [],
         };
       }
       case 'ping': {
@@ -433,9 +439,39 @@ export class MockBackend implements Backend {
     return next;
   }
 
+  #topology(): Topology {
+    const whole = topology(this.#status, this.scenario.nodes);
+    return withExplored(whole, this.#explored);
+  }
+
+  /** Asks a node for its neighbours; every fourth keeps them to itself. */
+  #explore(key: string): Explored {
+    const answered = parseInt(key.slice(-1), 16) % 4 !== 0;
+    const peers = answered ? neighboursOf(key) : null;
+    if (peers) {
+      this.#explored.set(key, peers);
+      const revision = this.#status.topology_revision + 1;
+      this.#change({ topology_revision: revision });
+      this.#emit('topology', { revision });
+    }
+    return {
+      time: this.#status.time,
+      key,
+      address: addressOf(key),
+      answered,
+      name: null,
+      program: answered ? 'yggdrasil 0.5.14' : null,
+      system: answered ? 'linux amd64' : null,
+      routing_entries: answered ? 13 : null,
+      round_trip_ms: answered ? 70 : null,
+      peers,
+      tree: peers,
+    };
+  }
+
   #keyOf(target: string): string {
     if (/^[0-9a-f]{64}$/.test(target)) return target;
-    const all = topology(this.#status, this.scenario.nodes).nodes;
+    const all = this.#topology().nodes;
     const known = [...this.#friends, ...all];
     const key = known.find((one) => one.address === target)?.key;
     if (!key) throw fail('unreachable', 'no node with this address answered');

@@ -22,6 +22,12 @@ export function topology(status: Status, nodes: number): Topology {
       port,
       coordinates,
       sequence: status.time,
+      name: FRIENDS.find((friend) => friend.key === key)?.name ?? null,
+      direct: role === 'peer',
+      latency_ms: status.peers.find((peer) => peer.key === key)?.latency_ms ?? null,
+      rx_bytes: null,
+      tx_bytes: null,
+      via: null,
     };
     all.set(key, node);
     if (parent !== null) edges.push({ from: key, to: parent, kind: 'tree', latency_ms: null });
@@ -79,4 +85,42 @@ export function topology(status: Status, nodes: number): Topology {
     nodes: self ? [self, ...others] : others,
     edges,
   };
+}
+
+/** Whom a node names when it is asked: six that nobody else knows, the same each time. */
+export function neighboursOf(key: string): string[] {
+  const random = seeded(parseInt(key.slice(-7), 16));
+  return Array.from({ length: 6 }, () => hex(random, 64));
+}
+
+/** A topology with what was learnt from nodes that were asked. */
+export function withExplored(
+  whole: Topology,
+  explored: ReadonlyMap<string, readonly string[]>,
+): Topology {
+  const nodes = new Map(whole.nodes.map((node) => [node.key, node]));
+  const edges = [...whole.edges];
+  for (const [from, peers] of explored) {
+    for (const key of [from, ...peers]) {
+      const known = nodes.get(key);
+      nodes.set(key, {
+        address: addressOf(key),
+        parent: null,
+        port: null,
+        coordinates: null,
+        sequence: null,
+        name: null,
+        direct: false,
+        latency_ms: null,
+        rx_bytes: null,
+        tx_bytes: null,
+        via: null,
+        ...known,
+        key,
+        roles: [...new Set([...(known?.roles ?? []), 'explored' as const])],
+      });
+    }
+    for (const to of peers) edges.push({ from, to, kind: 'link', latency_ms: null });
+  }
+  return { ...whole, nodes: [...nodes.values()], edges };
 }
