@@ -118,7 +118,9 @@ describe('Palette', () => {
   it('brings a setting into sight', async () => {
     const { app, user, field } = await shown();
     await user.type(field, 'passphrase{Enter}');
-    expect([app.navigation.view, app.navigation.focus]).toEqual(['settings', 'backup']);
+    expect(app.navigation.view).toBe('settings');
+    const setting = await screen.findByTestId('setting-backup');
+    expect(setting.className).toContain('wanted');
   });
 
   it('copies the address and says so', async () => {
