@@ -1,8 +1,8 @@
 //! The desktop app: its pages by npm, its program by cargo, and what is tested of both.
 //!
-//! The pages are built first, because the program has them inside. Packages of npm are installed as
-//! the lock file says, once: npm leaves a copy of it behind, and while that is as new nothing has to
-//! be done.
+//! The pages are built first, because the program has them inside. Packages of npm are installed
+//! as the lock file says, once: npm leaves a copy of it behind, and while that is as new nothing
+//! has to be done.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
