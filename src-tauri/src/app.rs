@@ -74,7 +74,9 @@ fn set_up(app: &mut App, arguments: Arguments, language: Language) -> Setup {
     let controller =
         Controller::new(Desktop::new(handle.clone()), arguments.control, preferences, language);
     app.manage(Arc::clone(&controller));
-    controller.shell().make_tray(&controller.tray())?;
+    if let Err(error) = controller.shell().make_tray(&controller.tray()) {
+        tracing::warn!(%error, "no tray");
+    }
     controller.open_links(&arguments.rest);
     hear_of_links(&handle);
     let hidden = arguments.minimised || arguments.with_system && controller.starts_minimised();

@@ -1,5 +1,5 @@
-//! What the app costs: the time to the first picture, and memory, idle and after an hour of updates.
-//! `cargo xtask bench --app` runs this; it takes minutes and judges nothing.
+//! What the app costs: the time to the first picture, and memory, idle and after an hour of
+//! updates. `cargo xtask bench --app` runs this; it takes minutes and judges nothing.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stdout, reason = "what was measured is for people")]

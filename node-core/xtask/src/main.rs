@@ -108,7 +108,7 @@ fn run_chore(chore: Chore) -> Result<()> {
         Chore::Test(arguments) => done(test::run(&arguments)?),
         Chore::Check => done(check::run()?),
         Chore::Cross { packages } => done(cross::run(&packages, cross::Depth::All)?),
-        Chore::Bench { app: true, .. } => app::measure(&programs::build()?),
+        Chore::Bench { app: true, .. } => app::measure(),
         Chore::Bench { options, .. } => bench::run(&options),
         Chore::Sim { nodes, seed } => sim::run(nodes, seed),
         Chore::Deps => deps::run(),

@@ -170,12 +170,12 @@ impl<S: Shell> Controller<S> {
                     self.set_connection(Connection::connecting(), None);
                 }
                 Err(error) => {
-                    let wait = retry_after(attempts);
-                    attempts += 1;
                     if lost_at.is_some_and(|at| at.elapsed() < GRACE) {
                         time::sleep(LOOK).await;
                         continue;
                     }
+                    let wait = retry_after(attempts);
+                    attempts += 1;
                     self.set_absent(&error, &place, start.elapsed(), wait).await;
                     self.wait_for_a_reason(&place, wait).await;
                 }
@@ -349,16 +349,13 @@ impl<S: Shell> Controller<S> {
 
     fn draw_tray(&self) {
         let language = self.language();
-        let tray = {
-            let mut inner = self.inner();
-            let tray = Tray::of(&inner.connection, language);
-            if inner.tray.as_ref() == Some(&tray) {
-                return;
-            }
-            inner.tray = Some(tray.clone());
-            tray
-        };
-        self.shell.set_tray(&tray);
+        let mut inner = self.inner();
+        let tray = Tray::of(&inner.connection, language);
+        if inner.tray.as_ref() != Some(&tray) {
+            // Under the lock, so that what is newer is drawn later.
+            self.shell.set_tray(&tray);
+            inner.tray = Some(tray);
+        }
     }
 
     fn language(&self) -> Language {

@@ -1,6 +1,6 @@
 //! The icon in the tray and its menu. What it shows is decided elsewhere.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tauri::image::Image;
 use tauri::menu::{Menu, MenuItem, PredefinedMenuItem};
@@ -16,7 +16,7 @@ const ID: &str = "main";
 /// The icon, once it is made; clones share it.
 #[derive(Clone, Default)]
 pub(super) struct TrayIcon {
-    made: Arc<Mutex<Option<Made>>>,
+    made: Arc<OnceLock<Made>>,
 }
 
 struct Made {
@@ -24,7 +24,6 @@ struct Made {
     state: MenuItem<Wry>,
     peers: MenuItem<Wry>,
     choices: Vec<(Choice, MenuItem<Wry>)>,
-    light: Light,
 }
 
 impl TrayIcon {
@@ -50,7 +49,12 @@ impl TrayIcon {
             }
             menu.append(item)?;
         }
-        TrayIconBuilder::with_id(TrayIconId::new(ID))
+        let mut builder = TrayIconBuilder::with_id(TrayIconId::new(ID));
+        // On Linux the picture is a file, which is nobody else's business.
+        if let Ok(folder) = app.path().runtime_dir().or_else(|_| app.path().app_cache_dir()) {
+            builder = builder.temp_dir_path(folder.join("planetary-network"));
+        }
+        builder
             .icon(picture(shows.light))
             .tooltip(&shows.state)
             .menu(&menu)
@@ -63,27 +67,32 @@ impl TrayIcon {
                 }
             })
             .build(app)?;
-        let made = Made { app: app.clone(), state, peers, choices, light: shows.light };
-        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        // It is made once, at the start.
+        let _ = self.made.set(Made { app: app.clone(), state, peers, choices });
         Ok(())
     }
 
     pub(super) fn is_there(&self) -> bool {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.made.get().is_some()
     }
 
-    /// Shows something else.
+    /// Shows something else. Drawn on the main thread, one after the other, without waiting for it.
     pub(super) fn show(&self, shows: &Tray) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(made) = made.as_mut() else { return };
-        if let Err(error) = made.show(shows) {
-            tracing::warn!(%error, "the tray cannot be drawn");
+        let Some(made) = self.made.get() else { return };
+        let (own, shows) = (self.clone(), shows.clone());
+        let drawn = made.app.run_on_main_thread(move || {
+            if let Some(Err(error)) = own.made.get().map(|made| made.show(&shows)) {
+                tracing::warn!(%error, "the tray cannot be drawn");
+            }
+        });
+        if let Err(error) = drawn {
+            tracing::debug!(%error, "the app is about to end");
         }
     }
 }
 
 impl Made {
-    fn show(&mut self, shows: &Tray) -> tauri::Result<()> {
+    fn show(&self, shows: &Tray) -> tauri::Result<()> {
         self.state.set_text(&shows.state)?;
         self.peers.set_text(shows.peers.as_deref().unwrap_or("–"))?;
         for (choice, item) in &self.choices {
@@ -93,11 +102,7 @@ impl Made {
         }
         let Some(icon) = self.app.tray_by_id(ID) else { return Ok(()) };
         icon.set_tooltip(Some(&shows.state))?;
-        if self.light != shows.light {
-            icon.set_icon(Some(picture(shows.light)))?;
-            self.light = shows.light;
-        }
-        Ok(())
+        icon.set_icon(Some(picture(shows.light)))
     }
 }
 
