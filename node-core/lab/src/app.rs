@@ -171,7 +171,9 @@ impl App {
     /// When there is nothing in time, or something is in the way.
     pub fn click(&self, name: &str) -> Result<()> {
         until(&format!("a click on `{name}`"), Deadline::seconds(PATIENCE_SECONDS), || {
-            self.driver.click(&self.only(name)?).map(Some)
+            let element = self.only(name)?;
+            ensure!(self.driver.is_enabled(&element)?, "it cannot be used");
+            self.driver.click(&element).map(Some)
         })
     }
 

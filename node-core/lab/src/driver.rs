@@ -61,6 +61,11 @@ impl Driver {
         Ok(text.as_str().context("no text")?.replace(['\u{a0}', '\u{202f}'], " "))
     }
 
+    /// Whether an element can be used. A click on one that cannot is no error, and does nothing.
+    pub(crate) fn is_enabled(&self, Element(id): &Element) -> Result<bool> {
+        Ok(self.get(&format!("/element/{id}/enabled"))?.as_bool() == Some(true))
+    }
+
     /// Clicks in the middle of an element.
     pub(crate) fn click(&self, Element(id): &Element) -> Result<()> {
         self.post(&format!("/element/{id}/click"), &json!({})).map(drop)
