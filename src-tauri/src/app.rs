@@ -1,5 +1,6 @@
 //! The app as Tauri runs it: plugins, one window, the life from start to end.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,7 +62,8 @@ pub fn run() {
 
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+    let coloured = std::io::stderr().is_terminal();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured);
     // Somebody else's subscriber is as good.
     let _ = subscriber.with_writer(std::io::stderr).try_init();
 }
