@@ -2,7 +2,7 @@
 // `npm run pictures [-- --view home,map --scene normal,offline --sheet share --quick]`.
 // Single pictures go to pictures/, the contact sheets to pictures/sheets/.
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { browser, serve } from './page.mjs';
@@ -29,6 +29,14 @@ const SHEETS = {
   import: 'settings',
   palette: 'home',
 };
+/** Pictures that the README shows; `--keep` replaces them. */
+const KEPT = [
+  ['home', 'light'],
+  ['friends', 'dark'],
+  ['peers', 'light'],
+  ['map', 'dark'],
+  ['health', 'light'],
+];
 const LONGEST = 'de';
 const AT_ONCE = 4;
 
@@ -137,5 +145,13 @@ for (const [sheet, pictures] of contact) {
 }
 await chromium.close();
 close();
+if (process.argv.includes('--keep')) {
+  const kept = fileURLToPath(new URL('../screenshots', import.meta.url));
+  mkdirSync(kept, { recursive: true });
+  for (const [view, appearance] of KEPT) {
+    const taken = join(out, `${view}-normal-${appearance}-small-en-1x.png`);
+    copyFileSync(taken, join(kept, `${view}-${appearance}.png`));
+  }
+}
 console.log(`${contact.size} sheets in ${join(out, 'sheets')}, ${problems} problems`);
 process.exit(problems > 0 ? 1 : 0);
