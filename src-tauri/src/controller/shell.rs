@@ -15,8 +15,8 @@ use super::words::Language;
 
 /// A desktop: windows, tray, notifications, clipboard, dialogs.
 ///
-/// Calls come from any thread and return at once, but for [`pick_file`](Self::pick_file). None calls
-/// back into the controller before it has returned.
+/// Calls come from any thread and return at once, but for [`pick_file`](Self::pick_file). None
+/// calls back into the controller before it has returned.
 pub trait Shell: Send + Sync + 'static {
     /// Tells the pages.
     fn emit(&self, event: Event<'_>);
