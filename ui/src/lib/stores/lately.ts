@@ -21,7 +21,9 @@ export function happenings(before: Status, now: Status): Happening[] {
   if (before.state !== now.state) {
     if (now.state === 'down') found.push({ kind: 'switched_off', at });
     else if (proven(now) && !proven(before)) {
-      const after_s = before.state === 'down' ? null : Math.max(0, at - before.state_since);
+      // The first time is no return.
+      const back = before.state !== 'down' && before.proven_at !== null;
+      const after_s = back ? Math.max(0, at - before.state_since) : null;
       found.push({ kind: 'connected', after_s, at });
     } else if (proven(before) && !proven(now)) found.push({ kind: 'lost', at });
   }
