@@ -71,6 +71,10 @@ pub(crate) fn test_pages() -> Result<Tally> {
     for (title, words) in TESTS {
         tally.add(step::counted(title, &mut npm(words))?);
     }
+    // Every view and sheet once, in light and dark: whatever the page complains about is a failure.
+    let pictures = ["run", "pictures", "--", "--quick", "--scene", "normal"];
+    let taken = step::quietly("pages: pictures of every view", &mut npm(&pictures));
+    tally.add(Tally::one(taken.is_ok()));
     Ok(tally)
 }
 
