@@ -76,6 +76,8 @@ const APP: &[Need] = &[
     need("xauth", "xauth"),
     need("dbus-daemon", "dbus-daemon"),
     need("chromium", "chromium"),
+    // Pictures, and what fits into a window, depend on it.
+    need("fonts-noto-core", "/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf"),
 ];
 
 /// What to make sure of.
