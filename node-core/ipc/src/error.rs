@@ -137,6 +137,22 @@ error_codes! {
     FriendLimit = "friend_limit", Some("remove what is not needed first");
     /// The key is blocked.
     KeyBlocked = "key_blocked", Some("unblock it first: `planetary friend unblock KEY`");
+    /// What was given cannot be used for a circle.
+    InvalidCircle = "invalid_circle", None;
+    /// No circle has this name or number here.
+    CircleNotFound = "circle_not_found", Some("`planetary circle list` shows the circles");
+    /// There is no room for a further circle, member, operation or invite.
+    CircleLimit = "circle_limit", Some("remove what is not needed first");
+    /// The circle does not let this computer do it.
+    CircleRights = "circle_rights",
+        Some("ask an admin of the circle whose rank is above; `planetary circle show` lists them");
+    /// No invite of this computer has this number.
+    InviteNotFound = "invite_not_found", Some("`planetary invite list` shows the invites");
+    /// The link is not one that invites to a circle.
+    InvalidLink = "invalid_link", Some("copy the whole link; it begins with planetary:join?");
+    /// The question was answered already, or its time is over.
+    QuestionNotFound = "question_not_found",
+        Some("`planetary questions` shows what is asked now");
     /// The configuration does not allow it.
     NotAllowed = "not_allowed", Some("change the configuration, then reload the service");
     /// The node is down, and the request needs it up.

@@ -17,6 +17,7 @@
 //! a client in another language.
 
 pub mod absence;
+pub mod circles;
 pub mod client;
 pub mod endpoint;
 pub mod error;
@@ -45,6 +46,11 @@ pub mod support;
 pub mod topology;
 
 pub use absence::Absence;
+pub use circles::{
+    Answer, Circle, CircleAccess, CircleAccessChange, CircleChange, CircleDetails, CircleDraft,
+    CircleId, CircleList, CircleRef, CircleState, Invite, InviteList, InviteState, Member,
+    MemberRole, MemberState, Names, NamesState, Party, Question, Subject, Visit, VisitList, VisitOutcome,
+};
 pub use client::{Client, ConnectError, RequestError, Updates};
 pub use endpoint::PeerCredentials;
 pub use error::{ApiError, ErrorCode};

@@ -85,6 +85,21 @@ pub const LINK_LEN_MAX: usize = 1_024;
 /// Most peers in a link. More are refused.
 pub const LINK_PEERS_MAX: usize = 3;
 
+/// Services that a circle may suggest: what fits into one of its operations.
+pub const CIRCLE_SUGGESTED_MAX: usize = 16;
+
+/// Guests that one invite may let in.
+pub const INVITE_USES_MAX: u32 = 50;
+
+/// Longest time for which an invite may be open, in seconds: a month.
+pub const INVITE_VALID_S_MAX: u64 = 31 * 86_400;
+
+/// Time for which an invite is open, in seconds, where nobody says another: two days.
+pub const INVITE_VALID_S_DEFAULT: u64 = 48 * 3_600;
+
+/// Visits that are remembered. The one that was longest ago makes room.
+pub const VISITS_MAX: usize = 256;
+
 /// Longest pause with an end, in seconds: 366 days. A longer one is answered with
 /// `invalid_request`; a pause without an end lasts until `resume`.
 pub const PAUSE_S_MAX: u64 = 366 * 86_400;

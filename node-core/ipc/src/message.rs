@@ -18,6 +18,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::circles::{
+    Answer, CircleAccessChange, CircleChange, CircleDetails, CircleDraft, CircleId, CircleList, Invite,
+    InviteList, MemberRole, VisitList,
+};
 use crate::error::{ApiError, ErrorCode};
 use crate::explore::Explored;
 use crate::friends::{
@@ -408,6 +412,140 @@ requests! {
     } = "pause", Change;
     /// Ends the pause; answered with `status`.
     Resume = "resume", Change;
+    /// The circles; answered with `circles`.
+    CircleList = "circle_list", Read;
+    /// A circle with its members; answered with `circle`.
+    CircleShow {
+        /// Which.
+        circle: CircleId,
+    } = "circle_show", Read;
+    /// Begins a circle whose first member is this computer, without a key on paper; answered with
+    /// `circle`.
+    CircleCreate {
+        /// Its name.
+        name: FriendName,
+    } = "circle_create", Change;
+    /// Prepares what a key on paper is to sign; answered with `circle_draft`.
+    CircleDraft {
+        /// What.
+        draft: CircleDraft,
+    } = "circle_draft", Change;
+    /// Takes a draft that was signed; answered with `circle`.
+    CircleSubmit {
+        /// The draft and its signature of 64 bytes, in Base64.
+        operation: String,
+    } = "circle_submit", Change;
+    /// Changes a circle for all its members; answered with `circle`.
+    CircleChange {
+        /// Which.
+        circle: CircleId,
+        /// What to change.
+        change: CircleChange,
+    } = "circle_change", Change;
+    /// Adds a node to a circle, or changes what a member may do in it; answered with `circle`. A
+    /// node that is added has to agree.
+    CircleAdd {
+        /// Which circle.
+        circle: CircleId,
+        /// Whom.
+        key: NodeKey,
+        /// What it may do in the circle.
+        role: MemberRole,
+        /// What the circle calls it; the friend's name is not told when absent.
+        #[serde(default)]
+        label: Option<FriendName>,
+    } = "circle_add", Change;
+    /// Removes a member from a circle; answered with `circle`.
+    CircleRemove {
+        /// Which circle.
+        circle: CircleId,
+        /// Whom.
+        key: NodeKey,
+    } = "circle_remove", Change;
+    /// Agrees to be a member of a circle; answered with `circle`.
+    CircleAccept {
+        /// Which.
+        circle: CircleId,
+    } = "circle_accept", Change;
+    /// Leaves a circle, declines to join it, or gives up asking; answered with `circle`.
+    CircleLeave {
+        /// Which.
+        circle: CircleId,
+    } = "circle_leave", Change;
+    /// Forgets a circle that this computer is no member of; answered with `circle` as it was.
+    CircleForget {
+        /// Which.
+        circle: CircleId,
+    } = "circle_forget", Change;
+    /// Changes what a circle may reach on this computer; answered with `circle`.
+    CircleAccess {
+        /// Which.
+        circle: CircleId,
+        /// What to change.
+        change: CircleAccessChange,
+    } = "circle_access", Change;
+    /// Changes what one member may reach on this computer besides its circles; answered with
+    /// `circle`.
+    MemberAccess {
+        /// A circle that it belongs to.
+        circle: CircleId,
+        /// Whom.
+        key: NodeKey,
+        /// What it may reach from here on.
+        #[serde(default)]
+        allow: Vec<LocalService>,
+        /// What it may no longer reach: taken away before `allow` is added.
+        #[serde(default)]
+        deny: Vec<LocalService>,
+    } = "member_access", Change;
+    /// Makes a link by which guests join a circle; answered with `invite`.
+    InviteCreate {
+        /// Which circle.
+        circle: CircleId,
+        /// What guests may do in it; member when absent.
+        #[serde(default)]
+        role: Option<MemberRole>,
+        /// How many guests it lets in, 1 to 50; 1 when absent.
+        #[serde(default)]
+        uses: Option<u32>,
+        /// For how long, in seconds, 60 to 2678400; 172800 when absent.
+        #[serde(default)]
+        valid_s: Option<u64>,
+        /// Whether the person is asked before a guest is let in.
+        #[serde(default)]
+        asks: bool,
+        /// Peers to suggest, at most 3; absent for those of this node that lie in the public
+        /// internet.
+        #[serde(default)]
+        peers: Option<Vec<String>>,
+    } = "invite_create", Change;
+    /// The invites that this computer made; answered with `invites`.
+    InviteList = "invite_list", Read;
+    /// Takes an invite back; answered with `invite`.
+    InviteRevoke {
+        /// Its number.
+        invite: u64,
+    } = "invite_revoke", Change;
+    /// Follows a link to join a circle; answered with `circle`, which is then asked for.
+    CircleJoin {
+        /// The link, `planetary:join?…`.
+        link: String,
+        /// What this computer calls itself to the circle; nothing when absent.
+        #[serde(default)]
+        label: Option<FriendName>,
+    } = "circle_join", Change;
+    /// Answers a question of the status; answered with `status`.
+    QuestionAnswer {
+        /// Its number.
+        question: u64,
+        /// The answer.
+        answer: Answer,
+        /// Which circle `circle` means; needed where the question names several.
+        #[serde(default)]
+        circle: Option<CircleId>,
+    } = "question_answer", Change;
+    /// Who reached what on this computer lately; answered with `visits`.
+    VisitList = "visit_list", Read;
     /// A fresh key to seal one secret to; answered with `sealing_key`.
     SealingKey = "sealing_key", Admin;
     /// A piece of a sealed secret that is too long for one request, in order, all but the last;
@@ -472,6 +610,11 @@ pub enum Topic {
     Topology,
     /// The event `friends`, when friends, blocked keys or who is online changed.
     Friends,
+    /// The event `circles`, when circles, members, invites or visits changed.
+    Circles,
+    /// No event: the client shows the questions of a status to a person, so asking makes sense.
+    /// While nobody has this topic, nobody is asked.
+    Questions,
 }
 
 /// Answer to a request.
@@ -480,7 +623,7 @@ pub enum Topic {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reply {
-    /// To `status`, `up`, `down`, `pause` and `resume`: the state after it.
+    /// To `status`, `up`, `down`, `pause`, `resume` and `question_answer`: the state after it.
     Status(Box<Status>),
     /// To `resync`.
     State {
@@ -536,6 +679,21 @@ pub enum Reply {
     },
     /// To `share`.
     Shared(Shared),
+    /// To `circle_list`.
+    Circles(CircleList),
+    /// To all other requests about one circle.
+    Circle(Box<CircleDetails>),
+    /// To `circle_draft`.
+    CircleDraft {
+        /// What is to be signed, in Base64.
+        operation: String,
+    },
+    /// To `invite_create` and `invite_revoke`.
+    Invite(Box<Invite>),
+    /// To `invite_list`.
+    Invites(InviteList),
+    /// To `visit_list`.
+    Visits(VisitList),
     /// To `sealing_key`.
     SealingKey(SealingKey),
     /// To `sealed_part`: it was kept.
@@ -566,6 +724,12 @@ pub enum Event {
     /// Friends, blocked keys or who is online changed; ask for them when they are on display. Only
     /// for the topic `friends`.
     Friends {
+        /// Grows with every change.
+        revision: u64,
+    },
+    /// Circles, members, who of them is online, invites or visits changed; ask for them when they
+    /// are on display. Only for the topic `circles`.
+    Circles {
         /// Grows with every change.
         revision: u64,
     },
@@ -685,6 +849,23 @@ impl Request {
             }
             Self::FriendBlock { notes, .. } => friends::check_notes(notes),
             Self::Share { peers: Some(peers), .. } => {
+                let count = peers.len() as u64;
+                check_number("peers", Some(count.max(1)), limits::LINK_PEERS_MAX as u64)?;
+                peers.iter().try_for_each(|uri| check_uri(uri))
+            }
+            Self::CircleChange { change: CircleChange { suggest: Some(services), .. }, .. } => {
+                let count = services.len() as u64;
+                check_number("suggest", Some(count.max(1)), limits::CIRCLE_SUGGESTED_MAX as u64)
+            }
+            Self::CircleAccess { change: CircleAccessChange { allow, deny, .. }, .. }
+            | Self::MemberAccess { allow, deny, .. } => {
+                friends::check_services(allow)?;
+                friends::check_services(deny)
+            }
+            Self::InviteCreate { uses, valid_s, peers, .. } => {
+                check_number("uses", uses.map(u64::from), limits::INVITE_USES_MAX.into())?;
+                check_number("valid_s", *valid_s, limits::INVITE_VALID_S_MAX)?;
+                let peers = peers.as_deref().unwrap_or_default();
                 let count = peers.len() as u64;
                 check_number("peers", Some(count.max(1)), limits::LINK_PEERS_MAX as u64)?;
                 peers.iter().try_for_each(|uri| check_uri(uri))

@@ -238,7 +238,9 @@ fn schema_requires_every_member_that_is_sent() {
 }
 
 /// What only clients send, where members may be left out.
-const RECEIVED: [&str; 8] = [
+const RECEIVED: [&str; 10] = [
+    "CircleAccessChange",
+    "CircleChange",
     "ClientHello",
     "Request",
     "SettingsChange",
@@ -404,6 +406,7 @@ fn document_tells_the_bounds_of_a_request() {
 /// A change of everything.
 fn settings_change() -> SettingsChange {
     SettingsChange {
+        names: None,
         listen_add: vec!["tls://[::]:9001?password=secret".into()],
         listen_remove: vec!["tls://[::]:12345".into()],
         inbound: Some(Audience::Nobody),

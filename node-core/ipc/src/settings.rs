@@ -24,6 +24,8 @@ pub struct Settings {
     pub echo: Audience,
     /// Who may open a session to this node.
     pub sessions: SessionsSetting,
+    /// Whether names such as `ada.pln.internal` are answered on this computer.
+    pub names: bool,
     /// Whether the names of program and system stay out of what the node tells about itself.
     pub node_info_privacy: bool,
     /// The least severe event that is logged.
@@ -124,6 +126,9 @@ pub struct SettingsChange {
     /// Who may open a session to this node.
     #[serde(default)]
     pub sessions: Option<SessionsSetting>,
+    /// Whether names such as `ada.pln.internal` are answered on this computer.
+    #[serde(default)]
+    pub names: Option<bool>,
     /// Whether the names of program and system stay out of what the node tells about itself.
     #[serde(default)]
     pub node_info_privacy: Option<bool>,

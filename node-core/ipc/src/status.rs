@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::circles::{Names, Question};
 use crate::friends::{Access, Dropped};
 use crate::health::HealthItem;
 use crate::identity::{NodeKey, Subnet, UnixTime};
@@ -107,6 +108,13 @@ pub struct Status {
     /// Grows whenever friends, blocked keys or who is online changes; ask for them again when it
     /// does.
     pub friends_revision: u64,
+    /// Grows whenever circles, members, who of them is online, invites or visits change; ask for
+    /// them again when it does.
+    pub circles_revision: u64,
+    /// What waits for an answer of the person, the oldest first.
+    pub questions: Vec<Question>,
+    /// How names such as `ada.pln.internal` are answered on this computer.
+    pub names: Names,
 }
 
 /// Who opened a link.
@@ -353,6 +361,7 @@ impl Status {
         brought_forward.apply_traffic(&newer.traffic());
         brought_forward.topology_revision = newer.topology_revision;
         brought_forward.friends_revision = newer.friends_revision;
+        brought_forward.circles_revision = newer.circles_revision;
         brought_forward == *newer
     }
 }

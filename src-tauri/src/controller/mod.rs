@@ -250,6 +250,7 @@ impl<S: Shell> Controller<S> {
             }
             Change::Topology { revision } => self.shell.emit(Event::Topology { revision }),
             Change::Friends { revision } => self.shell.emit(Event::Friends { revision }),
+            Change::Circles { revision } => self.shell.emit(Event::Circles { revision }),
             Change::Resync | Change::Unknown => {}
             _ => tracing::debug!("an update that is new to this app"),
         }

@@ -73,6 +73,11 @@ pub enum Event<'a> {
         /// Grows with every change.
         revision: u64,
     },
+    /// Circles, members, who of them is online, invites or visits changed.
+    Circles {
+        /// Grows with every change.
+        revision: u64,
+    },
     /// A link was opened.
     Link {
         /// The link.
@@ -93,6 +98,7 @@ impl Event<'_> {
             Self::Traffic(_) => "traffic",
             Self::Topology { .. } => "topology",
             Self::Friends { .. } => "friends",
+            Self::Circles { .. } => "circles",
             Self::Link { .. } => "link",
             Self::Show { .. } => "show",
         }

@@ -67,6 +67,10 @@ pub struct Access {
     pub paused: Option<Pause>,
     /// Number of friends.
     pub friends: u64,
+    /// Number of circles of which this computer is a member.
+    pub circles: u64,
+    /// Number of their other members, each counted once.
+    pub members: u64,
     /// Number of blocked keys.
     pub blocked: u64,
     /// What is open to everyone, one by one.

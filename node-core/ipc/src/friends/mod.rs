@@ -35,6 +35,9 @@ pub struct Friend {
     pub name: FriendName,
     /// Its address.
     pub address: Ipv6Addr,
+    /// Its name for programs of this computer, such as `ada.pln.internal`, or `null` where its name
+    /// makes none or another friend's makes the same.
+    pub host: Option<String>,
     /// Its subnet.
     pub subnet: Subnet,
     /// Whether this computer answers its echo requests.

@@ -59,6 +59,8 @@ impl Friends {
 
     pub(super) fn access(&self, now: u64) -> Access {
         Access {
+            circles: 0,
+            members: 0,
             inbound: Audience::Circles,
             echo: Audience::Circles,
             sessions: match self.everyone.is_empty() {
@@ -291,6 +293,7 @@ fn friend(key: NodeKey, name: FriendName, added_at: UnixTime) -> Friend {
         key,
         name,
         address: address_of(key),
+        host: None,
         subnet: subnet_of(key),
         echo: true,
         services: Vec::new(),

@@ -17,6 +17,7 @@ const TAKEN: &str = "tcp://[::]:80";
 /// What a fresh configuration says.
 pub(super) fn fresh() -> Settings {
     Settings {
+        names: true,
         listen: vec!["tls://[::]:12345".to_owned()],
         inbound: Audience::Circles,
         echo: Audience::Circles,

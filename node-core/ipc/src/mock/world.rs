@@ -218,6 +218,9 @@ impl World {
             health: self.health(&peers),
             topology_revision: self.topology_revision(),
             friends_revision: self.friends.revision,
+            circles_revision: 0,
+            questions: Vec::new(),
+            names: crate::circles::Names::default(),
             peers,
         }
     }

@@ -392,6 +392,7 @@ where
             Event::Traffic(_) => self.topics.contains(&Topic::Traffic),
             Event::Topology { .. } => self.topics.contains(&Topic::Topology),
             Event::Friends { .. } => self.topics.contains(&Topic::Friends),
+            Event::Circles { .. } => self.topics.contains(&Topic::Circles),
             Event::Status(_) | Event::Resync | Event::Unknown => true,
         };
         if !wanted {

@@ -80,6 +80,9 @@ fn differences(old: &Status, new: &Status) -> Vec<Event> {
     if old.friends_revision != new.friends_revision {
         events.push(Event::Friends { revision: new.friends_revision });
     }
+    if old.circles_revision != new.circles_revision {
+        events.push(Event::Circles { revision: new.circles_revision });
+    }
     events
 }
 

@@ -273,6 +273,7 @@ fn friend(key: &NodeKey, friends: &Friends, online: &BTreeSet<NodeKey>) -> Optio
         key: *key,
         name: friend.name,
         address: core.address().to_ipv6(),
+        host: None,
         subnet: Subnet::containing(core.subnet().to_ipv6()),
         echo: friend.echo,
         services: friend.services,

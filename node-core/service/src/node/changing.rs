@@ -107,6 +107,7 @@ fn plain(config: &Config, config_file: String) -> Settings {
             // Nobody cannot be written.
             Some(Audience::Circles | Audience::Nobody) => SessionsSetting::Circles,
         },
+        names: true,
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {
             LogLevel::Error => LogThreshold::Error,

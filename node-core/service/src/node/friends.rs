@@ -269,6 +269,8 @@ impl Node {
             sessions: words(policy::sessions(&doors, friends, unix_s)),
             paused: friends.paused(unix_s).map(pause),
             friends: count(friends.friends().len()),
+            circles: 0,
+            members: 0,
             blocked: count(friends.blocked().len()),
             everyone: friends.everyone().to_vec(),
             lobby_until: policy::lobby_until(friends, unix_s).map(UnixTime),

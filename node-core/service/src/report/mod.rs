@@ -207,6 +207,9 @@ impl Observer {
             health,
             topology_revision: self.revision,
             friends_revision: facts.friends_revision,
+            circles_revision: 0,
+            questions: Vec::new(),
+            names: planetary_ipc::Names::default(),
         }
     }
 

@@ -4,6 +4,8 @@
 export type Access = {
   /** Number of blocked keys. */
   blocked: number;
+  /** Number of circles of which this computer is a member. */
+  circles: number;
   /** Whose echo requests are answered: `circles` stands for friends that may. */
   echo: Audience;
   /** What is open to everyone, one by one. */
@@ -14,11 +16,16 @@ export type Access = {
   inbound: Audience;
   /** Until when strangers who followed a shared link are listened to, or `null` when they are not. */
   lobby_until: number | null;
+  /** Number of their other members, each counted once. */
+  members: number;
   /** The pause, or `null` while there is none. */
   paused: Pause | null;
   /** Who may open a session. */
   sessions: Audience;
 };
+
+/** An answer to a `Question`. */
+export type Answer = "once" | "always" | "circle" | "yes" | "no";
 
 /** Why a request was not done. Programs match `code`, people read the rest. */
 export type ApiError = {
@@ -97,6 +104,130 @@ export type BookFriend = {
   verified?: boolean;
 };
 
+/** A circle as this computer has it, without its members. */
+export type Circle = {
+  /** What its members may reach on this computer. */
+  access: CircleAccess;
+  /** When it came to this computer. */
+  added_at: number;
+  /** When the link that was followed is over, or `null` when none was or it was used. */
+  expires_at: number | null;
+  /** Members that signed two different things under one number, a sign of two nodes with one key or of a forger: what they say from there on counts for nobody. */
+  forked: Party[];
+  /** What names it for programs. */
+  id: string;
+  /** Number of nodes that were added and have not agreed yet. */
+  invited: number;
+  /** Who invited or added this computer, or `null` if it began the circle. */
+  inviter: Party | null;
+  /** Number of members, this computer included where it is one. */
+  members: number;
+  /** Its name: while asking, the one in the link. */
+  name: string;
+  /** Number of other members from which something came within the last 60 s. */
+  online: number;
+  /** Whether a key on paper stands above everybody. */
+  recovery: boolean;
+  /** What this computer may do in it, or `null` while it is no member. */
+  role: MemberRole | null;
+  /** How this computer stands to it. */
+  state: CircleState;
+  /** What the circle suggests that its members should reach; nothing of it holds by itself. */
+  suggested: string[];
+  /** When this computer and another member last agreed on what they know, or `null` if they have not yet. What was decided since may not be known here. */
+  synced_at: number | null;
+};
+
+/** What members of a circle may reach on this computer. */
+export type CircleAccess = {
+  /** Whether their echo requests are answered. */
+  echo: boolean;
+  /** Whether any of it holds; `false` while the circle is paused here. */
+  enabled: boolean;
+  /** What they reach besides. */
+  services: string[];
+  /** Whether they reach every TCP and UDP port of the machines in this node's subnet. */
+  subnet: boolean;
+};
+
+/** What is to change about what a circle may reach on this computer; what is absent stays. */
+export type CircleAccessChange = {
+  /** What may be reached from here on. */
+  allow?: string[];
+  /** What may no longer be reached: taken away before `allow` is added. */
+  deny?: string[];
+  /** Whether echo requests are answered. */
+  echo?: boolean | null;
+  /** Whether any of it holds. */
+  enabled?: boolean | null;
+  /** Whether the subnet of this node can be reached. */
+  subnet?: boolean | null;
+};
+
+/** What is to change about a circle for all its members; what is absent stays. */
+export type CircleChange = {
+  /** The new name. */
+  name?: string | null;
+  /** What to suggest that members should reach, instead of what was suggested before; at most 16. */
+  suggest?: string[] | null;
+};
+
+/** A circle with its members and the invites to it that this computer made. */
+export type CircleDetails = {
+  /** The circle. */
+  circle: Circle;
+  /** The invites to it that this computer made, the latest first. */
+  invites: Invite[];
+  /** Its members by rank, then by key; 256 at most. */
+  members: Member[];
+  /** When this was taken, by the service's clock. */
+  time: number;
+};
+
+/** What a key on paper is to sign. */
+export type CircleDraft = {
+  kind: "create";
+  /** Name of the circle. */
+  name: string;
+  /** The key on paper. */
+  recovery: string;
+} | {
+  /** The circle. */
+  circle: string;
+  /** Who is to become an admin. */
+  key: string;
+  kind: "add";
+  /** The key on paper, which must be the circle's. */
+  recovery: string;
+} | {
+  /** The circle. */
+  circle: string;
+  /** Whom. */
+  key: string;
+  kind: "remove";
+  /** The key on paper, which must be the circle's. */
+  recovery: string;
+};
+
+/** All circles. */
+export type CircleList = {
+  /** The circles by name; 64 at most. */
+  circles: Circle[];
+  /** When the list was taken, by the service's clock. */
+  time: number;
+};
+
+/** A circle's number and name. */
+export type CircleRef = {
+  /** What names it for programs. */
+  id: string;
+  /** Its name. */
+  name: string;
+};
+
+/** How this computer stands to a circle. */
+export type CircleState = "asking" | "waiting" | "refused" | "expired" | "invited" | "member" | "removed" | "left";
+
 /** First message of the client. */
 export type ClientHello = {
   /** Program and version, such as `planetary 0.1.0`. For logs only. */
@@ -152,7 +283,7 @@ export type Edge = {
 export type EdgeKind = "tree" | "peer" | "path" | "session" | "link";
 
 /** The stable codes of `ApiError`. */
-export type ErrorCode = "frame_too_large" | "invalid_json" | "invalid_request" | "unknown_request" | "version_mismatch" | "permission_denied" | "too_many_clients" | "busy" | "deadline_exceeded" | "answer_too_large" | "shutting_down" | "internal" | "invalid_uri" | "invalid_target" | "peer_exists" | "peer_not_found" | "peer_limit" | "invalid_setting" | "listener_exists" | "listener_not_found" | "listener_limit" | "cannot_listen" | "invalid_friend" | "friend_exists" | "friend_not_found" | "friend_limit" | "key_blocked" | "not_allowed" | "node_down" | "unreachable" | "unsupported" | "config" | "identity_exists" | "invalid_import" | "wrong_passphrase" | "weak_passphrase" | "system_refused" | "unknown";
+export type ErrorCode = "frame_too_large" | "invalid_json" | "invalid_request" | "unknown_request" | "version_mismatch" | "permission_denied" | "too_many_clients" | "busy" | "deadline_exceeded" | "answer_too_large" | "shutting_down" | "internal" | "invalid_uri" | "invalid_target" | "peer_exists" | "peer_not_found" | "peer_limit" | "invalid_setting" | "listener_exists" | "listener_not_found" | "listener_limit" | "cannot_listen" | "invalid_friend" | "friend_exists" | "friend_not_found" | "friend_limit" | "key_blocked" | "invalid_circle" | "circle_not_found" | "circle_limit" | "circle_rights" | "invite_not_found" | "invalid_link" | "question_not_found" | "not_allowed" | "node_down" | "unreachable" | "unsupported" | "config" | "identity_exists" | "invalid_import" | "wrong_passphrase" | "weak_passphrase" | "system_refused" | "unknown";
 
 /** Something that changed. */
 export type Event = Status & {
@@ -167,6 +298,10 @@ export type Event = Status & {
   /** Grows with every change. */
   revision: number;
   type: "friends";
+} | {
+  /** Grows with every change. */
+  revision: number;
+  type: "circles";
 } | {
   type: "resync";
 } | {
@@ -209,6 +344,8 @@ export type Friend = {
   blocked: boolean;
   /** Whether this computer answers its echo requests. */
   echo: boolean;
+  /** Its name for programs of this computer, such as `ada.pln.internal`, or `null` where its name makes none or another friend's makes the same. */
+  host: string | null;
   /** Its key. */
   key: string;
   /** When something last came from it, or `null` if nothing has yet. Right to ten minutes after a restart. */
@@ -383,6 +520,45 @@ export type ImportReport = {
 /** What kind of file an identity was read from. */
 export type ImportSource = "backup" | "key";
 
+/** An invite that this computer made. */
+export type Invite = {
+  /** Whether the person is asked before a guest is let in. */
+  asks: boolean;
+  /** The circle it is to. */
+  circle: string;
+  /** That circle's name. */
+  circle_name: string;
+  /** When it was made. */
+  created_at: number;
+  /** When it is over. */
+  expires_at: number;
+  /** Whom it has let in. */
+  guests: Party[];
+  /** Its number on this computer. */
+  id: number;
+  /** The link, `planetary:join?…`: whoever has it may join. `null` once it lets nobody in. */
+  link: string | null;
+  /** What guests may do in the circle. */
+  role: MemberRole;
+  /** How it stands. */
+  state: InviteState;
+  /** How many it has let in. */
+  used: number;
+  /** How many guests it lets in. */
+  uses: number;
+};
+
+/** Invites that this computer made. */
+export type InviteList = {
+  /** The invites, the latest first. */
+  invites: Invite[];
+  /** When the list was taken, by the service's clock. */
+  time: number;
+};
+
+/** How an invite stands. */
+export type InviteState = "open" | "used" | "expired" | "revoked";
+
 /** The moving part of a `PeerStatus`. */
 export type LinkTraffic = {
   /** As in the peer's status. */
@@ -448,6 +624,57 @@ export type LogPage = {
 /** The least severe event that is logged. */
 export type LogThreshold = "error" | "warn" | "info" | "debug" | "trace";
 
+/** A member of a circle, or who was added and has not agreed yet. */
+export type Member = {
+  /** Who added it, or `null` for those with whom the circle began. */
+  added_by: string | null;
+  /** Its address. */
+  address: string;
+  /** Whether its key is blocked here, which beats everything else. */
+  blocked: boolean;
+  /** When something last came from it, or `null` if nothing has yet. */
+  last_seen: number | null;
+  /** Whether something came from it within the last 60 s. */
+  online: boolean;
+  /** Whether it is this computer. */
+  own: boolean;
+  /** Who it is. */
+  party: Party;
+  /** Its rank: who has a smaller one can remove it. */
+  rank: number;
+  /** Whether this computer can remove it. */
+  removable: boolean;
+  /** What it may do in the circle. */
+  role: MemberRole;
+  /** What it alone may reach on this computer, besides what the circle may and what it may as a friend. */
+  services: string[];
+  /** Whether it has agreed. */
+  state: MemberState;
+};
+
+/** What a member may do in its circle. */
+export type MemberRole = "member" | "admin";
+
+/** Whether a node that was added has agreed. */
+export type MemberState = "invited" | "member";
+
+/** Names such as `ada.pln.internal`, which only this computer knows. */
+export type Names = {
+  /** What to do so that programs find them, or `null` when nothing is to be done. */
+  hint: string | null;
+  /** What of the system asks there, such as `systemd-resolved`, or `null`. */
+  resolver: string | null;
+  /** Where questions are answered, on port 53, or `null` while they are not. */
+  server: string | null;
+  /** How they are answered. */
+  state: NamesState;
+  /** What all of them end with. */
+  suffix: string;
+};
+
+/** How names of the network are answered on this computer. */
+export type NamesState = "off" | "answering" | "wired";
+
 /** A peer that leads towards a target. */
 export type NextHop = {
   /** Address of the peer. */
@@ -490,6 +717,16 @@ export type Node = {
   tx_bytes: number | null;
   /** Key of the peer that packets to it leave through, its own for a direct peer; `null` for nodes without path and session, and while no peer leads there. */
   via: string | null;
+};
+
+/** A node as a person knows it. */
+export type Party = {
+  /** Its key. */
+  key: string;
+  /** What a circle calls it, or `null`. Nobody has checked it. */
+  label: string | null;
+  /** The friend's name, or `null` for a key that is no friend's. */
+  name: string | null;
 };
 
 /** What is known about the way to a node. */
@@ -757,6 +994,18 @@ export type PublicPeers = {
   trust: ListTrust;
 };
 
+/** Something that only the person of this computer can answer. */
+export type Question = {
+  /** When it was asked. */
+  asked_at: number;
+  /** Its number, to answer it with. */
+  id: number;
+  /** What is asked. */
+  subject: Subject;
+  /** When it is over and counts as answered with no. */
+  until: number;
+};
+
 /** An entry that cannot be understood. */
 export type RejectedEntry = {
   /** Its number in the list, from 1. */
@@ -818,6 +1067,20 @@ export type Reply = Status & {
   type: "open";
 } | Shared & {
   type: "shared";
+} | CircleList & {
+  type: "circles";
+} | CircleDetails & {
+  type: "circle";
+} | {
+  /** What is to be signed, in Base64. */
+  operation: string;
+  type: "circle_draft";
+} | Invite & {
+  type: "invite";
+} | InviteList & {
+  type: "invites";
+} | VisitList & {
+  type: "visits";
 } | SealingKey & {
   type: "sealing_key";
 } | {
@@ -1118,6 +1381,110 @@ export type Request = {
 } | {
   type: "resume";
 } | {
+  type: "circle_list";
+} | {
+  /** Which. */
+  circle: string;
+  type: "circle_show";
+} | {
+  /** Its name. */
+  name: string;
+  type: "circle_create";
+} | {
+  /** What. */
+  draft: CircleDraft;
+  type: "circle_draft";
+} | {
+  /** The draft and its signature of 64 bytes, in Base64. */
+  operation: string;
+  type: "circle_submit";
+} | {
+  /** What to change. */
+  change: CircleChange;
+  /** Which. */
+  circle: string;
+  type: "circle_change";
+} | {
+  /** Which circle. */
+  circle: string;
+  /** Whom. */
+  key: string;
+  /** What the circle calls it; the friend's name is not told when absent. */
+  label?: string | null;
+  /** What it may do in the circle. */
+  role: MemberRole;
+  type: "circle_add";
+} | {
+  /** Which circle. */
+  circle: string;
+  /** Whom. */
+  key: string;
+  type: "circle_remove";
+} | {
+  /** Which. */
+  circle: string;
+  type: "circle_accept";
+} | {
+  /** Which. */
+  circle: string;
+  type: "circle_leave";
+} | {
+  /** Which. */
+  circle: string;
+  type: "circle_forget";
+} | {
+  /** What to change. */
+  change: CircleAccessChange;
+  /** Which. */
+  circle: string;
+  type: "circle_access";
+} | {
+  /** What it may reach from here on. */
+  allow?: string[];
+  /** A circle that it belongs to. */
+  circle: string;
+  /** What it may no longer reach: taken away before `allow` is added. */
+  deny?: string[];
+  /** Whom. */
+  key: string;
+  type: "member_access";
+} | {
+  /** Whether the person is asked before a guest is let in. */
+  asks?: boolean;
+  /** Which circle. */
+  circle: string;
+  /** Peers to suggest, at most 3; absent for those of this node that lie in the public internet. */
+  peers?: string[] | null;
+  /** What guests may do in it; member when absent. */
+  role?: MemberRole | null;
+  type: "invite_create";
+  /** How many guests it lets in, 1 to 50; 1 when absent. */
+  uses?: number | null;
+  /** For how long, in seconds, 60 to 2678400; 172800 when absent. */
+  valid_s?: number | null;
+} | {
+  type: "invite_list";
+} | {
+  /** Its number. */
+  invite: number;
+  type: "invite_revoke";
+} | {
+  /** What this computer calls itself to the circle; nothing when absent. */
+  label?: string | null;
+  /** The link, `planetary:join?…`. */
+  link: string;
+  type: "circle_join";
+} | {
+  /** The answer. */
+  answer: Answer;
+  /** Which circle `circle` means; needed where the question names several. */
+  circle?: string | null;
+  /** Its number. */
+  question: number;
+  type: "question_answer";
+} | {
+  type: "visit_list";
+} | {
   type: "sealing_key";
 } | {
   /** The piece. */
@@ -1196,6 +1563,8 @@ export type Settings = {
   listen: string[];
   /** The least severe event that is logged. */
   log_level: LogThreshold;
+  /** Whether names such as `ada.pln.internal` are answered on this computer. */
+  names: boolean;
   /** Whether the names of program and system stay out of what the node tells about itself. */
   node_info_privacy: boolean;
   /** Where the list of public peers comes from. */
@@ -1216,6 +1585,8 @@ export type SettingsChange = {
   listen_remove?: string[];
   /** The least severe event that is logged. */
   log_level?: LogThreshold | null;
+  /** Whether names such as `ada.pln.internal` are answered on this computer. */
+  names?: boolean | null;
   /** Whether the names of program and system stay out of what the node tells about itself. */
   node_info_privacy?: boolean | null;
   /** Key with which the list must be signed, 64 hexadecimal digits; empty for none. */
@@ -1270,6 +1641,8 @@ export type Status = {
   access: Access;
   /** Address of this node, in `200::/8`. */
   address: string;
+  /** Grows whenever circles, members, who of them is online, invites or visits change; ask for them again when it does. */
+  circles_revision: number;
   /** Place in the tree: the ports from the root down to this node, empty at the root, `null` while unknown. */
   coordinates: number[] | null;
   /** What the packet filter did not let pass; reasons without a packet are left out. */
@@ -1282,6 +1655,8 @@ export type Status = {
   key: string;
   /** Sockets on which this node accepts peers. */
   listeners: ListenerStatus[];
+  /** How names such as `ada.pln.internal` are answered on this computer. */
+  names: Names;
   /** Key of this node's parent in the tree: its own key at the root, `null` while unknown. */
   parent: string | null;
   /** Number of known paths to other nodes. */
@@ -1290,6 +1665,8 @@ export type Status = {
   peers: PeerStatus[];
   /** When another node last answered through the network, or `null` if none has yet. */
   proven_at: number | null;
+  /** What waits for an answer of the person, the oldest first. */
+  questions: Question[];
   /** Key of the root of the tree, or `null` while unknown. */
   root: string | null;
   /** Number of nodes whose place in the tree is known. */
@@ -1324,6 +1701,25 @@ export type Status = {
   version: string;
 };
 
+/** What a question is about. */
+export type Subject = {
+  /** The circles that it shares with this computer. */
+  circles: CircleRef[];
+  kind: "knock";
+  /** What: one protocol, one port. */
+  service: string;
+  /** Who. */
+  who: Party;
+} | {
+  /** Which circle. */
+  circle: CircleRef;
+  /** The number of the invite. */
+  invite: number;
+  kind: "guest";
+  /** Who. `label` is what the guest calls itself. */
+  who: Party;
+};
+
 /** Answer to `report`: what may be told to anybody. */
 export type SupportReport = {
   /** Processor, such as `x86_64`. */
@@ -1355,7 +1751,7 @@ export type SupportReport = {
 };
 
 /** Updates that come only to those who asked. */
-export type Topic = "traffic" | "topology" | "friends";
+export type Topic = "traffic" | "topology" | "friends" | "circles" | "questions";
 
 /** Nodes and the edges between them, whole or one page of it. */
 export type Topology = {
@@ -1406,3 +1802,30 @@ export type TunStatus = {
   /** Name of the interface, such as `planetary0`. */
   name: string;
 };
+
+/** Who reached, or tried to reach, what on this computer. Strangers that reach nothing are not among them. */
+export type Visit = {
+  /** How often. */
+  count: number;
+  /** When first. */
+  first_at: number;
+  /** When last. */
+  last_at: number;
+  /** Whether it got in. */
+  outcome: VisitOutcome;
+  /** What: one protocol, one port. `null` for echo requests. */
+  service: string | null;
+  /** Who. */
+  who: Party;
+};
+
+/** Who reached what since the service was started, the latest first; 256 at most. */
+export type VisitList = {
+  /** When the list was taken, by the service's clock. */
+  time: number;
+  /** The visits. */
+  visits: Visit[];
+};
+
+/** Whether somebody got in. */
+export type VisitOutcome = "opened" | "refused";
