@@ -49,7 +49,8 @@ pub use absence::Absence;
 pub use circles::{
     Answer, Circle, CircleAccess, CircleAccessChange, CircleChange, CircleDetails, CircleDraft,
     CircleId, CircleList, CircleRef, CircleState, Invite, InviteList, InviteState, Member,
-    MemberRole, MemberState, Names, NamesState, Party, Question, Subject, Visit, VisitList, VisitOutcome,
+    MemberRole, MemberState, Names, NamesState, Party, Question, Subject, Visit, VisitList,
+    VisitOutcome,
 };
 pub use client::{Client, ConnectError, RequestError, Updates};
 pub use endpoint::PeerCredentials;
