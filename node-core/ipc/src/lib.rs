@@ -35,6 +35,7 @@ pub mod logs;
 pub mod message;
 pub mod mock;
 pub mod peers;
+pub mod recovery;
 pub mod report;
 #[cfg(test)]
 mod schema;
@@ -66,7 +67,7 @@ pub use import::{
     Backup, Dialect, ForeignKey, ForeignSettings, IdentityImport, ImportItem, ImportOutcome,
     ImportSource, SettingsImport,
 };
-pub use link::{FriendLink, LinkPeer};
+pub use link::{FriendLink, JoinLink, LinkPeer};
 pub use message::{
     ClientHello, ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic, Update,
 };
@@ -74,6 +75,7 @@ pub use peers::{
     ListTrust, PeerChoice, PeerJob, PeerRecord, PeerTest, PublicFilter, PublicPeer, PublicPeers,
     RejectedEntry,
 };
+pub use recovery::RecoveryKey;
 pub use report::{Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
 pub use secret::{Sealed, SealingKey, SealingKeys};
 pub use server::{Handler, Service, serve};
