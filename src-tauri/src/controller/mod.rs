@@ -27,6 +27,7 @@ pub mod failure;
 pub mod link;
 pub mod notices;
 mod notification;
+pub mod paper;
 pub mod preferences;
 mod questions;
 pub mod saving;
@@ -58,7 +59,7 @@ use zeroize::Zeroizing;
 
 use connection::{Absent, Connection, Rights, Step};
 use failure::Failure;
-use link::{LinkPreview, WaitingLinks};
+use link::{Link, WaitingLinks};
 use notices::{Notices, Standing};
 pub use notification::{Matter, Notification};
 use preferences::{Preferences, PreferencesChange, PreferencesFile};
@@ -459,16 +460,26 @@ impl<S: Shell> Controller<S> {
         done
     }
 
-    /// Reads a link, a key or an address; nothing is stored.
+    /// Reads a link, a key or an address; nothing is stored, and nobody is asked but the service.
     ///
     /// # Errors
     /// `invalid_link`, with the reason.
-    pub async fn read_link(&self, text: &str) -> Result<LinkPreview, Failure> {
-        let preview = LinkPreview::read(text)?;
-        let Ok(client) = self.client() else { return Ok(preview) };
+    pub async fn read_link(&self, text: &str) -> Result<Link, Failure> {
+        let link = Link::read(text, connection::now())?;
+        let Ok(client) = self.client() else { return Ok(link) };
         let status = client.status().await?;
         let (friends, _) = client.friends().await?;
-        Ok(preview.compared(&status, &friends, &client.blocked().await?))
+        let blocked = client.blocked().await?;
+        Ok(match link {
+            Link::Node(node) => Link::Node(node.compared(&status, &friends, &blocked)),
+            Link::Join(join) => {
+                let circles = match client.request(Request::CircleList).await? {
+                    Reply::Circles(list) => list.circles,
+                    _ => return Err(RequestError::Unexpected.into()),
+                };
+                Link::Join(join.compared(&status, &friends, &blocked, &circles))
+            }
+        })
     }
 
     /// Links that were opened before anybody listened.

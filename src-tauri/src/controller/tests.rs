@@ -305,10 +305,14 @@ async fn links_are_shown_with_what_is_known_and_told_when_they_are_opened() {
     let mock = Mock::settled();
     let _serving = ground.serve(&mock);
     ground.until("connection ready connected").await;
-    let own = ground.controller.read_link(&mock.status().key.to_string()).await.unwrap();
+    let read = async |text: String| match ground.controller.read_link(&text).await.unwrap() {
+        Link::Node(preview) => preview,
+        Link::Join(other) => panic!("{other:?}"),
+    };
+    let own = read(mock.status().key.to_string()).await;
     assert!(own.own && own.address == mock.status().address);
     let (friends, _) = ground.controller.client().unwrap().friends().await.unwrap();
-    let friend = ground.controller.read_link(&friends[0].address.to_string()).await.unwrap();
+    let friend = read(friends[0].address.to_string()).await;
     assert_eq!(friend.known.as_ref(), Some(&friends[0]));
     assert_eq!(friend.key, Some(friends[0].key));
     let failure = ground.controller.read_link("moon").await.unwrap_err();
