@@ -22,6 +22,6 @@ pub mod limits;
 pub mod log;
 
 pub use filter::{
-    Answer, Audience, Budget, Destination, Drops, Filter, Person, Policy, Protocol, Reason, Remote,
-    Rule, Rules, RulesError, Service, Sizes, Verdict, Who,
+    Answer, Audience, Budget, Destination, Drops, Filter, Notice, Person, Policy, Protocol,
+    Reached, Reason, Remote, Rule, Rules, RulesError, Service, Settled, Sizes, Verdict, Who,
 };

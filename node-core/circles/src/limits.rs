@@ -64,6 +64,27 @@ pub const ECHO_RATE: Rate = Rate { per_s: 10, burst: 10 };
 /// beyond it are dropped in silence, and their programs wait for their own time-outs.
 pub const ANSWER_RATE: Rate = Rate { per_s: 50, burst: 100 };
 
+/// A question whether somebody may reach something is open so long: TCP has by then tried five
+/// times, and its program still waits.
+pub const KNOCK_OPEN: Duration = Duration::from_secs(30);
+/// After a yes for once, flows may be opened for so long: a program that has given up is started
+/// again in this time.
+pub const KNOCK_GRANT: Duration = Duration::from_secs(60);
+/// After a no, or none at all, the same service is not asked about for so long. Who asks remembers
+/// a no for longer ([`Person::declined`](crate::Person::declined)); this covers what is still under
+/// way.
+pub const KNOCK_QUIET: Duration = Duration::from_secs(60);
+/// Questions about one key in [`KNOCK_PERIOD`]. What comes beyond them is refused.
+pub const KNOCKS_PER_PERIOD: usize = 3;
+/// See [`KNOCKS_PER_PERIOD`].
+pub const KNOCK_PERIOD: Duration = Duration::from_secs(3600);
+/// Keys with questions in the last hour that a shard remembers: more than anybody wants to be asked
+/// about. Those of a further one are refused.
+pub const KNOCKERS_PER_SHARD_MAX: usize = 256;
+/// Notices that a shard keeps until they are fetched, four times a second. Further ones are lost;
+/// a question that would not be heard of is not opened.
+pub const NOTICES_PER_SHARD_MAX: usize = 64;
+
 /// People that the rules know: 64 circles of 256 members, and as many friends again.
 pub const PEOPLE_MAX: usize = 32_768;
 /// Keys that are blocked.
@@ -72,6 +93,9 @@ pub const BLOCKED_MAX: usize = 32_768;
 pub const RULES_MAX: usize = 1_024;
 /// Services that one person may reach besides those of circles.
 pub const SERVICES_PER_PERSON_MAX: usize = 256;
+/// Services that are not asked about again for one person. At three questions an hour, a day has
+/// fewer.
+pub const DECLINED_PER_PERSON_MAX: usize = 256;
 
 /// Characters of a name, of a circle or of a member: as many as a friend's name has.
 pub const LABEL_CHARS_MAX: usize = 48;
