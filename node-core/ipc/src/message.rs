@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::circles::{
-    Answer, CircleAccessChange, CircleChange, CircleDetails, CircleDraft, CircleId, CircleList, Invite,
-    InviteList, MemberRole, VisitList,
+    Answer, CircleAccessChange, CircleChange, CircleDetails, CircleDraft, CircleId, CircleList,
+    Invite, InviteList, MemberRole, VisitList,
 };
 use crate::error::{ApiError, ErrorCode};
 use crate::explore::Explored;

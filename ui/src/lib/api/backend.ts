@@ -1,7 +1,16 @@
 // The one door to everything outside the page. There are two behind it: the shell (tauri.ts) and a
 // service that lives in the page (mock/), for tests, pictures and work in a browser.
 
-import type { IdentityImport, Reply, Request, SettingsImport, Topic, Traffic } from './protocol';
+import type {
+  CircleState,
+  Friend,
+  IdentityImport,
+  Reply,
+  Request,
+  SettingsImport,
+  Topic,
+  Traffic,
+} from './protocol';
 import type { About, Connection, LinkPreview, Preferences, SavedFile, Step } from './shell';
 
 /** Which answer belongs to which request, as the table in docs/ipc.md has it. */
@@ -39,6 +48,25 @@ export interface Answers {
   friend_import: 'imported';
   open_change: 'open';
   share: 'shared';
+  circle_list: 'circles';
+  circle_show: 'circle';
+  circle_create: 'circle';
+  circle_draft: 'circle_draft';
+  circle_submit: 'circle';
+  circle_change: 'circle';
+  circle_add: 'circle';
+  circle_remove: 'circle';
+  circle_accept: 'circle';
+  circle_leave: 'circle';
+  circle_forget: 'circle';
+  circle_access: 'circle';
+  circle_join: 'circle';
+  member_access: 'circle';
+  invite_create: 'invite';
+  invite_list: 'invites';
+  invite_revoke: 'invite';
+  question_answer: 'status';
+  visit_list: 'visits';
   settings: 'settings';
   settings_change: 'settings';
 }
@@ -59,12 +87,34 @@ export function isFailure(value: unknown): value is Failure {
   return 'code' in value && typeof value.code === 'string' && 'message' in value;
 }
 
+/** An invite to a circle, as its link has it. */
+export interface JoinPreview {
+  kind: 'join';
+  circle: string;
+  /** What the link calls the circle, or `null`. */
+  name: string | null;
+  /** The node that made the link, and alone lets guests in. */
+  inviter: { key: string; address: string; known: Friend | null; blocked: boolean };
+  expires_at: number;
+  expired: boolean;
+  /** Peers that it suggests. */
+  peers: string[];
+  /** Whether this computer made it. */
+  own: boolean;
+  /** How this computer stands to the circle already, or `null`. */
+  known: CircleState | null;
+}
+
+/** What can be read from a text that somebody was given. */
+export type Link = LinkPreview | JoinPreview;
+
 /** What comes without being asked for. */
 export interface Events {
   connection: Connection;
   traffic: Traffic;
   topology: { revision: number };
   friends: { revision: number };
+  circles: { revision: number };
   link: { text: string };
   show: { view: string };
 }
@@ -77,8 +127,8 @@ export interface Backend {
   watch(topics: Topic[]): Promise<void>;
   /** Installs, starts or restarts the service through the system, which asks for its rights. */
   supervise(step: Step): Promise<void>;
-  /** Reads a friend's link, a key or an address; stores nothing. */
-  readLink(text: string): Promise<LinkPreview>;
+  /** Reads a friend's link, an invite, a key or an address; stores nothing. */
+  readLink(text: string): Promise<Link>;
   pendingLinks(): Promise<string[]>;
   /** `null` when the person thought better of it, here and below. */
   exportIdentity(passphrase: string): Promise<SavedFile | null>;
@@ -95,6 +145,12 @@ export interface Backend {
     replace: boolean;
     keep_identity: boolean;
   }): Promise<SettingsImport>;
+  /** Makes a key that is kept on paper, as 24 words. They are not kept here. */
+  recoveryWords(): Promise<{ words: string[]; key: string }>;
+  /** The key that words stand for. Fails with `invalid_words`. */
+  recoveryKey(words: string): Promise<{ key: string }>;
+  /** Signs a draft of the service with the key that words stand for. */
+  recoverySign(wish: { words: string; operation: string }): Promise<{ operation: string }>;
   /** Lets the person choose where to save; `data` is text, or base64 of a picture. */
   save(file: { name: string; kind: 'text' | 'png'; data: string }): Promise<SavedFile | null>;
   copy(text: string): Promise<void>;
