@@ -10,6 +10,7 @@ import home from './en/home.json';
 import map from './en/map.json';
 import palette from './en/palette.json';
 import peers from './en/peers.json';
+import questions from './en/questions.json';
 import settings from './en/settings.json';
 import share from './en/share.json';
 import shell from './en/shell.json';
@@ -27,6 +28,7 @@ export const en = {
   ...map,
   ...palette,
   ...peers,
+  ...questions,
   ...settings,
   ...share,
   ...shell,
