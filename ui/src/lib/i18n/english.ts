@@ -1,5 +1,6 @@
 // The source of the catalogue. Its keys are the type of all keys.
 
+import access from './en/access.json';
 import circles from './en/circles.json';
 import common from './en/common.json';
 import conditions from './en/conditions.json';
@@ -18,6 +19,7 @@ import units from './en/units.json';
 import welcome from './en/welcome.json';
 
 export const en = {
+  ...access,
   ...circles,
   ...common,
   ...conditions,
