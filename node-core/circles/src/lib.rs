@@ -8,13 +8,15 @@
 //!
 //! [`log`] holds what the members of a circle have signed, and says who is one of them: a function
 //! of the set of operations, whatever order they came in. [`invite`] is what a link to join is made
-//! of.
+//! of. [`exchange`] keeps the logs of members equal and lets guests in: messages and times come in,
+//! messages and news go out.
 //!
 //! The table of what goes in and out, and the threats that it answers, is `docs/security.md`; the
 //! records of circles are `docs/circles.md`.
 
 #![forbid(unsafe_code)]
 
+pub mod exchange;
 pub mod filter;
 mod hash;
 pub mod invite;
