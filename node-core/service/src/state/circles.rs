@@ -125,8 +125,8 @@ pub enum Phase {
     Asking,
     /// The inviter's person is asked.
     Waiting,
-    /// The inviter lets this computer in; the log is on its way.
-    Admitted,
+    /// The inviter lets this computer in.
+    Welcome,
     /// The link lets nobody in.
     Refused,
     /// Its time is over.
@@ -149,7 +149,8 @@ pub struct Invite {
     pub circle: CircleId,
     /// The operation that says so in the circle's log.
     pub operation: Hex<32>,
-    /// What the link has in it; erased once nobody is let in any more.
+    /// What the link has in it; erased once it is over or taken back. Until then a guest that was
+    /// let in may ask again, because the answer was lost.
     pub token: Option<Hex<16>>,
     /// The peers in the link.
     pub peers: Vec<String>,
@@ -167,6 +168,8 @@ pub struct Invite {
     pub revoked: bool,
     /// Whom it has let in.
     pub guests: Vec<NodeKey>,
+    /// Whom the person has refused.
+    pub refused: Vec<NodeKey>,
 }
 
 /// A knock that was answered with no.
@@ -514,11 +517,12 @@ impl Circles {
         self.invites.get_mut(&number).ok_or(CirclesError::NoInvite(number))
     }
 
-    /// Erases the tokens of invites that let nobody in any more. Returns whether there were any.
+    /// Erases the tokens of invites that are over or taken back. Returns whether there were any.
     pub fn erase_tokens(&mut self, unix_s: u64) -> bool {
         let mut erased = false;
         for invite in self.invites.values_mut() {
-            if invite.token.is_some() && !invite.is_open(unix_s) {
+            let is_over = invite.revoked || unix_s >= invite.expires;
+            if invite.token.is_some() && is_over {
                 invite.token = None;
                 erased = true;
             }
@@ -541,11 +545,6 @@ impl Circles {
             self.declined.remove(0);
         }
         self.declined.push(declined);
-    }
-
-    /// Forgets that a knock was answered with no.
-    pub fn undecline(&mut self, key: &NodeKey, service: &LocalService) {
-        self.declined.retain(|one| one.key != *key || !service.contains(&one.service));
     }
 
     /// Remembers that something came from a member. Returns whether that is news.
