@@ -34,7 +34,7 @@ use super::record::{self, Damage, Loaded, Record, RecordError};
 use super::{ReadError, StateDir, make_private_dir, read_bounded, set_aside};
 
 /// Most circles, whatever the state: one bit each in the packet filter.
-pub const CIRCLES_MAX: usize = 64;
+pub const CIRCLES_MAX: usize = planetary_circles::limits::CIRCLES_MAX;
 
 /// Most services that one circle may reach here, so that all circles together have half of the
 /// filter's rules.
@@ -50,7 +50,7 @@ pub const DECLINED_MAX: usize = 256;
 pub const DECLINED_S: u64 = 86_400;
 
 /// Most secrets of one circle that are kept: the present one, and what may still be in use.
-pub const SECRETS_MAX: usize = 4;
+pub const SECRETS_MAX: usize = planetary_circles::limits::SECRETS_KEPT;
 
 /// Largest record, in bytes: 64 circles with a list of services for every member.
 pub const FILE_LEN_MAX: u64 = 8 << 20;
@@ -136,7 +136,7 @@ pub enum Phase {
 /// A secret of a circle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
-    /// Which one, counted from 0.
+    /// Which one, counted from 1.
     pub generation: u32,
     /// The secret.
     pub secret: Hex<32>,
@@ -294,6 +294,9 @@ pub enum CirclesError {
     /// The circle is here already.
     #[error("the circle is here already")]
     Exists,
+    /// The link is one of this computer's own.
+    #[error("this computer made the link")]
+    OwnLink,
     /// No invite has the number.
     #[error("no invite has the number {0}")]
     NoInvite(u64),
@@ -327,6 +330,12 @@ impl Circle {
         }
     }
 
+    /// Remembers a secret before all others; the oldest makes room.
+    pub fn keep_secret(&mut self, secret: Secret) {
+        self.secrets.insert(0, secret);
+        self.secrets.truncate(SECRETS_MAX);
+    }
+
     /// What the key alone may reach.
     #[must_use]
     pub fn services_of(&self, key: &NodeKey) -> &[LocalService] {
@@ -336,14 +345,6 @@ impl Circle {
     /// All services that somebody may reach.
     pub fn services(&self) -> impl Iterator<Item = &LocalService> {
         self.access.services.iter().chain(self.members.values().flatten())
-    }
-
-    /// Remembers a secret; the oldest makes room.
-    pub fn keep_secret(&mut self, secret: Secret) {
-        self.secrets.retain(|kept| kept.generation != secret.generation);
-        self.secrets.push(secret);
-        self.secrets.sort_by_key(|kept| std::cmp::Reverse(kept.generation));
-        self.secrets.truncate(SECRETS_MAX);
     }
 
     fn check(&self) -> Result<(), CirclesError> {
@@ -366,6 +367,12 @@ impl Invite {
     #[must_use]
     pub fn is_open(&self, unix_s: u64) -> bool {
         !self.revoked && !self.is_used() && unix_s < self.expires
+    }
+
+    /// Whether its token is here and of no more use.
+    #[must_use]
+    pub fn is_to_be_erased(&self, unix_s: u64) -> bool {
+        self.token.is_some() && (self.revoked || unix_s >= self.expires)
     }
 
     /// Whether it has let in as many as it may.
@@ -517,24 +524,30 @@ impl Circles {
         self.invites.get_mut(&number).ok_or(CirclesError::NoInvite(number))
     }
 
+    /// The invite that an operation made, with its number.
+    #[must_use]
+    pub fn invite_of(&self, operation: &[u8; 32]) -> Option<(u64, &Invite)> {
+        let mut all = self.invites.iter();
+        let found = all.find(|(_, invite)| invite.operation.0 == *operation);
+        found.map(|(number, invite)| (*number, invite))
+    }
+
+    /// Changes the invite that an operation made, if it is here.
+    pub fn update_invite(&mut self, operation: &[u8; 32], update: impl FnOnce(&mut Invite)) {
+        let mut all = self.invites.values_mut();
+        all.find(|invite| invite.operation.0 == *operation).map(update);
+    }
+
     /// Erases the tokens of invites that are over or taken back. Returns whether there were any.
     pub fn erase_tokens(&mut self, unix_s: u64) -> bool {
         let mut erased = false;
         for invite in self.invites.values_mut() {
-            let is_over = invite.revoked || unix_s >= invite.expires;
-            if invite.token.is_some() && is_over {
+            if invite.is_to_be_erased(unix_s) {
                 invite.token = None;
                 erased = true;
             }
         }
         erased
-    }
-
-    /// Until when the invite that is open longest lets guests in.
-    #[must_use]
-    pub fn invites_until(&self, unix_s: u64) -> Option<u64> {
-        let open = self.invites.values().filter(|invite| invite.is_open(unix_s));
-        open.map(|invite| invite.expires).max()
     }
 
     /// Remembers that a knock was answered with no.

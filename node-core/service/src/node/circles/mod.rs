@@ -41,8 +41,8 @@ use crate::policy::{self, Doors, OpenCircle};
 use crate::report::circles::CircleFacts;
 use crate::report::plain;
 use crate::state::circles::{
-    Circle, Circles, CirclesError, CirclesKeeper, Hex, Invite, Join, LoadedCircles, Phase, Secret,
-    StoreError,
+    Circle, Circles, CirclesError, CirclesKeeper, Hex, Invite, Join, LoadedCircles, Phase, SECRETS_MAX,
+    Secret, StoreError,
 };
 use crate::state::record::Damage;
 
@@ -259,13 +259,11 @@ impl Keeping {
         for id in &ids {
             let core_id = core_id(id);
             let join = self.exchange.joins().find(|join| join.circle == core_id);
-            let secrets = self.exchange.secrets(&core_id);
+            let secrets = self.exchange.secrets(&core_id).iter().take(SECRETS_MAX);
             let synced_at = self.exchange.synced_at(&core_id);
             let Ok(circle) = record.circle_mut(id) else { continue };
             circle.synced_at = synced_at.or(circle.synced_at);
-            for secret in secrets {
-                circle.keep_secret(kept_secret(secret));
-            }
+            circle.secrets = secrets.map(kept_secret).collect();
             circle.join = match (join, circle.join.take()) {
                 (Some(followed), Some(kept)) => Some(Join { phase: phase(followed.state), ..kept }),
                 _ => None,
@@ -526,11 +524,11 @@ fn own_invite(invite: &Invite) -> Option<OwnInvite> {
 }
 
 fn own_secret(secret: &Secret) -> OwnSecret {
-    OwnSecret { generation: secret.generation, secret: secret.secret.0.into() }
+    OwnSecret { generation: secret.generation, bytes: secret.secret.0.into() }
 }
 
 fn kept_secret(secret: &OwnSecret) -> Secret {
-    Secret { generation: secret.generation, secret: Hex(*secret.secret) }
+    Secret { generation: secret.generation, secret: Hex(*secret.bytes) }
 }
 
 const CIRCLES_DAMAGED: &str = "circles_damaged";
