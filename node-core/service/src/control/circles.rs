@@ -70,7 +70,11 @@ impl Control {
             Request::CircleLeave { circle } => {
                 use CircleState::{Asking, Invited, Member, Waiting};
                 let may = [Member, Invited, Asking, Waiting];
-                self.expect(&circle, &may, "is not one that this computer is in or on its way into")?;
+                self.expect(
+                    &circle,
+                    &may,
+                    "is not one that this computer is in or on its way into",
+                )?;
                 let left = self.node.leave_circle(&circle).await;
                 self.told_of(left.map(|()| circle)).await
             }
@@ -105,9 +109,10 @@ impl Control {
                 self.told(self.invite(invite)).await
             }
             Request::CircleJoin { link, label } => {
-                let link: JoinLink = link.parse().map_err(|error: planetary_ipc::link::LinkError| {
-                    ApiError::new(ErrorCode::InvalidLink, error.to_string())
-                })?;
+                let link: JoinLink =
+                    link.parse().map_err(|error: planetary_ipc::link::LinkError| {
+                        ApiError::new(ErrorCode::InvalidLink, error.to_string())
+                    })?;
                 self.check_link(&link)?;
                 let joined = self.node.join_circle(&link, label).await;
                 self.told_of(joined.map(|()| link.circle)).await
@@ -165,9 +170,8 @@ impl Control {
     fn visit_list(&self) -> VisitList {
         let (friends, _) = self.node.friends();
         let visits = self.node.visited();
-        let visits = visits.iter().map(|visited| {
-            visit(visited, &friends, self.node.label_of(&visited.key))
-        });
+        let visits =
+            visits.iter().map(|visited| visit(visited, &friends, self.node.label_of(&visited.key)));
         VisitList { time: UnixTime(now()), visits: visits.collect() }
     }
 
@@ -310,8 +314,7 @@ impl Control {
                             .with_hint("answer `once`, `always` or `no`"));
                     }
                 };
-                let change =
-                    CircleAccessChange { allow: service, ..CircleAccessChange::default() };
+                let change = CircleAccessChange { allow: service, ..CircleAccessChange::default() };
                 self.change_access(&id, &change).await.map_err(circle_error)?;
             }
             Answer::No => {
@@ -357,9 +360,9 @@ impl Control {
         };
         match self.node.settle_guest(asked, yes).await {
             Ok(()) => Ok(true),
-            Err(CircleError::Act(
-                ActError::NoCircle | ActError::Rule(RuleError::InviteUsed),
-            )) => Ok(false),
+            Err(CircleError::Act(ActError::NoCircle | ActError::Rule(RuleError::InviteUsed))) => {
+                Ok(false)
+            }
             Err(error) => Err(circle_error(error)),
         }
     }
@@ -408,9 +411,8 @@ fn circle_error(error: CircleError) -> ApiError {
                 .with_hint("free space on the disk, or check who owns the state folder")
         }
         CircleError::Rules(ChangeError::Elsewhere(_)) => {
-            ApiError::new(ErrorCode::InvalidCircle, text).with_hint(
-                "leave out the address, or give one that `planetary address` shows",
-            )
+            ApiError::new(ErrorCode::InvalidCircle, text)
+                .with_hint("leave out the address, or give one that `planetary address` shows")
         }
         CircleError::Rules(ChangeError::Rules(_)) => ApiError::new(ErrorCode::CircleLimit, text),
         CircleError::Rules(error) => change_error(error),

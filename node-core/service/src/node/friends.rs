@@ -28,7 +28,7 @@ use crate::state::record::Damage;
 
 /// A friend is online when something came from it within this time: three times the longest silence
 /// of an open session.
-const ONLINE_MAX: Duration = Duration::from_secs(60);
+pub(super) const ONLINE_MAX: Duration = Duration::from_secs(60);
 
 /// Friends, and the rules that were made of them and of circles.
 pub(super) struct Keeping {
@@ -81,10 +81,6 @@ impl Keeping {
 
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules)
-    }
-
-    pub(super) fn stored(&self) -> &Friends {
-        self.keeper.friends()
     }
 
     /// The rules that follow when circles are like that.

@@ -87,9 +87,12 @@ impl CircleFacts<'_> {
             expires_at: join.map(|join| UnixTime(join.expires)),
             added_at: UnixTime(self.circle.added_at),
             synced_at: self.synced_at.map(UnixTime),
-            forked: self.view.into_iter().flat_map(|view| &view.forked).map(|key| {
-                self.party(&plain(key), friends)
-            }).collect(),
+            forked: self
+                .view
+                .into_iter()
+                .flat_map(|view| &view.forked)
+                .map(|key| self.party(&plain(key), friends))
+                .collect(),
         }
     }
 
@@ -109,7 +112,9 @@ impl CircleFacts<'_> {
             time: UnixTime(unix_s),
             circle: self.circle(friends),
             members,
-            invites: invites.map(|(id, invite)| self.invite(*id, invite, friends, unix_s)).collect(),
+            invites: invites
+                .map(|(id, invite)| self.invite(*id, invite, friends, unix_s))
+                .collect(),
         }
     }
 
@@ -136,7 +141,9 @@ impl CircleFacts<'_> {
             id,
             circle: *self.id,
             circle_name: self.name(),
-            link: Some(invite).filter(|_| state == State::Open).and_then(|invite| self.link(invite)),
+            link: Some(invite)
+                .filter(|_| state == State::Open)
+                .and_then(|invite| self.link(invite)),
             state,
             role: invite.role,
             uses: invite.uses,
@@ -226,7 +233,11 @@ pub fn question(
         }
         Asking::Guest { key, label, circle, invite, .. } => Subject::Guest {
             who: party(key, friends, label.clone()),
-            circle: shared.iter().map(|(known, _)| known).find(|known| known.id == *circle)?.clone(),
+            circle: shared
+                .iter()
+                .map(|(known, _)| known)
+                .find(|known| known.id == *circle)?
+                .clone(),
             invite: *invite,
         },
     };

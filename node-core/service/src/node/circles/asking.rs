@@ -90,9 +90,7 @@ impl Questions {
     }
 
     fn guests_of(&self, invite: &OpId) -> usize {
-        let is_guest = |one: &&Asked| {
-            matches!(&one.about, Asking::Guest { operation, .. } if operation == invite)
-        };
+        let is_guest = |one: &&Asked| matches!(&one.about, Asking::Guest { operation, .. } if operation == invite);
         self.waiting.iter().filter(is_guest).count()
     }
 
@@ -115,9 +113,7 @@ impl Questions {
     pub(super) fn keep(&mut self, unix_s: u64, still: impl Fn(&Asking) -> bool) -> bool {
         let before = self.waiting.len();
         // A clock that was set back does not make a question longer than it was.
-        self.waiting.retain(|one| {
-            (one.asked_at..one.until).contains(&unix_s) && still(&one.about)
-        });
+        self.waiting.retain(|one| (one.asked_at..one.until).contains(&unix_s) && still(&one.about));
         self.waiting.len() != before
     }
 }

@@ -14,11 +14,11 @@ use planetary_runtime::News;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::asking::{Asking, KNOCK_S};
-use super::{Circle, Keeping, StoreError, core_id, core_key, plain_id};
+use super::{Circle, Keeping, StoreError, core_id, plain_id};
 use crate::health::{Condition, Moment};
 use crate::node::Node;
-use crate::report::plain;
 use crate::report::circles::shown;
+use crate::report::plain;
 use crate::state::circles::Circles;
 
 /// Time between two looks at what is due.
@@ -58,7 +58,7 @@ impl Node {
                     let Some(news) = news else { return };
                     self.take_news(news);
                     for _ in 1..NEWS_AT_ONCE {
-                        let Some(news) = self.told_already().await else { break };
+                        let Some(news) = self.told_already() else { break };
                         self.take_news(news);
                     }
                 }

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 pub use planetary_circles::exchange::ActError;
 use planetary_circles::exchange::{Change, Exchange, JoinError};
-use planetary_circles::log::{
-    Draft, Label, Operation, RemovalReason, RuleError, Suggestion,
-};
+use planetary_circles::log::{Draft, Label, Operation, RemovalReason, RuleError, Suggestion};
 use planetary_circles::{Reached, Settled};
 use planetary_ipc::{
     CircleDraft, CircleId, CircleState, FriendName, JoinLink, LocalService, MemberRole, NodeKey,
@@ -16,12 +14,11 @@ use tokio::time;
 
 use super::asking::{Asked, Asking, Visited};
 use super::{
-    Circle, CircleError, Circles, CirclesError, Hex, Invite, Join, Keeping, Node, Phase, StoreError,
-    core_id, core_key, core_label, core_role, followed, plain_id,
+    Circle, CircleError, Circles, CirclesError, Hex, Invite, Join, Keeping, Node, Phase,
+    StoreError, core_id, core_key, core_label, core_role, followed, plain_id,
 };
 use crate::health::Moment;
 use crate::policy;
-use crate::report::plain;
 use crate::state::circles::Declined;
 
 /// How long a request waits for other members to be asked for news first: the server gives it ten
@@ -94,8 +91,7 @@ impl Node {
     /// [`CircleError`].
     pub async fn submit_of_paper(&self, bytes: &[u8]) -> Result<CircleId, CircleError> {
         let operation = Operation::parse(bytes).map_err(ActError::from)?;
-        let submit =
-            |exchange: &mut Exchange, now: Now| exchange.submit(operation.clone(), now);
+        let submit = |exchange: &mut Exchange, now: Now| exchange.submit(operation.clone(), now);
         let note = |record: &mut Circles, change: &Change| {
             let is_new = !record.circles().contains_key(&plain_id(&change.circle()));
             if is_new { begin(record, change) } else { Ok(()) }
@@ -331,9 +327,8 @@ impl Node {
             record.erase_tokens(Moment::now().unix_s);
             Ok(operation)
         };
-        let operation = self
-            .change_circles(|record| revoke(record).map_err(CircleError::Refused))
-            .await?;
+        let operation =
+            self.change_circles(|record| revoke(record).map_err(CircleError::Refused)).await?;
         self.circles.lock().exchange.revoke(&super::OpId::from_bytes(operation));
         self.circles_due.notify_one();
         Ok(())

@@ -17,32 +17,34 @@ mod asking;
 mod attending;
 mod doing;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
+use planetary_circles::RulesError;
 use planetary_circles::exchange::{
     Exchange, Invite as OwnInvite, Join as Followed, JoinState, Kept, Output, Secret as OwnSecret,
     Standing, Ticket,
 };
 use planetary_circles::invite::Token;
 use planetary_circles::log::{self as core, Label, Log, OpId, Role, State, View};
-use planetary_circles::{RulesError, limits};
-use planetary_ipc::{CircleId, CircleState, FriendName, MemberRole, NodeKey, Severity};
+use planetary_ipc::{
+    CircleId, CircleRef, CircleState, FriendName, MemberRole, NodeKey, Question, Severity,
+};
+use planetary_proto::Now;
 use planetary_proto::identity::{self, Identity};
-use planetary_proto::time::{Duration, Instant};
-use planetary_proto::{Now, time};
+use planetary_proto::time::Instant;
 use planetary_runtime::SessionSnapshot;
 
+pub use self::asking::{Asked, Asking, Visited};
 use self::asking::{Questions, Visits};
-pub use self::asking::{Asked, Asking};
-pub use self::doing::ActError;
+pub use self::doing::{ActError, NewInvite, suggestion};
 use super::{ChangeError, Node, core_key};
 use crate::health::{Condition, Moment};
 use crate::policy::{self, Doors, OpenCircle};
-use crate::report::circles::CircleFacts;
+use crate::report::circles::{CircleFacts, question};
 use crate::report::plain;
 use crate::state::circles::{
-    Circle, Circles, CirclesError, CirclesKeeper, Hex, Invite, Join, LoadedCircles, Phase, SECRETS_MAX,
-    Secret, StoreError,
+    Circle, Circles, CirclesError, CirclesKeeper, Hex, Invite, Join, LoadedCircles, Phase,
+    SECRETS_MAX, Secret, StoreError,
 };
 use crate::state::record::Damage;
 
@@ -239,6 +241,11 @@ impl Keeping {
         rights
     }
 
+    /// What the rules have to know at the start.
+    pub(super) fn rights_at(&self, own: &NodeKey, unix_s: u64) -> policy::Circles {
+        self.rights(self.keeper.circles(), own, false, unix_s)
+    }
+
     /// What a client is told of a circle.
     fn facts<'a>(&'a self, id: &'a CircleId, own: &NodeKey) -> Option<CircleFacts<'a>> {
         Some(CircleFacts {
@@ -343,6 +350,41 @@ impl Node {
         self.circles.lock().keeper.circles().clone()
     }
 
+    /// What a circle that both are in calls a key.
+    #[must_use]
+    pub fn label_of(&self, key: &NodeKey) -> Option<FriendName> {
+        self.look_at_circles(|facts| facts.label(key)).into_iter().flatten().next()
+    }
+
+    /// Whether the circle knows the key as a member, or as somebody who was added.
+    #[must_use]
+    pub fn is_member_of(&self, id: &CircleId, key: &NodeKey) -> bool {
+        let circles = self.circles.lock();
+        circles.view(id).is_some_and(|view| view.members.contains_key(&core_key(key)))
+    }
+
+    /// The questions that wait, as clients get them.
+    pub(super) fn questions(&self) -> Vec<Question> {
+        let asked = self.asked();
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let (friends, _) = self.friends();
+        let told = asked.iter().filter_map(|one| {
+            let (key, ids) = match &one.about {
+                Asking::Knock { key, .. } => (*key, self.circles_shared_with(key)),
+                Asking::Guest { key, circle, .. } => (*key, vec![*circle]),
+            };
+            let shared = ids.iter().filter_map(|id| {
+                self.look_at_circle(id, |facts| {
+                    (CircleRef { id: *id, name: facts.name() }, facts.label(&key))
+                })
+            });
+            question(one, &friends, &shared.collect::<Vec<_>>())
+        });
+        told.collect()
+    }
+
     /// Changes what this computer says about circles, or none of it.
     ///
     /// # Errors
@@ -353,7 +395,8 @@ impl Node {
     ) -> Result<T, CircleError> {
         let _intent = self.changing.lock().await;
         let done = self.change_record(change)?;
-        self.tell_rules(&Doors::of(&self.settings.read().config)).await;
+        let doors = Doors::of(&self.settings.read().config);
+        self.tell_rules(&doors).await;
         self.news.notify_one();
         Ok(done)
     }
@@ -386,7 +429,8 @@ impl Node {
             let all = circles.circles().values().flat_map(Circle::services);
             all.filter(|service| service.at.is_some()).copied().collect()
         };
-        let former: BTreeSet<_> = services(before).iter().filter_map(|service| service.at).collect();
+        let former: BTreeSet<_> =
+            services(before).iter().filter_map(|service| service.at).collect();
         let new = services(record).into_iter();
         let new: Vec<_> =
             new.filter(|service| service.at.is_none_or(|at| !former.contains(&at))).collect();
@@ -467,8 +511,7 @@ fn plain_id(id: &core::CircleId) -> CircleId {
 }
 
 /// A role as the circle has it.
-#[must_use]
-pub const fn core_role(role: MemberRole) -> Role {
+const fn core_role(role: MemberRole) -> Role {
     match role {
         MemberRole::Member => Role::Member,
         MemberRole::Admin => Role::Admin,
