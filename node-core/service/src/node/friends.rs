@@ -65,11 +65,7 @@ pub enum ChangeError {
 impl Keeping {
     pub(super) fn new(keeper: FriendsKeeper, circles: Circles, doors: &Doors, unix_s: u64) -> Self {
         let rules = Rules::compile(&policy::policy(doors, keeper.friends(), &circles, unix_s));
-        let rules = rules.unwrap_or_else(|error| {
-            // Not reached: what the files may hold is less than what the filter takes.
-            tracing::error!(%error, "nobody may open anything: the rules cannot be made");
-            Rules::compile(&Policy { paused: true, ..Policy::default() }).unwrap_or_default()
-        });
+        let rules = rules.unwrap_or_else(|error| closed(&error));
         let made_in = Circumstances::of(keeper.friends(), &circles, unix_s);
         let (rules, online) = (Arc::new(rules), BTreeSet::new());
         Self { keeper, circles, rules, made_in, online, revision: 0 }
@@ -150,7 +146,10 @@ impl Node {
             let mut keeping = self.friends.lock();
             match keeping.rules_with(&doors, &circles, unix_s) {
                 Ok(rules) => keeping.take_circles(circles, rules, unix_s),
-                Err(error) => tracing::error!(%error, "the rules stay as they were"),
+                Err(error) => {
+                    let rules = closed(&error);
+                    keeping.take_circles(circles, rules, unix_s);
+                }
             }
         }
         self.tell_rules(&doors).await;
@@ -327,6 +326,13 @@ impl Node {
         peers.sort_by_key(|(is_down, _)| *is_down);
         own.chain(peers.into_iter().map(|(_, peer)| peer)).collect()
     }
+}
+
+/// Rules for when none can be made. Not reached by what was changed here, which is compiled before
+/// it is stored: files that somebody has edited may ask for more than the filter takes.
+fn closed(error: &RulesError) -> Rules {
+    tracing::error!(%error, "nobody may open anything: the rules cannot be made");
+    Rules::compile(&Policy { paused: true, ..Policy::default() }).unwrap_or_default()
 }
 
 /// All services that anybody may reach.

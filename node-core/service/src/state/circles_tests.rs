@@ -145,7 +145,7 @@ fn bounds_hold_and_a_refused_change_leaves_nothing() {
     let before = all.clone();
     let many: Vec<_> = (1..=257).map(|port| format!("tcp/{}", 2 * port).parse().unwrap()).collect();
     let change = CircleAccessChange { allow: many.clone(), ..CircleAccessChange::default() };
-    assert!(matches!(all.change_access(&CLUB, &change), Err(CirclesError::TooMany(128, _))));
+    assert!(matches!(all.change_access(&CLUB, &change), Err(CirclesError::TooMany(64, _))));
     assert!(matches!(
         all.change_member(&CLUB, &ADA, &many, &[]),
         Err(CirclesError::TooMany(256, _))
