@@ -5,7 +5,7 @@ import { readScenario } from '../api/mock/scenario';
 import type { Invite, Party } from '../api/protocol';
 import { t } from '../i18n/index.svelte';
 import { circleNameError, labelError } from './names';
-import { isOver, ordered, pendingOf } from './order';
+import { isOver, matchingMembers, ordered, orderedMembers, pendingOf } from './order';
 import { countWords, isWord, twoPlaces } from './paper';
 import { accessWords, agreedWords, listed, memberPresence, partyName, partyNote } from './words';
 import { syncedWords, termsOf } from './words';
@@ -83,6 +83,28 @@ describe('order', () => {
       expect(pendingOf(state)).toBe(state);
     for (const state of ['refused', 'expired', 'removed', 'left', null] as const)
       expect(pendingOf(state)).toBeUndefined();
+  });
+});
+
+describe('members', () => {
+  const { members } = circlesOf(readScenario('')).find(({ circle }) => circle.name === 'Family')!;
+
+  it('are this computer, those who are there, the others, and those who have not agreed', () => {
+    const kinds = orderedMembers(members).map(({ own, online, state }) =>
+      own ? 'own' : state === 'invited' ? 'invited' : online ? 'there' : 'away',
+    );
+    expect(kinds).toEqual(['own', 'there', 'there', 'away', 'invited']);
+  });
+
+  it('are found by any name, by key and by address', () => {
+    const [, laptop] = members;
+    const found = (search: string) => matchingMembers(members, search);
+    expect(found('')).toHaveLength(members.length);
+    expect(found('TABLET')).toHaveLength(1);
+    expect(found('aurelie laptop')).toEqual([laptop]);
+    expect(found(laptop!.address)).toEqual([laptop]);
+    expect(found(laptop!.party.key.slice(0, 20))).toEqual([laptop]);
+    expect(found('aurelie tablet')).toEqual([]);
   });
 });
 
