@@ -235,7 +235,7 @@ async fn guest_that_nobody_knows_joins_by_a_link_and_is_removed_again() {
     assert_eq!(here.members[1].party.label, label);
     assert!(here.members[1].removable && !here.members[0].removable);
     alpha.circle_until(id, "online", |details| details.circle.online == 1).await;
-    assert_eq!(client.status().await.unwrap().access.members, 1);
+    alpha.until("counted", |status| status.access.members == 1).await;
 
     client.change_circle_access(id, allow(&["tcp/22"])).await.unwrap();
     client.change_member_access(id, theirs, services(&["udp/53"]), Vec::new()).await.unwrap();
