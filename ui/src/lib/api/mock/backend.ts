@@ -1,7 +1,7 @@
 // A service that lives in the page. It answers every request the page may make, as a real one
 // would; nothing is simulated faithfully, but something happens when something is asked for.
 
-import type { Answers, Asked, Backend, Events, ReplyTo } from '../backend';
+import type { Answers, Asked, Backend, Events, Link, ReplyTo } from '../backend';
 import type {
   Explored,
   Friend,
@@ -16,7 +16,7 @@ import type {
   Topology,
   Traffic,
 } from '../protocol';
-import type { Absence, Connection, Preferences, Step } from '../shell';
+import type { Absence, Connection, LinkPreview, Preferences, Step } from '../shell';
 import { addressOf, subnetOf } from './address';
 import {
   BLOCKED,
@@ -24,16 +24,20 @@ import {
   DOWN,
   distanceOf,
   FRIENDS,
+  hostOf,
   logUntil,
   moreFriends,
   PUBLIC,
   START,
   status,
 } from './data';
+import { paperKey, PAPER_WORDS } from './circle-data';
+import { MockCircles, type CircleRequest } from './circles';
 import { importIdentity, importSettings, type IdentityWish, type SettingsWish } from './imports';
+import { MockQuestions } from './questions';
 import { hex, seeded } from './random';
 import { fail } from './refusal';
-import type { Scenario } from './scenario';
+import { hasNobody, type Scenario } from './scenario';
 import { peerUri } from '../../format';
 import { changed, SETTINGS } from './settings';
 import { neighboursOf, topology, withExplored } from './topology';
@@ -75,6 +79,8 @@ export class MockBackend implements Backend {
   #settings = SETTINGS;
   #friends: Friend[];
   #blocked = BLOCKED.map((one) => ({ ...one }));
+  readonly #circles: MockCircles;
+  readonly #questions: MockQuestions;
   #job: PeerJob | null = null;
   #jobAdds = false;
   readonly #waiting = new Set<() => boolean>();
@@ -88,11 +94,29 @@ export class MockBackend implements Backend {
     const { scene } = scenario;
     this.#status = status(scene);
     this.#absence = scene in ABSENCES ? (scene as Absence) : null;
-    this.#friends =
-      scene === 'empty' || scene === 'welcome'
-        ? []
-        : [...FRIENDS.map((one) => ({ ...one })), ...moreFriends(scenario.friends)];
+    this.#friends = hasNobody(scene)
+      ? []
+      : [...FRIENDS.map((one) => ({ ...one })), ...moreFriends(scenario.friends)];
     if (this.#friends.length === 0) this.#blocked = [];
+    this.#circles = new MockCircles(scenario, {
+      now: () => this.#status.time,
+      friends: () => this.#friends,
+      blocked: (key) => this.#blocked.some((one) => one.key === key),
+      connected: () => ['connected', 'degraded'].includes(this.#status.state),
+      changed: () => this.#circlesChanged(),
+    });
+    this.#status.access = { ...this.#status.access, ...this.#circles.counts() };
+    this.#status.names = this.#names(this.#settings.names);
+    this.#questions = new MockQuestions(scenario, {
+      now: () => this.#status.time,
+      friends: () => this.#friends,
+      circles: () => this.#circles.all(),
+      ask: (request) => void this.#answer(request),
+      changed: (questions) => {
+        this.#change({ questions });
+        this.#circlesChanged();
+      },
+    });
     this.#settings = {
       ...SETTINGS,
       listen: this.#status.listeners.map(({ uri }) => uri),
@@ -129,6 +153,8 @@ export class MockBackend implements Backend {
       tx_bytes: now.tx_bytes + tx_rate,
       peers,
     };
+    this.#circles.tick();
+    this.#questions.tick();
     if (now.state === 'connecting' && now.peers.length > 0 && now.time - now.state_since > 2) {
       if (this.scenario.scene !== 'connecting') this.#connect();
     }
@@ -425,6 +451,13 @@ export class MockBackend implements Backend {
           lobby_until: this.#status.time + 172_800,
         };
       }
+      case 'question_answer':
+        this.#questions.answer(request);
+        return { type: 'status', ...this.#status };
+      case 'visit_list':
+        return { type: 'visits', time: this.#status.time, visits: this.#questions.visits() };
+      default:
+        return this.#circles.answer(request satisfies CircleRequest);
     }
   }
 
@@ -435,8 +468,21 @@ export class MockBackend implements Backend {
     const open = inbound === 'everyone' || echo === 'everyone';
     const sessions = next.sessions === 'auto' ? (open ? 'everyone' : 'circles') : next.sessions;
     const listeners = next.listen.map((uri) => ({ uri, up: true, last_error: null }));
-    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners });
+    const names = this.#names(next.names);
+    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners, names });
     return next;
+  }
+
+  #names(on: boolean): Status['names'] {
+    const { suffix } = this.#status.names;
+    if (!on) return { state: 'off', suffix, server: null, resolver: null, hint: null };
+    const { server, resolver } = status('normal').names;
+    if (this.scenario.names === 'wired') {
+      return { state: 'wired', suffix, server, resolver, hint: null };
+    }
+    const command = `resolvectl dns planetary0 ${server ?? ''}`;
+    const hint = `run as root, each time the node comes up: \`${command}\``;
+    return { state: 'answering', suffix, server, resolver: null, hint };
   }
 
   #topology(): Topology {
@@ -537,6 +583,7 @@ export class MockBackend implements Backend {
         key,
         name: request.name ?? key.slice(0, 8),
         address: addressOf(key),
+        host: request.name ? hostOf(request.name) : null,
         subnet: subnetOf(key),
         echo: request.echo ?? true,
         services: request.services ?? [],
@@ -604,6 +651,13 @@ export class MockBackend implements Backend {
     };
     this.#change({ friends_revision: revision, access });
     this.#emit('friends', { revision });
+  }
+
+  #circlesChanged(): void {
+    const revision = this.#status.circles_revision + 1;
+    const access = { ...this.#status.access, ...this.#circles.counts() };
+    this.#change({ circles_revision: revision, access });
+    this.#emit('circles', { revision });
   }
 
   #startJob(request: Extract<Asked, { type: 'peer_test' | 'peer_choose' }>): PeerJob {
@@ -697,7 +751,10 @@ export class MockBackend implements Backend {
     const first = this.#topics.size === 0;
     this.#topics = new Set(topics);
     // A minute that has passed already: charts are full from the start.
-    if (first && this.scenario.scene !== 'loading') for (let s = 0; s < 60; s += 1) this.tick();
+    if (first && this.scenario.scene !== 'loading') {
+      for (let s = 0; s < 60; s += 1) this.tick();
+      this.#questions.begin();
+    }
     return Promise.resolve();
   }
 
@@ -707,8 +764,12 @@ export class MockBackend implements Backend {
     return Promise.resolve();
   }
 
-  readLink(text: string) {
+  async readLink(text: string): Promise<Link> {
     const trimmed = text.trim();
+    return this.#circles.read(trimmed) ?? (await this.#readNode(trimmed));
+  }
+
+  #readNode(trimmed: string): Promise<LinkPreview> {
     const refuse = (reason: string) => Promise.reject(fail('invalid_link', reason));
     const preview = (key: string, kind: 'friend' | 'key', name: string | null, peers: string[]) =>
       Promise.resolve({
@@ -773,6 +834,20 @@ export class MockBackend implements Backend {
     if (this.scenario.rights !== 'admin') {
       throw fail('permission_denied', 'only root and the account of the service may do this');
     }
+  }
+
+  recoveryWords = () =>
+    Promise.resolve({ words: PAPER_WORDS, key: paperKey(PAPER_WORDS.join(' ')) ?? '' });
+
+  async recoveryKey(words: string) {
+    const key = await Promise.resolve(paperKey(words));
+    if (key === null) throw fail('invalid_words', 'these are not the words of a key');
+    return { key };
+  }
+
+  async recoverySign(wish: { words: string; operation: string }) {
+    await this.recoveryKey(wish.words);
+    return { operation: wish.operation };
   }
 
   save(file: { name: string; kind: 'text' | 'png'; data: string }) {
