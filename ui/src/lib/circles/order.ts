@@ -23,3 +23,10 @@ export function ordered(circles: readonly Circle[]): Circle[] {
     (a, b) => RANKS[a.state] - RANKS[b.state] || names.compare(a.name, b.name),
   );
 }
+
+/** States in which there is nothing to be asked for by a link. */
+const PENDING = ['member', 'invited', 'asking', 'waiting'] as const;
+
+export function pendingOf(state: CircleState | null): (typeof PENDING)[number] | undefined {
+  return PENDING.find((one) => one === state);
+}
