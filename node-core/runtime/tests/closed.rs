@@ -314,6 +314,27 @@ async fn visits_and_refusals_of_people_are_told() {
     network.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn news_that_nobody_takes_are_lost_and_counted() {
+    let open = Policy::open();
+    let (tells, mut told) = mpsc::channel(1);
+    let (a, b) = (engine(5, &open), engine_that_tells(6, &open, tells));
+    let listener: ListenUri = "tcp://127.0.0.1:0".parse().expect("a listener URI");
+    let address = b.peers().listen(listener).await.expect("a listener");
+    a.peers().add(format!("tcp://{address}").parse().expect("a URI"), None).expect("a new peer");
+    for _ in 0..2 {
+        a.request(key(6), HAVE, vec![]).await.expect("sent");
+    }
+    let begun = Instant::now();
+    while b.snapshot().await.expect("a running engine").counters.news_lost == 0 {
+        assert!(begun.elapsed() < PATIENCE, "nothing is lost");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(matches!(told.try_recv(), Ok(News::Message { .. })), "the first is there");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
 /// Nodes that are closed to each other still prove that the network is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_neighbours_know_that_they_are_connected() {
