@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use planetary_lab::Kind::{Ours, Reference};
 use planetary_lab::{
-    Capture, Deadline, Found, Host, Lab, Node, Ping, Talk, Talker, WebServer, Wire, fetch, run,
-    scan, until,
+    Capture, Deadline, Found, Host, Identity, Lab, Node, Ping, Talk, Talker, WebServer, Wire, fetch,
+    run, scan, until,
 };
 use serde_json::Value;
 
@@ -45,6 +45,9 @@ impl Grounds {
         let far = bridge.ends()[1].uri("tcp", 9001);
         let mut hubs =
             [lab.node(Reference, &left)?.peer(&far), lab.node(Reference, &right)?.listen(&far)];
+        // Made before any is started, so they would be numbered alike.
+        let [one, other] = hubs;
+        hubs = [one.identity(Identity::numbered(101)), other.identity(Identity::numbered(102))];
         let mut places = Vec::new();
         for (index, label) in labels.iter().enumerate() {
             let host = lab.host(label)?;
@@ -341,7 +344,7 @@ fn everybody(node: &Node) -> Result<Vec<String>> {
 
 /// A key that no node of the lab has.
 fn stranger_key(number: u8) -> String {
-    planetary_lab::Identity::numbered(200 + number).key()
+    Identity::numbered(200 + number).key()
 }
 
 #[test]
