@@ -24,6 +24,7 @@ pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
+pub use targets::join_link::join_link;
 pub use targets::meta::meta;
 pub use targets::node_info::node_info;
 pub use targets::packets::packets;
@@ -36,7 +37,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("backup", backup),
     ("config", config),
     ("control_frames", control_frames),
@@ -45,6 +46,7 @@ pub const TARGETS: [Target; 15] = [
     ("frames", frames),
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),
+    ("join_link", join_link),
     ("meta", meta),
     ("node_info", node_info),
     ("packets", packets),
