@@ -11,6 +11,7 @@
 
 mod changing;
 mod choosing;
+mod circles;
 mod exploring;
 mod friends;
 mod peering;
@@ -20,6 +21,7 @@ mod take_over;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -28,12 +30,13 @@ use planetary_proto::identity::{Identity, NodeKey};
 use planetary_proto::session::GroupSecret;
 use planetary_runtime::links::LocalEnd;
 use planetary_runtime::links::tls::TlsSetupError;
-use planetary_runtime::{AskError, Engine, EngineConfig, Snapshot};
-use tokio::sync::{Notify, watch};
+use planetary_runtime::{AskError, Engine, EngineConfig, News, Snapshot};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 pub use self::changing::ChangeSettingsError;
+pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited, suggestion};
 pub use self::exploring::ExploreError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
@@ -47,7 +50,7 @@ use crate::lifecycle::Started;
 use crate::log::LogHandle;
 use crate::policy::Doors;
 use crate::public::Public;
-use crate::report::{Facts, Observer};
+use crate::report::{Facts, Observer, plain};
 use crate::state::StateDir;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
 use crate::survey::Surveyor;
@@ -67,9 +70,16 @@ pub struct Node {
     failed_listeners: Mutex<Vec<FailedListener>>,
     public: Public,
     friends: Mutex<friends::Keeping>,
+    circles: Mutex<circles::Keeping>,
+    /// The exchange of circles has something to do.
+    circles_due: Notify,
+    /// Clients that show questions.
+    askers: AtomicUsize,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     engine: RwLock<Option<Engine>>,
+    /// What engines tell, one after the other.
+    told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
     /// Held by whoever changes the node.
     changing: tokio::sync::Mutex<Intent>,
     observer: tokio::sync::Mutex<Observer>,
@@ -108,7 +118,16 @@ impl Node {
         let status = observer.observe(Facts::of_silence(&started.health, now));
         let surveyor = Surveyor::new(started.state_dir.path().to_owned());
         let doors = Doors::of(&started.settings.config);
-        let friends = friends::Keeping::new(started.friends, &doors, now.unix_s);
+        let (tells, told) = mpsc::channel(NEWS_MAX);
+        let loaded = started.circles;
+        let (circles, damage) =
+            circles::Keeping::new(loaded, &identity, *started.circles_seed, now);
+        let mut health = started.health;
+        if let Some(damaged) = circles::circles_damaged(&damage) {
+            health.raise(damaged, now);
+        }
+        let rights = circles.rights_at(&plain(&identity.key()), now.unix_s);
+        let friends = friends::Keeping::new(started.friends, rights, &doors, now.unix_s);
         let node = Self {
             identity: RwLock::new(identity),
             identity_path: started.identity_path,
@@ -118,13 +137,17 @@ impl Node {
             log: started.log,
             started: now,
             settings: RwLock::new(started.settings),
-            health: Mutex::new(started.health),
+            health: Mutex::new(health),
             sequence: Mutex::new(started.sequence),
             failed_listeners: Mutex::default(),
             public: started.public,
             friends: Mutex::new(friends),
+            circles: Mutex::new(circles),
+            circles_due: Notify::new(),
+            askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             engine: RwLock::new(None),
+            told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
             observer: tokio::sync::Mutex::new(observer),
             status: watch::Sender::new(Arc::new(status)),
@@ -185,6 +208,7 @@ impl Node {
         self.stop_engine().await;
         self.store_statistics();
         self.settle_friends();
+        self.settle_circles();
     }
 
     /// Reads the configuration file again. A file with a mistake changes nothing, and a health item
@@ -218,6 +242,16 @@ impl Node {
     #[must_use]
     pub fn engine(&self) -> Option<Engine> {
         self.engine.read().clone()
+    }
+
+    /// Waits for what an engine tells next: messages of other nodes, and visits.
+    pub async fn next_told(&self) -> Option<News> {
+        self.told.1.lock().await.recv().await
+    }
+
+    /// What an engine has told and nobody has taken.
+    fn told_already(&self) -> Option<News> {
+        self.told.1.try_lock().ok()?.try_recv().ok()
     }
 
     /// Who the node is, as its public key.
@@ -288,7 +322,7 @@ impl Node {
             },
         };
         if let Some(engine) = &engine {
-            self.look_for_friends(engine).await;
+            self.look_for_people(engine).await;
         }
         let now = Moment::now();
         let wanted = self.settings.read().peers();
@@ -308,6 +342,8 @@ impl Node {
             snapshot,
             access,
             friends_revision,
+            circles_revision: self.circles_revision(),
+            questions: self.questions(),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             root_changes: 0,
@@ -367,6 +403,7 @@ impl Node {
             tun: settings.tun(&identity),
             identity,
             rules: self.friends.lock().rules(),
+            news: self.told.0.clone(),
             seed: *seed,
         })
     }
@@ -473,6 +510,9 @@ fn broken() -> Condition {
         may_pass: false,
     }
 }
+
+/// News of the engine that may wait. More are lost, and other nodes ask again.
+const NEWS_MAX: usize = 1024;
 
 /// How long the engine may take to describe itself. Past it a status is left out, so that an engine
 /// that hangs does not take the service with it.

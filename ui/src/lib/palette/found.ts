@@ -4,9 +4,13 @@ import type { Component } from 'svelte';
 import {
   Activity,
   ChevronsUp,
+  CircleDot,
+  CirclePlus,
   Copy,
+  DoorOpen,
   FileText,
   House,
+  KeyRound,
   Map as MapIcon,
   Moon,
   Network,
@@ -31,7 +35,7 @@ import { VIEWS, type View } from '../stores/navigation.svelte';
 import { isWanted } from '../stores/phase';
 import { settings } from './entries';
 
-export type Group = 'action' | 'view' | 'friend' | 'peer' | 'setting';
+export type Group = 'action' | 'view' | 'friend' | 'circle' | 'peer' | 'setting';
 
 export interface Found {
   id: string;
@@ -56,7 +60,14 @@ const VIEW_ICONS = {
 
 /** The entries in the order in which they are shown while nothing is typed. */
 export function everything(app: App): Found[] {
-  return [...actions(app), ...views(app), ...friends(app), ...peers(app), ...preferences(app)];
+  return [
+    ...actions(app),
+    ...views(app),
+    ...friends(app),
+    ...circles(app),
+    ...peers(app),
+    ...preferences(app),
+  ];
 }
 
 function actions(app: App): Found[] {
@@ -120,6 +131,23 @@ function actions(app: App): Found[] {
       'palette.action.add_friend.words',
       UserPlus,
       () => navigation.open({ kind: 'add_friend', text: '' }),
+    ),
+    action(
+      'create_circle',
+      'palette.action.create_circle',
+      'palette.action.create_circle.words',
+      CirclePlus,
+      () => navigation.open({ kind: 'create_circle' }),
+    ),
+    action(
+      'join_circle',
+      'palette.action.join_circle',
+      'palette.action.join_circle.words',
+      DoorOpen,
+      () => navigation.open({ kind: 'join', text: '' }),
+    ),
+    action('reach', 'palette.action.reach', 'palette.action.reach.words', KeyRound, () =>
+      navigation.go('friends', { tab: 'reach' }),
     ),
     action('add_peer', 'palette.action.add_peer', 'palette.action.add_peer.words', Plus, () =>
       navigation.open({ kind: 'add_peer' }),
@@ -190,6 +218,21 @@ function friends({ friends, navigation }: App): Found[] {
     run: () => {
       navigation.go('friends', { focus: friend.key });
       navigation.open({ kind: 'friend', key: friend.key });
+    },
+  }));
+}
+
+function circles({ circles, navigation }: App): Found[] {
+  return (circles.list ?? []).map(({ id, name, state, online }) => ({
+    id: `circle.${id}`,
+    group: 'circle',
+    label: name,
+    words: t('friends.tab.circles'),
+    icon: CircleDot,
+    note: state === 'member' ? t('circles.online', { online }) : t(`circles.state.${state}`),
+    run: () => {
+      navigation.go('friends', { tab: 'circles', focus: id });
+      navigation.open({ kind: 'circle', id });
     },
   }));
 }

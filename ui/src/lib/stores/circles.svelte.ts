@@ -16,11 +16,15 @@ import type { Service } from './service.svelte';
 
 export class Circles {
   list = $state.raw<Circle[] | null>(null);
+  /** Invites to any of them that this computer made, the latest first. */
+  invites = $state.raw<Invite[]>([]);
   /** Those whose members are known, by id. */
   details = $state.raw<ReadonlyMap<string, CircleDetails>>(new Map());
   failure = $state.raw<Failure | null>(null);
   #revision = -1;
+  /** The question that is on its way, and the one that waits for its answer. */
   #loading = Promise.resolve();
+  #next: Promise<void> | null = null;
   /** How many want the members of a circle. */
   readonly #wanted = new Map<string, number>();
 
@@ -63,19 +67,26 @@ export class Circles {
   /** Asks anew; what is asked while an answer is on its way is asked once more after it. */
   load(): Promise<void> {
     this.#revision = this.service.status?.circles_revision ?? -1;
-    this.#loading = this.#loading.then(() => this.#ask());
-    return this.#loading;
+    const ask = () => {
+      this.#next = null;
+      this.#loading = this.#ask();
+      return this.#loading;
+    };
+    this.#next ??= this.#loading.then(ask, ask);
+    return this.#next;
   }
 
   async #ask(): Promise<void> {
     try {
       const { circles } = await this.backend.ask({ type: 'circle_list' });
+      const { invites } = await this.backend.ask({ type: 'invite_list' });
       const there = new Set(circles.map(({ id }) => id));
       const details = new Map<string, CircleDetails>();
       for (const id of this.#wanted.keys()) {
         if (there.has(id)) details.set(id, await this.#show(id));
       }
       this.list = circles;
+      this.invites = invites;
       this.details = details;
       this.failure = null;
     } catch (error) {

@@ -2,7 +2,7 @@
 
 use super::{Circles, Here, KNOCK_S, party, person, service};
 use crate::circles::{
-    Answer, CircleAccessChange, CircleId, CircleRef, InviteState, Member, MemberRole, MemberState,
+    Answer, CircleAccessChange, CircleId, CircleRef, Invite, InviteState, Member, MemberRole, MemberState,
     Question, Subject, Visit, VisitOutcome,
 };
 use crate::error::{ApiError, ErrorCode};
