@@ -26,8 +26,8 @@ pub(super) struct Circle {
     /// Generation of the secret that this node made and tells the others.
     pub(super) tells: Option<u32>,
     pub(super) synced_at: Option<u64>,
-    /// Whether this node has compared with another member since the log came here.
-    pub(super) compared: bool,
+    /// When this node last compared with another member, since the log came here.
+    pub(super) compared_at: Option<Instant>,
     /// Until then it writes nothing unless it has compared.
     pub(super) settles_at: Instant,
     /// When some member is asked what it knows.
@@ -95,7 +95,7 @@ impl Circle {
             secrets: Vec::new(),
             tells: None,
             synced_at: None,
-            compared: false,
+            compared_at: None,
             settles_at: now.mono,
             next_round: now.mono + SEARCH_FIRST,
             pause: SEARCH_FIRST,
@@ -113,7 +113,7 @@ impl Circle {
     pub(super) fn is_settled(&self, own: &NodeKey, now: Now) -> bool {
         let view = self.log.view();
         let is_alone = !view.members.keys().any(|key| key != own && view.is_member(key));
-        self.compared || is_alone || now.mono >= self.settles_at
+        self.compared_at.is_some() || is_alone || now.mono >= self.settles_at
     }
 
     /// Whether `key` takes part in the circle: is a member or invited.

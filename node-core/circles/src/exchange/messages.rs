@@ -5,7 +5,7 @@
 //! can hide in it. Whatever is longer than a bound, unknown, missing or left over refuses the whole
 //! message. That a message can be read says nothing about whether its sender may send it.
 
-use core::convert::Infallible;
+use core::{convert::Infallible, fmt};
 
 use minicbor::{Decoder, Encoder, encode};
 use thiserror::Error;
@@ -47,6 +47,12 @@ pub mod kind {
 /// `BLAKE2b-128(key = secret of the pair, "planetary circle tag" || circle id)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag(pub [u8; 16]);
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tag(…)")
+    }
+}
 
 /// Authors that a message is about: those whose key begins with `from` or more, and with less than
 /// `below`. A log of more authors than fit a message is compared in several.
@@ -138,6 +144,13 @@ pub enum Message {
     },
     /// See [`kind::SEEN`].
     Seen,
+}
+
+impl fmt::Debug for Message {
+    /// Shows the kind alone: the rest holds secrets, and names what strangers must not know.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({:#04x})", self.kind())
+    }
 }
 
 /// What becomes of a guest.

@@ -25,6 +25,8 @@ mod pairs;
 mod pulls;
 mod secrets;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -188,6 +190,8 @@ struct Talk {
     span: Span,
     /// Messages that it may still take: who keeps it going without an end is left alone.
     rounds: u16,
+    /// The first of the operations that were told last: who lacks it still does not take it.
+    told: Option<OpId>,
 }
 
 impl Exchange {
@@ -361,7 +365,6 @@ impl Exchange {
             return self.unanswered(ticket, now);
         };
         let Some(Asked { about, .. }) = self.asked.remove(&ticket) else { return };
-        self.heard(&from, now);
         match (about, parsed) {
             (About::Sync(talk), Message::Ops { operations, more, heads }) => {
                 self.take_ops(from, talk, &operations, more, heads.as_deref(), now);
@@ -387,6 +390,7 @@ impl Exchange {
             }
             (about, _) => self.give_up_asking(&from, &about, now),
         }
+        self.heard(&from, now);
         self.pump(now);
     }
 

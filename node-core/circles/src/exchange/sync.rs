@@ -26,9 +26,9 @@ use super::{
 use crate::{
     hash::blake2b_256,
     limits::{
-        ASKED_MAX, FANOUT, FAULTY_FOR, HEADS_PER_MESSAGE_MAX, MESSAGE_BODY_MAX, OPERATION_LEN_MAX,
-        OPERATION_TAIL_LEN, OPERATIONS_BYTES_PER_MESSAGE_MAX, OPERATIONS_PER_MESSAGE_MAX,
-        PASS_ON_WITHIN, ROUND, TALK_ROUNDS_MAX, TELL_AGAIN,
+        ASKED_MAX, FANOUT, FAULTY_FOR, HEADS_PER_MESSAGE_MAX, LOOK_BACK_MAX, MESSAGE_BODY_MAX,
+        OPERATION_LEN_MAX, OPERATION_TAIL_LEN, OPERATIONS_BYTES_PER_MESSAGE_MAX,
+        OPERATIONS_PER_MESSAGE_MAX, PASS_ON_WITHIN, ROUND, TALK_ROUNDS_MAX, TELL_AGAIN,
     },
     log::{CircleId, Head, Inserted, Kind, Log, OpId, Operation},
 };
@@ -41,6 +41,12 @@ enum Step {
     Have,
     TellSecret(u32, [u8; 32]),
     AskSecret(u32),
+}
+
+impl Talk {
+    pub(super) fn new(circle: CircleId) -> Self {
+        Self { circle, span: Span::default(), rounds: TALK_ROUNDS_MAX, told: None }
+    }
 }
 
 /// What became of operations that came from somebody.
@@ -79,7 +85,7 @@ impl Exchange {
         let Some(step) = self.step(&id, &key) else { return };
         let Some(tag) = self.pairs.tag(&key, &id) else { return };
         let Some(circle) = self.circles.get(&id) else { return };
-        let talk = Talk { circle: id, span: Span::default(), rounds: TALK_ROUNDS_MAX };
+        let talk = Talk::new(id);
         let (message, about) = match step {
             Step::Offer => (Message::Offer { circle: id }, About::Offer(id)),
             Step::Farewell(operations) => (Message::Push { tag, operations }, About::Farewell(id)),
@@ -328,9 +334,12 @@ impl Exchange {
         let lacks_here = in_span.into_iter().any(|head| circle.log.lacks(head));
         let arrived = circle.arrived;
         let is_member = circle.log.view().is_member(&from);
-        if !operations.is_empty() {
+        if let Some(first) = operations.first().map(Operation::id) {
             let Some(rounds) = talk.rounds.checked_sub(1) else { return };
             let Some(tag) = self.pairs.tag(&from, &talk.circle) else { return };
+            if talk.told.replace(first) == Some(first) {
+                return;
+            }
             talk.rounds = rounds;
             let operations = bytes_of(&operations);
             let message = Message::Push { tag, operations };
@@ -471,39 +480,51 @@ impl Exchange {
     }
 
     /// Looks around in each circle whose time has come: with one member that is online, or, while
-    /// nobody was found since the start or nobody is online, with some others.
+    /// nobody was found lately, with some. A node that was removed asks others ever more seldom
+    /// whether that still holds.
     pub(super) fn begin_rounds(&mut self, now: Now) {
-        let ids: Vec<CircleId> = self.circles.keys().copied().collect();
-        for id in ids {
+        let due = self.circles.iter().filter(|(_, circle)| circle.next_round <= now.mono);
+        let due: Vec<CircleId> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            self.look_around(id, now);
             let Some(circle) = self.circles.get_mut(&id) else { continue };
-            if now.mono < circle.next_round {
-                continue;
-            }
-            let compared = circle.compared;
-            let pause = if compared { ROUND } else { circle.pause };
-            circle.pause = (pause * 2).min(ROUND);
-            let live = circle.is_live();
-            let members = circle.contacts.keys().filter(|key| circle.log.view().is_member(key));
-            let members: Vec<NodeKey> = members.copied().collect();
-            let (online, offline): (Vec<NodeKey>, Vec<NodeKey>) =
-                members.into_iter().partition(|key| self.is_online(key, now));
-            let asked = match (online.is_empty(), compared) {
-                _ if !live => Vec::new(),
-                (false, true) => self.some_of(online, 1),
-                (false, false) => self.some_of(online, FANOUT),
-                (true, _) => self.some_of(offline, FANOUT),
-            };
-            for key in asked {
-                if let Some(contact) = self.contact(&id, &key) {
-                    contact.due_by(now.mono);
-                }
-            }
+            let is_live = circle.is_live();
+            let is_found = is_live && circle.compared_at.is_some();
+            let pause = if is_found { ROUND } else { circle.pause };
+            circle.pause = (pause * 2).min(if is_live { ROUND } else { LOOK_BACK_MAX });
             // A fifth earlier or later, so that members do not all ask at one moment.
             let spread = pause / 5;
             let jitter = self.random_within(spread * 2);
             if let Some(circle) = self.circles.get_mut(&id) {
                 circle.next_round = now.mono + (pause - spread) + jitter;
             }
+        }
+    }
+
+    fn look_around(&mut self, id: CircleId, now: Now) {
+        let Some(circle) = self.circles.get(&id) else { return };
+        let view = circle.log.view();
+        let members = view.members.keys().filter(|key| view.is_member(key) && **key != self.own);
+        let (online, offline): (Vec<NodeKey>, Vec<NodeKey>) =
+            members.copied().partition(|key| self.is_online(key, now));
+        let lately = circle.compared_at.is_some_and(|at| now.mono.since(at) < ROUND * 2);
+        let count = if lately { 1 } else { FANOUT };
+        match circle.standing {
+            Standing::Member | Standing::Invited => {
+                let asked = if online.is_empty() { offline } else { online };
+                for key in self.some_of(asked, count) {
+                    if let Some(contact) = self.contact(&id, &key) {
+                        contact.due_by(now.mono);
+                    }
+                }
+            }
+            // Whoever removed this node may have been removed itself, with what it did.
+            Standing::Removed if self.asked.len() < ASKED_MAX => {
+                for key in self.some_of([online, offline].concat(), 1) {
+                    self.compare(key, Talk::new(id), None);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -558,7 +579,7 @@ impl Exchange {
 
     fn compared(&mut self, id: CircleId, now: Now) {
         let Some(circle) = self.circles.get_mut(&id) else { return };
-        let is_first = !core::mem::replace(&mut circle.compared, true);
+        let is_first = circle.compared_at.replace(now.mono).is_none();
         let before = circle.synced_at.replace(now.unix_s);
         if is_first || before.is_none_or(|before| now.unix_s.abs_diff(before) >= 60) {
             self.outputs.push_back(Output::Synced(id));
