@@ -137,6 +137,11 @@ pub const OPERATIONS_OF_STRANGERS_MAX: usize = 64;
 pub const SEQUENCE_GAP_MAX: u32 = 256;
 /// Operations from which on a senior's node writes a checkpoint.
 pub const CHECKPOINT_FROM: usize = 3_000;
+/// Bytes of the state of a checkpoint in one operation.
+pub const CHECKPOINT_PART_LEN: usize = 1_000;
+/// Operations of one checkpoint, enough for 256 members and 1,000 authors. A log whose state is
+/// longer gets none.
+pub const CHECKPOINT_PARTS_MAX: usize = 128;
 /// A checkpoint of this age lets what is older go: whoever was away for less finds every operation.
 pub const CHECKPOINT_AGE: Duration = Duration::from_secs(14 * 86_400);
 
@@ -226,6 +231,8 @@ const _: () = {
     assert!(OPERATION_LEN_MAX < OPERATIONS_BYTES_PER_MESSAGE_MAX);
     assert!(OFFERS_MAX < CIRCLES_MAX && JOINS_MAX < CIRCLES_MAX);
     assert!(SETTLE_FOR.as_secs() >= SEARCH_FIRST.as_secs());
+    assert!(CHECKPOINT_PART_LEN + 24 <= BODY_LEN_MAX);
+    assert!(CHECKPOINT_PARTS_MAX <= OPERATIONS_OF_SENIORS);
     assert!(FLOWS_PER_KEY_MAX < FLOWS_INBOUND_MAX);
     assert!(FLOWS_PER_SHARD_KEPT < FLOWS_PER_KEY_INBOUND_MAX);
     assert!(TCP_CLOSED_TIMEOUT.as_secs() < TCP_OPENING_TIMEOUT.as_secs());
