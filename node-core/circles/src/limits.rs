@@ -225,14 +225,14 @@ const _: () = {
     assert!(CHECKPOINT_FROM + OPERATIONS_OF_SENIORS < OPERATIONS_MAX);
     assert!(OPERATIONS_OF_SENIORS * OPERATION_LEN_MAX < LOG_LEN_MAX / 2);
     assert!(BODY_LEN_MAX <= u16::MAX as usize);
+    assert!(CHECKPOINT_PART_LEN + 24 <= BODY_LEN_MAX);
+    assert!(CHECKPOINT_PARTS_MAX <= OPERATIONS_OF_SENIORS);
     // Heads are 24 bytes, and what stands around lists is less than half a kilobyte.
     assert!(HEADS_PER_MESSAGE_MAX * 24 + 512 < MESSAGE_BODY_MAX);
     assert!(OPERATIONS_BYTES_PER_MESSAGE_MAX + 512 < MESSAGE_BODY_MAX);
     assert!(OPERATION_LEN_MAX < OPERATIONS_BYTES_PER_MESSAGE_MAX);
     assert!(OFFERS_MAX < CIRCLES_MAX && JOINS_MAX < CIRCLES_MAX);
     assert!(SETTLE_FOR.as_secs() >= SEARCH_FIRST.as_secs());
-    assert!(CHECKPOINT_PART_LEN + 24 <= BODY_LEN_MAX);
-    assert!(CHECKPOINT_PARTS_MAX <= OPERATIONS_OF_SENIORS);
     assert!(FLOWS_PER_KEY_MAX < FLOWS_INBOUND_MAX);
     assert!(FLOWS_PER_SHARD_KEPT < FLOWS_PER_KEY_INBOUND_MAX);
     assert!(TCP_CLOSED_TIMEOUT.as_secs() < TCP_OPENING_TIMEOUT.as_secs());

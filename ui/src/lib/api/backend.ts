@@ -1,17 +1,10 @@
 // The one door to everything outside the page. There are two behind it: the shell (tauri.ts) and a
 // service that lives in the page (mock/), for tests, pictures and work in a browser.
 
-import type {
-  CircleState,
-  Friend,
-  IdentityImport,
-  Reply,
-  Request,
-  SettingsImport,
-  Topic,
-  Traffic,
-} from './protocol';
-import type { About, Connection, LinkPreview, Preferences, SavedFile, Step } from './shell';
+import type { IdentityImport, Reply, Request, SettingsImport, Topic, Traffic } from './protocol';
+import type { About, Connection, Link, Preferences, SavedFile, Step } from './shell';
+
+export type { JoinPreview, Link } from './shell';
 
 /** Which answer belongs to which request, as the table in docs/ipc.md has it. */
 export interface Answers {
@@ -86,27 +79,6 @@ export function isFailure(value: unknown): value is Failure {
   if (value === null || typeof value !== 'object') return false;
   return 'code' in value && typeof value.code === 'string' && 'message' in value;
 }
-
-/** An invite to a circle, as its link has it. */
-export interface JoinPreview {
-  kind: 'join';
-  circle: string;
-  /** What the link calls the circle, or `null`. */
-  name: string | null;
-  /** The node that made the link, and alone lets guests in. */
-  inviter: { key: string; address: string; known: Friend | null; blocked: boolean };
-  expires_at: number;
-  expired: boolean;
-  /** Peers that it suggests. */
-  peers: string[];
-  /** Whether this computer made it. */
-  own: boolean;
-  /** How this computer stands to the circle already, or `null`. */
-  known: CircleState | null;
-}
-
-/** What can be read from a text that somebody was given. */
-export type Link = LinkPreview | JoinPreview;
 
 /** What comes without being asked for. */
 export interface Events {

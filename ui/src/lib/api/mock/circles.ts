@@ -190,14 +190,16 @@ export class MockCircles {
     if (!text.startsWith('planetary:join?')) return null;
     const parts = new URLSearchParams(text.slice('planetary:join?'.length));
     const [id, key] = [parts.get('c') ?? '', parts.get('k') ?? ''];
+    const name = parts.get('n');
     const expires_at = Number(parts.get('e'));
-    if (![id, key].every((one) => /^[0-9a-f]{64}$/.test(one)) || !(expires_at > 0)) {
+    const whole = [id, key].every((one) => /^[0-9a-f]{64}$/.test(one)) && expires_at > 0;
+    if (!whole || name === null) {
       throw fail('invalid_link', 'the link to join a circle is not whole');
     }
     return {
       kind: 'join',
       circle: id,
-      name: parts.get('n'),
+      name,
       inviter: {
         key,
         address: addressOf(key),
