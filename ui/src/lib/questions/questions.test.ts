@@ -36,8 +36,8 @@ describe('Questions', () => {
     expect(card?.textContent).toContain('One of your friends, also in Climbing club.');
     expect(card?.textContent).toMatch(/30\ss left/);
     expect(document.activeElement).toBe(before);
-    const spoken = screen.getAllByRole('alert').map((one) => one.textContent ?? '');
-    expect(spoken.join()).toContain('Press F6 to answer');
+    const spoken = screen.getByTestId('questions-spoken').textContent;
+    expect(spoken).toContain('Press F6 to answer');
     expect(app.questions.waiting).toHaveLength(1);
   });
 

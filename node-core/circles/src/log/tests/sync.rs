@@ -104,7 +104,8 @@ fn chains_that_parted_long_ago_are_traced_back_in_small_messages() {
         write(&mut other, 1, meta(&format!("Other {number}"))).unwrap();
     }
     for _ in 0..30 {
-        for (from, to) in [(one.clone(), &mut other), (other.clone(), &mut one)] {
+        let (ours, theirs) = (one.clone(), other.clone());
+        for (from, to) in [(&ours, &mut other), (&theirs, &mut one)] {
             for operation in from.missing(&to.heads(), 4, 1 << 20) {
                 to.insert(operation.clone()).unwrap();
             }
