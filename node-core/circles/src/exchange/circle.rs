@@ -34,6 +34,9 @@ pub(super) struct Circle {
     pub(super) next_round: Instant,
     /// Pause until the round after that, while nobody is found.
     pub(super) pause: Duration,
+    /// See [`Exchange::checkpoint_seen`](super::Exchange::checkpoint_seen).
+    pub(super) checkpoint: Option<(OpId, u64)>,
+    pub(super) next_upkeep: Instant,
 }
 
 /// Another member, an invited key, or one that was removed by this node.
@@ -99,6 +102,8 @@ impl Circle {
             settles_at: now.mono,
             next_round: now.mono + SEARCH_FIRST,
             pause: SEARCH_FIRST,
+            checkpoint: None,
+            next_upkeep: now.mono,
         };
         circle.refresh_contacts(own, false);
         circle
@@ -152,7 +157,8 @@ impl Circle {
             let was_removed = contact.removed;
             contact.removed = !view.members.contains_key(key);
             // Who was removed here is told so, and only then forgotten.
-            !contact.removed || was_removed || (done_here && contact.knows)
+            let is_told = view.past.contains_key(key) && contact.knows && done_here;
+            !contact.removed || was_removed || is_told
         });
         let others = view.members.keys().filter(|key| *key != own);
         if self.standing == Standing::Removed {

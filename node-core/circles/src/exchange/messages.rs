@@ -274,6 +274,13 @@ impl Message {
     }
 }
 
+/// The first bytes of a key or of what names an operation, as heads have them.
+pub(super) fn first_eight(bytes: &[u8; 32]) -> [u8; 8] {
+    let mut short = [0; 8];
+    short.copy_from_slice(&bytes[..8]);
+    short
+}
+
 /// Reads the members of a map in the order of their keys. What it takes for a message may still
 /// have been written in another way: see [`Message::parse`].
 struct Reader<'a> {

@@ -27,6 +27,7 @@ mod secrets;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -107,7 +108,7 @@ pub enum Output {
     /// There is a new secret: keep [`Exchange::secrets`].
     SecretChanged(CircleId),
     /// This node and another member have compared what they know; said once a minute at most.
-    /// [`Exchange::synced_at`] has the time.
+    /// Keep [`Exchange::synced_at`] and [`Exchange::checkpoint_seen`].
     Synced(CircleId),
     /// A guest wants to be let in and a person has to answer with [`Exchange::settle_guest`].
     Guest {
@@ -461,15 +462,6 @@ impl Exchange {
         self.circles
             .values()
             .any(|circle| circle.standing == Standing::Member && circle.log.view().is_member(key))
-    }
-
-    /// What falls due by time alone.
-    fn keep_house(&mut self, now: Now) {
-        self.dismiss_waiting(now);
-        let circles: Vec<CircleId> = self.circles.keys().copied().collect();
-        for circle in circles {
-            self.act_by_itself(circle, now);
-        }
     }
 }
 

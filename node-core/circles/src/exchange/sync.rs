@@ -49,14 +49,6 @@ impl Talk {
     }
 }
 
-/// What became of operations that came from somebody.
-#[derive(Default)]
-struct Taken {
-    new: usize,
-    /// Some were not taken, because there were too many.
-    left_out: bool,
-}
-
 impl Exchange {
     /// Says what is due, as far as there are not too many requests under way.
     pub(super) fn pump(&mut self, now: Now) {
@@ -82,8 +74,13 @@ impl Exchange {
 
     /// Says to a contact whose turn it is what is to be said.
     fn speak(&mut self, id: CircleId, key: NodeKey) {
-        let Some(step) = self.step(&id, &key) else { return };
-        let Some(tag) = self.pairs.tag(&key, &id) else { return };
+        let step = self.step(&id, &key);
+        let Some((step, tag)) = step.zip(self.pairs.tag(&key, &id)) else {
+            if let Some(contact) = self.contact(&id, &key) {
+                contact.due = None;
+            }
+            return;
+        };
         let Some(circle) = self.circles.get(&id) else { return };
         let talk = Talk::new(id);
         let (message, about) = match step {
@@ -103,7 +100,7 @@ impl Exchange {
             ),
         };
         let ticket = self.ask(key, &message, about);
-        if let Some(contact) = self.circles.get_mut(&id).and_then(|it| it.contacts.get_mut(&key)) {
+        if let Some(contact) = self.contact(&id, &key) {
             contact.due = None;
             contact.asked = Some(ticket);
         }
@@ -135,16 +132,12 @@ impl Exchange {
             }
             Some(count) => {
                 let new = circle.since(count).and_then(|new| {
-                    let wanted = |operation: &&Operation| new.contains(&operation.id());
-                    let found: Vec<Vec<u8>> = circle
-                        .log
-                        .operations()
-                        .filter(wanted)
-                        .map(|operation| operation.bytes().to_vec())
-                        .collect();
-                    let len: usize = found.iter().map(Vec::len).sum();
+                    // In the order in which they came: who is added before what it says.
+                    let found: Vec<Operation> =
+                        new.iter().filter_map(|id| circle.log.get(id)).cloned().collect();
+                    let len: usize = found.iter().map(|operation| operation.bytes().len()).sum();
                     let fits = found.len() == new.len() && len <= OPERATIONS_BYTES_PER_MESSAGE_MAX;
-                    fits.then_some(found)
+                    fits.then(|| bytes_of(&found))
                 });
                 Some(new.map_or(Step::Have, Step::Push))
             }
@@ -244,10 +237,15 @@ impl Exchange {
         if self.contact(&id, &from).is_some_and(|contact| contact.is_faulty(now)) {
             return Some(nothing);
         }
+        let before = self.circles.get(&id)?.arrived;
         self.take_operations(id, from, operations, now);
         let circle = self.circles.get_mut(&id)?;
+        let arrived = circle.arrived;
         if let Some(contact) = circle.contacts.get_mut(&from) {
             contact.knows = true;
+            if contact.has == Some(before) {
+                contact.has = Some(arrived);
+            }
         }
         if !circle.takes_part(&from) {
             return Some(nothing);
@@ -274,18 +272,28 @@ impl Exchange {
             return;
         }
         if more {
-            if taken.new > 0 {
+            if taken > 0 {
                 self.compare(from, talk, talk.span.from);
             }
             return;
         }
+        self.go_on_from_checkpoint(talk.circle, from, now);
         if let Some(heads) = heads {
-            self.go_on(from, talk, heads, taken.left_out, now);
-        } else if taken.new > 0 {
+            self.go_on(from, talk, heads, false, now);
+        } else if taken > 0 {
             // The heads did not fit beside the operations.
             self.compare(from, talk, talk.span.from);
         }
         // Else it takes no part in the circle, as it sees it.
+    }
+
+    /// A member has told all that it has. Where something is still missing everybody has let it
+    /// go.
+    fn go_on_from_checkpoint(&mut self, id: CircleId, from: NodeKey, now: Now) {
+        let Some(circle) = self.circles.get_mut(&id) else { return };
+        if circle.log.has_gaps() && circle.log.adopt_checkpoint() {
+            self.changed(id, Some(from), now);
+        }
     }
 
     /// The answer to [`Message::Push`].
@@ -311,7 +319,7 @@ impl Exchange {
         }
         let many = circle.log.heads().len() > HEADS_PER_MESSAGE_MAX;
         match heads {
-            Some(heads) if talk.span.is_all() => self.go_on(from, talk, heads, false, now),
+            Some(heads) if talk.span.is_all() => self.go_on(from, talk, heads, true, now),
             // Of a log with many authors it does not say what it has.
             _ if many && upto.is_some() => {
                 if let Some(contact) = self.contact(&talk.circle, &from) {
@@ -324,8 +332,8 @@ impl Exchange {
     }
 
     /// `from` has what `heads` say of the span of a talk: tells it what it lacks, asks for what is
-    /// lacking here, goes on to the next span, or is done.
-    fn go_on(&mut self, from: NodeKey, mut talk: Talk, heads: &[Head], full: bool, now: Now) {
+    /// lacking here unless it has just told all it has, goes on to the next span, or is done.
+    fn go_on(&mut self, from: NodeKey, mut talk: Talk, heads: &[Head], ask: bool, now: Now) {
         let Some(circle) = self.circles.get(&talk.circle) else { return };
         let (mut operations, _) = missing(&circle.log, heads, talk.span);
         // It takes part, so the first operation is there.
@@ -348,9 +356,9 @@ impl Exchange {
                 contact.asked = Some(ticket);
             }
         } else if lacks_here {
-            // It was asked for that already, or has come by it since.
-            if !full {
-                self.look_again(&talk.circle, &from, now);
+            // If it was not told now, then at the next comparison: perhaps it was too much.
+            if ask {
+                self.compare(from, talk, talk.span.from);
             }
         } else if let Some(next) = talk.span.below {
             self.compare(from, talk, Some(next));
@@ -369,26 +377,16 @@ impl Exchange {
         }
     }
 
-    /// Asks a contact what it knows, in a while: it may have news, or claim what it never gives.
-    fn look_again(&mut self, circle: &CircleId, key: &NodeKey, now: Now) {
-        if let Some(contact) = self.contact(circle, key)
-            && contact.same_at.is_none_or(|at| now.mono.since(at) > SOON)
-        {
-            contact.same_at = Some(now.mono);
-            contact.has = None;
-            contact.due_by(now.mono + SOON);
-        }
-    }
-
-    /// Verifies operations of others and adds them to the log.
+    /// Verifies operations of others and adds them to the log, as far as there is room and their
+    /// authors have not said too much. Returns how many were new.
     fn take_operations(
         &mut self,
         id: CircleId,
         from: NodeKey,
         operations: &[Vec<u8>],
         now: Now,
-    ) -> Taken {
-        let mut taken = Taken::default();
+    ) -> usize {
+        let mut taken = 0;
         let own = self.own;
         let Some(circle) = self.circles.get_mut(&id) else { return taken };
         let known: BTreeSet<OpId> = match operations {
@@ -410,17 +408,12 @@ impl Exchange {
             let budget = circle.budgets.entry(author).or_insert_with(|| Budget::new(now));
             // What this node signed itself before it was set back to a backup is no flood.
             if author != own && !budget.allow(now) {
-                taken.left_out = true;
                 continue;
             }
             let name = operation.id();
-            match circle.log.insert(operation) {
-                Ok(Inserted::New) => {
-                    taken.new += 1;
-                    circle.has_arrived(name);
-                }
-                Ok(Inserted::Known) => {}
-                Err(_) => taken.left_out = true,
+            if circle.log.insert(operation) == Ok(Inserted::New) {
+                taken += 1;
+                circle.has_arrived(name);
             }
         }
         // Budgets are only kept for authors whose operations are, of which there are few enough.
@@ -429,7 +422,7 @@ impl Exchange {
                 circle.log.operations().map(Operation::author).collect();
             circle.budgets.retain(|author, _| authors.contains(author));
         }
-        if taken.new > 0 {
+        if taken > 0 {
             self.changed(id, Some(from), now);
         }
         taken
@@ -453,7 +446,7 @@ impl Exchange {
                     contact.due_by(at);
                 }
             }
-            self.act_by_itself(id, now);
+            self.agree_to_renewal(id, now);
         } else {
             // The author tells everybody, whether or not it was heard lately.
             circle.contacts.values_mut().for_each(|contact| contact.due_by(now.mono));
@@ -469,11 +462,13 @@ impl Exchange {
         let at = now.mono + self.random_within(SOON);
         for circle in self.circles.values_mut() {
             let (arrived, live) = (circle.arrived, circle.is_live());
+            let speaks_of_secret =
+                circle.secret_for(key).is_some() || circle.wants_secret(key).is_some();
             let Some(contact) = circle.contacts.get_mut(key) else { continue };
             contact.told = 0;
             contact.has_no_secret = false;
             let is_fresh = contact.same_at.is_some_and(|at| now.mono.since(at) < ROUND);
-            if contact.has != Some(arrived) || (live && !is_fresh) {
+            if contact.has != Some(arrived) || live && (!is_fresh || speaks_of_secret) {
                 contact.due_by(at);
             }
         }
@@ -520,7 +515,7 @@ impl Exchange {
             }
             // Whoever removed this node may have been removed itself, with what it did.
             Standing::Removed if self.asked.len() < ASKED_MAX => {
-                for key in self.some_of([online, offline].concat(), 1) {
+                for key in self.some_of([online, offline].concat(), FANOUT) {
                     self.compare(key, Talk::new(id), None);
                 }
             }
@@ -588,7 +583,7 @@ impl Exchange {
             circle.synced_at = before;
         }
         if is_first {
-            self.act_by_itself(id, now);
+            self.agree_to_renewal(id, now);
         }
     }
 

@@ -55,6 +55,7 @@ struct Disk {
     joins: Vec<Join>,
     secrets: BTreeMap<CircleId, Vec<Secret>>,
     synced_at: BTreeMap<CircleId, u64>,
+    checkpoints: BTreeMap<CircleId, (OpId, u64)>,
 }
 
 struct Pending {
@@ -246,6 +247,9 @@ impl World {
             let kept = Kept { secrets, synced_at: node.disk.synced_at.get(id).copied() };
             node.exchange.restore_circle(Log::read(&log.to_bytes()).unwrap(), kept, now).unwrap();
         }
+        for (circle, seen) in &node.disk.checkpoints {
+            node.exchange.restore_checkpoint_seen(circle, *seen);
+        }
         for invite in &node.disk.invites {
             node.exchange.restore_invite(invite.clone()).unwrap();
         }
@@ -371,8 +375,13 @@ impl World {
                     node.disk.secrets.insert(circle, node.exchange.secrets(&circle).to_vec());
                 }
                 Output::Synced(circle) => {
-                    let at = node.exchange.synced_at(&circle).unwrap();
-                    node.disk.synced_at.insert(circle, at);
+                    if let Some(at) = node.exchange.synced_at(&circle) {
+                        node.disk.synced_at.insert(circle, at);
+                    }
+                    match node.exchange.checkpoint_seen(&circle) {
+                        Some(seen) => node.disk.checkpoints.insert(circle, seen),
+                        None => node.disk.checkpoints.remove(&circle),
+                    };
                 }
                 Output::Guest { invite, guest, label, .. } => {
                     node.questions.push((invite, guest, label));
