@@ -174,8 +174,8 @@ pub enum MessageError {
     /// No kind of this module.
     #[error("kind {0:#04x} is no message about a circle")]
     UnknownKind(u8),
-    /// Not what `docs/circles.md` has for the kind: wrong in form, beyond a bound, or not written in
-    /// the one way.
+    /// Not what `docs/circles.md` has for the kind: wrong in form, beyond a bound, or not written
+    /// in the one way.
     #[error("malformed message about a circle")]
     Malformed,
 }

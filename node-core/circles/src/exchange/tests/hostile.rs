@@ -232,7 +232,8 @@ proptest! {
                     let short = |at: usize| {
                         std::array::from_fn(|i| bytes.get(at + i).copied().unwrap_or(0))
                     };
-                    let head = Head { author: short(0), seq: u32::from(array(&bytes)[8]), id: short(9) };
+                    let seq = u32::from(array(&bytes)[8]);
+                    let head = Head { author: short(0), seq, id: short(9) };
                     let message = match which {
                         0 => Message::Have { tag, heads: vec![head], span: Span::default() },
                         1 => Message::Push { tag, operations: vec![bytes.clone()] },
