@@ -6,8 +6,8 @@ use super::world::{World, label};
 use crate::{
     exchange::{ActError, Stale, Standing, messages::Message},
     hash::blake2b_256,
-    limits::{OPERATIONS_BURST, ROUND, SETTLE_FOR},
-    log::{Kind, Label, Operation, Role, RuleError},
+    limits::{HEADS_PER_MESSAGE_MAX, OPERATIONS_BURST, ROUND, SETTLE_FOR},
+    log::{Draft, Kind, Label, Log, Operation, RemovalReason, Role, RuleError},
 };
 
 #[test]
@@ -419,4 +419,52 @@ fn a_change_that_was_prepared_too_early_is_refused_and_does_nothing() {
     world.run(10);
     assert_eq!(world.view(1, circle).name.as_str(), "Den");
     assert!(world.view(1, circle).forked.is_empty());
+}
+
+#[test]
+fn a_log_of_more_authors_than_a_message_holds_is_compared_in_spans() {
+    let mut world = World::new(3, 18);
+    let circle = world.create(0);
+    let link = world.link(0, circle, Role::Member, 1, false);
+    world.follow(1, &link);
+    world.run(20);
+    world.act(1, |exchange, now| exchange.accept(&circle, now)).unwrap();
+    world.run(60);
+
+    let founder = world.nodes[0].identity.clone();
+    let mut log = world.backup(0, circle);
+    let write = |log: &mut Log, author: &Identity, kind: Kind| {
+        let draft = Draft::new(log, author.key(), kind).unwrap();
+        log.insert(draft.sign(author).unwrap()).unwrap();
+    };
+    for number in 0..280_u16 {
+        let mut seed = [200; 32];
+        seed[..2].copy_from_slice(&number.to_be_bytes());
+        let guest = Identity::from_seed(&seed);
+        let addition = log.addition(guest.key(), Role::Member, None, None);
+        write(&mut log, &founder, addition);
+        let acceptance = log.acceptance(&guest.key(), None).unwrap();
+        write(&mut log, &guest, acceptance);
+        if number % 8 == 0 {
+            for kind in log.removal(&founder.key(), &guest.key(), &RemovalReason::default()) {
+                write(&mut log, &founder, kind);
+            }
+        }
+    }
+    assert!(log.heads().len() > HEADS_PER_MESSAGE_MAX);
+    world.restore(0, circle, log);
+    // An hour and a bit, because the founder has said more than is taken at once.
+    world.run(2 * 3_600);
+    world.assert_equal(circle);
+    let spans = world.said(1, 0, world.now().mono - ROUND * 2);
+    let is_part = |it: &Message| matches!(it, Message::Have { span, .. } if !span.is_all());
+    assert!(spans.iter().any(is_part), "nothing was asked in spans");
+
+    // A guest fetches all of it at once.
+    let link = world.link(0, circle, Role::Member, 1, false);
+    world.follow(2, &link);
+    world.run(60);
+    assert_eq!(world.standing(2, circle), Some(Standing::Invited));
+    let logs = [0, 2].map(|node| world.nodes[node].exchange.log(&circle).unwrap().to_bytes());
+    assert!(logs[0] == logs[1]);
 }
