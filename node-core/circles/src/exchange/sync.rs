@@ -559,6 +559,7 @@ impl Exchange {
     }
 
     pub(super) fn farewell_was_heard(&mut self, circle: CircleId, key: &NodeKey) {
+        self.has_answered(&circle, key);
         if let Some(circle) = self.circles.get_mut(&circle)
             && circle.contacts.get(key).is_some_and(|contact| contact.removed)
         {

@@ -338,7 +338,7 @@ impl World {
             self.with(index, |exchange, now| exchange.unanswered(ticket, now));
             return;
         }
-        let pause = Duration::from_secs(1 << (pending.repeats + u32::from(pending.repeats == 2)));
+        let pause = Duration::from_secs(1 << pending.repeats);
         pending.repeats += 1;
         let (to, message) = (pending.to, pending.message.clone());
         self.send(index, to, message);
