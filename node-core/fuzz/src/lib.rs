@@ -27,6 +27,7 @@ pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
 pub use targets::invite::invite;
+pub use targets::join_link::join_link;
 pub use targets::meta::meta;
 pub use targets::node_info::node_info;
 pub use targets::packets::packets;
@@ -39,7 +40,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("backup", backup),
     ("circle_message", circle_message),
     ("circle_op", circle_op),
@@ -51,6 +52,7 @@ pub const TARGETS: [Target; 18] = [
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),
     ("invite", invite),
+    ("join_link", join_link),
     ("meta", meta),
     ("node_info", node_info),
     ("packets", packets),

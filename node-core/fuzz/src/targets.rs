@@ -11,6 +11,7 @@ pub(crate) mod frames;
 pub(crate) mod friend_link;
 pub(crate) mod identity_pem;
 pub(crate) mod invite;
+pub(crate) mod join_link;
 pub(crate) mod meta;
 pub(crate) mod node_info;
 pub(crate) mod packets;

@@ -128,5 +128,5 @@ macro_rules! tests {
 
 tests! {
     backup circle_message circle_op config control_frames filter foreign frames friend_link
-    identity_pem invite meta node_info packets public_list session traffic uri
+    identity_pem invite join_link meta node_info packets public_list session traffic uri
 }
