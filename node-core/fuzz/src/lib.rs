@@ -19,6 +19,7 @@ mod targets;
 pub use targets::backup::backup;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
+pub use targets::extension::extension;
 pub use targets::filter::filter;
 pub use targets::foreign::foreign;
 pub use targets::frames::frames;
@@ -36,10 +37,11 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("backup", backup),
     ("config", config),
     ("control_frames", control_frames),
+    ("extension", extension),
     ("filter", filter),
     ("foreign", foreign),
     ("frames", frames),

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod control_frames;
+pub(crate) mod extension;
 pub(crate) mod filter;
 pub(crate) mod foreign;
 pub(crate) mod frames;
