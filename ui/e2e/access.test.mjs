@@ -10,6 +10,12 @@ import { browser, serve } from './page.mjs';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const VIEWS = ['home', 'friends', 'peers', 'map', 'health', 'settings'];
 const SHEETS = [
+  'circle',
+  'create_circle',
+  'join',
+  'invite',
+  'invite_link',
+  'paper_key',
   'share',
   'add_friend',
   'friend',
@@ -74,6 +80,38 @@ describe('axe finds nothing', () => {
         }
       });
     }
+    test(`circles in every state, ${appearance}`, async () => {
+      const every = { circles: 'every', appearance };
+      const queries = [{ view: 'friends', tab: 'circles' }];
+      for (const part of ['members', 'reach', 'invites', 'about']) {
+        queries.push({ sheet: 'circle', part });
+      }
+      for (const of of ['Old office', 'Choir', 'Neighbours', 'Robotics lab', 'Sailing']) {
+        queries.push({ sheet: 'circle', of });
+      }
+      for (const query of queries) {
+        const { page, close } = await open({ ...every, ...query }, { axe: true });
+        assert.deepEqual(await violations(page), [], Object.values(query).join(', '));
+        await close();
+      }
+    });
+    test(`what they may reach, and questions, ${appearance}`, async () => {
+      const queries = [
+        ...['normal', 'empty', 'paused', 'open'].map((scene) => ({ tab: 'reach', scene })),
+        ...['knock', 'guest', 'several'].map((questions) => ({ questions })),
+        { questions: 'several', sheet: 'friend' },
+      ];
+      for (const query of queries) {
+        const asked = { view: 'friends', appearance, ...query };
+        const { page, close } = await open(asked, { axe: true });
+        assert.deepEqual(await violations(page), [], Object.values(query).join(', '));
+        await close();
+      }
+      const settings = { view: 'settings', names: 'answering', appearance };
+      const { page, close } = await open(settings, { axe: true });
+      assert.deepEqual(await violations(page), []);
+      await close();
+    });
     test(`sheets, ${appearance}`, async () => {
       for (const sheet of SHEETS) {
         const { page, close } = await open({ sheet, appearance }, { axe: true });
@@ -152,6 +190,11 @@ describe('200 % text', () => {
     ...VIEWS.map((view) => ({ view, scene: 'normal' })),
     { view: 'home', scene: 'welcome' },
     ...SHEETS.map((sheet) => ({ sheet })),
+    { view: 'friends', tab: 'circles', circles: 'every' },
+    { view: 'friends', tab: 'reach' },
+    { view: 'friends', questions: 'several' },
+    ...['reach', 'invites', 'about'].map((part) => ({ sheet: 'circle', part })),
+    { sheet: 'circle', of: 'Robotics lab' },
   ];
   for (const query of queries) {
     test(`${Object.values(query).join(', ')}: nothing is lost to the sides`, async () => {

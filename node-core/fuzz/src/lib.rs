@@ -17,6 +17,7 @@ mod input;
 mod targets;
 
 pub use targets::backup::backup;
+pub use targets::circle_op::circle_op;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
 pub use targets::extension::extension;
@@ -25,6 +26,8 @@ pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
+pub use targets::invite::invite;
+pub use targets::join_link::join_link;
 pub use targets::meta::meta;
 pub use targets::node_info::node_info;
 pub use targets::packets::packets;
@@ -37,8 +40,9 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 19] = [
     ("backup", backup),
+    ("circle_op", circle_op),
     ("config", config),
     ("control_frames", control_frames),
     ("extension", extension),
@@ -47,6 +51,8 @@ pub const TARGETS: [Target; 16] = [
     ("frames", frames),
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),
+    ("invite", invite),
+    ("join_link", join_link),
     ("meta", meta),
     ("node_info", node_info),
     ("packets", packets),

@@ -11,6 +11,7 @@
 
 mod changing;
 mod choosing;
+mod circles;
 mod exploring;
 mod friends;
 mod peering;
@@ -20,6 +21,7 @@ mod take_over;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -34,6 +36,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 pub use self::changing::ChangeSettingsError;
+pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited, suggestion};
 pub use self::exploring::ExploreError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
@@ -47,7 +50,7 @@ use crate::lifecycle::Started;
 use crate::log::LogHandle;
 use crate::policy::Doors;
 use crate::public::Public;
-use crate::report::{Facts, Observer};
+use crate::report::{Facts, Observer, plain};
 use crate::state::StateDir;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
 use crate::survey::Surveyor;
@@ -67,6 +70,11 @@ pub struct Node {
     failed_listeners: Mutex<Vec<FailedListener>>,
     public: Public,
     friends: Mutex<friends::Keeping>,
+    circles: Mutex<circles::Keeping>,
+    /// The exchange of circles has something to do.
+    circles_due: Notify,
+    /// Clients that show questions.
+    askers: AtomicUsize,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     engine: RwLock<Option<Engine>>,
@@ -111,7 +119,15 @@ impl Node {
         let surveyor = Surveyor::new(started.state_dir.path().to_owned());
         let doors = Doors::of(&started.settings.config);
         let (tells, told) = mpsc::channel(NEWS_MAX);
-        let friends = friends::Keeping::new(started.friends, &doors, now.unix_s);
+        let loaded = started.circles;
+        let (circles, damage) =
+            circles::Keeping::new(loaded, &identity, *started.circles_seed, now);
+        let mut health = started.health;
+        if let Some(damaged) = circles::circles_damaged(&damage) {
+            health.raise(damaged, now);
+        }
+        let rights = circles.rights_at(&plain(&identity.key()), now.unix_s);
+        let friends = friends::Keeping::new(started.friends, rights, &doors, now.unix_s);
         let node = Self {
             identity: RwLock::new(identity),
             identity_path: started.identity_path,
@@ -121,11 +137,14 @@ impl Node {
             log: started.log,
             started: now,
             settings: RwLock::new(started.settings),
-            health: Mutex::new(started.health),
+            health: Mutex::new(health),
             sequence: Mutex::new(started.sequence),
             failed_listeners: Mutex::default(),
             public: started.public,
             friends: Mutex::new(friends),
+            circles: Mutex::new(circles),
+            circles_due: Notify::new(),
+            askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
@@ -189,6 +208,7 @@ impl Node {
         self.stop_engine().await;
         self.store_statistics();
         self.settle_friends();
+        self.settle_circles();
     }
 
     /// Reads the configuration file again. A file with a mistake changes nothing, and a health item
@@ -227,6 +247,11 @@ impl Node {
     /// Waits for what an engine tells next: messages of other nodes, and visits.
     pub async fn next_told(&self) -> Option<News> {
         self.told.1.lock().await.recv().await
+    }
+
+    /// What an engine has told and nobody has taken.
+    fn told_already(&self) -> Option<News> {
+        self.told.1.try_lock().ok()?.try_recv().ok()
     }
 
     /// Who the node is, as its public key.
@@ -297,7 +322,7 @@ impl Node {
             },
         };
         if let Some(engine) = &engine {
-            self.look_for_friends(engine).await;
+            self.look_for_people(engine).await;
         }
         let now = Moment::now();
         let wanted = self.settings.read().peers();
@@ -317,6 +342,8 @@ impl Node {
             snapshot,
             access,
             friends_revision,
+            circles_revision: self.circles_revision(),
+            questions: self.questions(),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             root_changes: 0,

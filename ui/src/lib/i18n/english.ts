@@ -9,6 +9,7 @@ import friends from './en/friends.json';
 import health from './en/health.json';
 import home from './en/home.json';
 import map from './en/map.json';
+import names from './en/names.json';
 import palette from './en/palette.json';
 import peers from './en/peers.json';
 import questions from './en/questions.json';
@@ -28,6 +29,7 @@ export const en = {
   ...health,
   ...home,
   ...map,
+  ...names,
   ...palette,
   ...peers,
   ...questions,

@@ -36,8 +36,8 @@ describe('Questions', () => {
     expect(card?.textContent).toContain('One of your friends, also in Climbing club.');
     expect(card?.textContent).toMatch(/30\ss left/);
     expect(document.activeElement).toBe(before);
-    const spoken = screen.getAllByRole('alert').map((one) => one.textContent ?? '');
-    expect(spoken.join()).toContain('Press F6 to answer');
+    const spoken = screen.getByTestId('questions-spoken').textContent;
+    expect(spoken).toContain('Press F6 to answer');
     expect(app.questions.waiting).toHaveLength(1);
   });
 
@@ -139,6 +139,22 @@ describe('Questions', () => {
     await settled();
     expect(cards()).toHaveLength(1);
     expect(app.toasts.list.at(-1)?.tone).toBe('bad');
+  });
+
+  it('of a service that was started anew are not taken for those before', async () => {
+    const { app } = await open('questions=knock');
+    const [asked] = app.questions.waiting;
+    if (!asked) throw new Error('nothing is asked');
+    await userEvent.click(screen.getByTestId('answer-no'));
+    await settled();
+    const { connection } = app.service;
+    if (connection.state !== 'ready') throw new Error('not ready');
+    const again = { ...asked, asked_at: asked.asked_at + 5 };
+    const status = { ...connection.status, questions: [again] };
+    app.service.status = status;
+    app.service.connection = { ...connection, status };
+    await settled();
+    expect(cards()).toHaveLength(1);
   });
 
   it('ask for attention when the person came for them', async () => {

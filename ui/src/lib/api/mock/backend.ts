@@ -106,6 +106,7 @@ export class MockBackend implements Backend {
       changed: () => this.#circlesChanged(),
     });
     this.#status.access = { ...this.#status.access, ...this.#circles.counts() };
+    this.#status.names = this.#names(this.#settings.names);
     this.#questions = new MockQuestions(scenario, {
       now: () => this.#status.time,
       friends: () => this.#friends,
@@ -467,8 +468,21 @@ export class MockBackend implements Backend {
     const open = inbound === 'everyone' || echo === 'everyone';
     const sessions = next.sessions === 'auto' ? (open ? 'everyone' : 'circles') : next.sessions;
     const listeners = next.listen.map((uri) => ({ uri, up: true, last_error: null }));
-    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners });
+    const names = this.#names(next.names);
+    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners, names });
     return next;
+  }
+
+  #names(on: boolean): Status['names'] {
+    const { suffix } = this.#status.names;
+    if (!on) return { state: 'off', suffix, server: null, resolver: null, hint: null };
+    const { server, resolver } = status('normal').names;
+    if (this.scenario.names === 'wired') {
+      return { state: 'wired', suffix, server, resolver, hint: null };
+    }
+    const command = `resolvectl dns planetary0 ${server ?? ''}`;
+    const hint = `run as root, each time the node comes up: \`${command}\``;
+    return { state: 'answering', suffix, server, resolver: null, hint };
   }
 
   #topology(): Topology {

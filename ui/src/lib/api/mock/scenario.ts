@@ -29,6 +29,9 @@ export const CIRCLES = ['normal', 'every', 'none'] as const;
 /** What is asked from the start; `soon`: somebody knocks after two seconds. */
 export const QUESTIONS = ['none', 'knock', 'guest', 'several', 'soon'] as const;
 
+/** Whether the system asks for names of friends. */
+export const NAMES = ['wired', 'answering'] as const;
+
 export interface Scenario {
   scene: Scene;
   /** Nodes that the topology holds. */
@@ -37,6 +40,7 @@ export interface Scenario {
   friends: number;
   circles: (typeof CIRCLES)[number];
   questions: (typeof QUESTIONS)[number];
+  names: (typeof NAMES)[number];
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
   /** What the person may do with the service. */
@@ -61,6 +65,7 @@ export function readScenario(query: string): Scenario {
     friends: Math.min(1000, Math.max(0, Number(wishes.get('friends')) || 0)),
     circles: oneOf(CIRCLES, wishes.get('circles')) ?? (hasNobody(scene) ? 'none' : 'normal'),
     questions: oneOf(QUESTIONS, wishes.get('questions')) ?? 'none',
+    names: oneOf(NAMES, wishes.get('names')) ?? 'wired',
     frozen: wishes.has('frozen'),
     rights: oneOf(['change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {
