@@ -47,6 +47,7 @@ fn main() -> io::Result<()> {
     public_lists()?;
     friend_links()?;
     circles()?;
+    circle_messages()?;
     invites()?;
     join_links()?;
     filter()?;
@@ -243,6 +244,16 @@ fn circles() -> io::Result<()> {
         "circle_op",
         "checkpoint",
         b"\x07\xa3\x00\x00\x01\x01\x02\x4d\x86\x80\x80\x82\x61x\xf6\x82\x80\xf6\xf6\x80",
+    )
+}
+
+fn circle_messages() -> io::Result<()> {
+    let mut seeds = planetary_fuzz::circle_message_seeds().into_iter();
+    seeds.try_for_each(|(name, bytes)| seed("circle_message", name, bytes))?;
+    seed(
+        "circle_message",
+        "endless_list",
+        b"\x27\x00\x0b\xa1\x00\x9b\x7f\xff\xff\xff\xff\xff\xff\xff",
     )
 }
 

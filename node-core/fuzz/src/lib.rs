@@ -17,6 +17,7 @@ mod input;
 mod targets;
 
 pub use targets::backup::backup;
+pub use targets::circle_message::{circle_message, circle_message_seeds};
 pub use targets::circle_op::circle_op;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
@@ -40,8 +41,9 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("backup", backup),
+    ("circle_message", circle_message),
     ("circle_op", circle_op),
     ("config", config),
     ("control_frames", control_frames),
