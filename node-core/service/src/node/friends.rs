@@ -175,6 +175,12 @@ impl Node {
         }
     }
 
+    /// Whether the rules have people asked.
+    #[cfg(test)]
+    pub(crate) fn rules_ask(&self) -> bool {
+        self.friends.lock().circles.asks
+    }
+
     /// Hands the rules to the engine.
     pub(super) async fn tell_rules(&self, doors: &Doors) {
         let rules = self.friends.lock().rules();
