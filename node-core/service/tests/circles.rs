@@ -231,7 +231,7 @@ async fn guest_that_nobody_knows_joins_by_a_link_and_is_removed_again() {
         (theirs, MemberState::Member, MemberRole::Member),
     ];
     let here = alpha.circle_until(id, "agreed", |details| roll(details) == both).await;
-    assert_eq!(roll(&*guest.circle(id).await.unwrap()), both);
+    assert_eq!(roll(&guest.circle(id).await.unwrap()), both);
     assert_eq!(here.members[1].party.label, label);
     assert!(here.members[1].removable && !here.members[0].removable);
     alpha.circle_until(id, "online", |details| details.circle.online == 1).await;
@@ -292,11 +292,11 @@ async fn links_that_let_nobody_in_are_all_refused_alike() {
     // Gamma does not listen to strangers at all.
     guest.join_circle(elsewhere.to_string(), None).await.unwrap();
     let members = |details: &CircleDetails| details.members.len();
-    assert_eq!(members(&*client.circle(id).await.unwrap()), 2, "nobody came in");
+    assert_eq!(members(&client.circle(id).await.unwrap()), 2, "nobody came in");
     // The same circle by the link that is good takes the place of what was tried.
     guest.join_circle(open.to_string(), None).await.unwrap();
     beta.circle_until(id, "invited", is(CircleState::Invited)).await;
-    assert_eq!(members(&*client.circle(id).await.unwrap()), 3);
+    assert_eq!(members(&client.circle(id).await.unwrap()), 3);
 }
 
 #[tokio::test]
