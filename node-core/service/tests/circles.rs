@@ -603,10 +603,11 @@ async fn echo_of_members_is_let_in_when_their_circle_may_and_seen() {
     bring_in(&alpha, beta, id, "Beta").await;
     let there = beta.client().await;
     let target = Target::Key(key(&alpha).await);
+    let echo = |echo| CircleAccessChange { echo: Some(echo), ..CircleAccessChange::default() };
+    client.change_circle_access(id, echo(false)).await.unwrap();
     let refused = there.ping(target, Some(1), Some(2_000)).await.unwrap();
     assert_eq!(refused.received, 0);
-    let echo = CircleAccessChange { echo: Some(true), ..CircleAccessChange::default() };
-    client.change_circle_access(id, echo).await.unwrap();
+    client.change_circle_access(id, echo(true)).await.unwrap();
     let let_in = there.ping(target, Some(1), None).await.unwrap();
     assert_eq!(let_in.received, 1);
     let deadline = Instant::now() + PATIENCE;
