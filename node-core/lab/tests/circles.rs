@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use planetary_lab::Kind::{Ours, Reference};
 use planetary_lab::{
-    Capture, Deadline, Found, Host, Identity, Lab, Node, Ping, Talk, Talker, WebServer, Wire, fetch,
-    run, scan, until,
+    Capture, Deadline, Found, Host, Identity, Lab, Node, Ping, Talk, Talker, WebServer, Wire,
+    fetch, run, scan, until,
 };
 use serde_json::Value;
 
@@ -385,6 +385,8 @@ fn an_invite_lets_in_whom_it_is_for_and_refuses_all_else_alike() {
         let other = base32_of(&bob.identity().key());
         let elsewhere = link.replace(&base32_of(&ada.identity().key()), &other);
         ensure!(elsewhere != link, "the link names no inviter: {link}");
+        // It hears strangers, having shared a link of its own, and knows of no such invite.
+        say(bob, ["share"])?;
         std::thread::sleep(Duration::from_secs(61));
         let mut refusals = Vec::new();
         for (case, link) in [
