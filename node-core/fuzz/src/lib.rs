@@ -17,9 +17,11 @@ mod input;
 mod targets;
 
 pub use targets::backup::backup;
+pub use targets::circle_message::{circle_message, circle_message_seeds};
 pub use targets::circle_op::circle_op;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
+pub use targets::extension::extension;
 pub use targets::filter::filter;
 pub use targets::foreign::foreign;
 pub use targets::frames::frames;
@@ -39,11 +41,13 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 20] = [
     ("backup", backup),
+    ("circle_message", circle_message),
     ("circle_op", circle_op),
     ("config", config),
     ("control_frames", control_frames),
+    ("extension", extension),
     ("filter", filter),
     ("foreign", foreign),
     ("frames", frames),
