@@ -17,15 +17,18 @@ mod input;
 mod targets;
 
 pub use targets::backup::backup;
+pub use targets::circle_message::{circle_message, circle_message_seeds};
 pub use targets::circle_op::circle_op;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
+pub use targets::extension::extension;
 pub use targets::filter::filter;
 pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
 pub use targets::invite::invite;
+pub use targets::join_link::join_link;
 pub use targets::meta::meta;
 pub use targets::node_info::node_info;
 pub use targets::packets::packets;
@@ -38,17 +41,20 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 20] = [
     ("backup", backup),
+    ("circle_message", circle_message),
     ("circle_op", circle_op),
     ("config", config),
     ("control_frames", control_frames),
+    ("extension", extension),
     ("filter", filter),
     ("foreign", foreign),
     ("frames", frames),
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),
     ("invite", invite),
+    ("join_link", join_link),
     ("meta", meta),
     ("node_info", node_info),
     ("packets", packets),

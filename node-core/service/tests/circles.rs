@@ -201,7 +201,7 @@ async fn guest_that_nobody_knows_joins_by_a_link_and_is_removed_again() {
     let id = made.circle.id;
     assert_eq!((made.circle.state, made.circle.members), (CircleState::Member, 1));
     assert_eq!(made.circle.role, Some(MemberRole::Admin));
-    assert!(made.circle.access.services.is_empty() && !made.circle.access.echo);
+    assert!(made.circle.access.services.is_empty() && made.circle.access.echo);
     assert_eq!(client.status().await.unwrap().access.circles, 1);
 
     let made = invite(&client, id).await;
