@@ -25,6 +25,7 @@ pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
 pub use targets::meta::meta;
+pub use targets::names::names;
 pub use targets::node_info::node_info;
 pub use targets::packets::packets;
 pub use targets::public_list::public_list;
@@ -36,7 +37,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("backup", backup),
     ("config", config),
     ("control_frames", control_frames),
@@ -46,6 +47,7 @@ pub const TARGETS: [Target; 15] = [
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),
     ("meta", meta),
+    ("names", names),
     ("node_info", node_info),
     ("packets", packets),
     ("public_list", public_list),

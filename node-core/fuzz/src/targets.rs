@@ -9,6 +9,7 @@ pub(crate) mod frames;
 pub(crate) mod friend_link;
 pub(crate) mod identity_pem;
 pub(crate) mod meta;
+pub(crate) mod names;
 pub(crate) mod node_info;
 pub(crate) mod packets;
 pub(crate) mod public_list;

@@ -22,7 +22,7 @@ mod budget;
 mod chain;
 mod flow;
 mod fragments;
-mod headers;
+pub(crate) mod headers;
 mod peers;
 mod rules;
 mod table;
