@@ -8,11 +8,12 @@
 //! What cannot be compiled or stored changes nothing. Rules also depend on the time (the end of a
 //! pause, of the lobby) and on the configuration, and are made anew when these change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use planetary_circles::names::Label;
 use planetary_circles::{Policy, Rules, RulesError};
 use planetary_ipc::{Access, LinkPeer, LocalService, NodeKey, Severity, UnixTime, friends};
 use planetary_proto::identity::{self, Address, Subnet};
@@ -22,6 +23,7 @@ use planetary_runtime::{Engine, SessionSnapshot};
 use super::Node;
 use crate::config::Audience;
 use crate::health::{Condition, Moment};
+use crate::names;
 use crate::policy::{self, Doors};
 use crate::state::friends::{Friends, FriendsError, FriendsKeeper, StoreError};
 use crate::state::record::Damage;
@@ -34,6 +36,7 @@ const ONLINE_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Keeping {
     keeper: FriendsKeeper,
     rules: Arc<Rules>,
+    labels: Arc<BTreeMap<NodeKey, Label>>,
     /// Whether there was a pause and a lobby when the rules were made.
     made_in: (bool, bool),
     online: BTreeSet<NodeKey>,
@@ -70,7 +73,8 @@ impl Keeping {
             Rules::compile(&Policy { paused: true, ..Policy::default() }).unwrap_or_default()
         });
         let made_in = moment_of(keeper.friends(), unix_s);
-        Self { keeper, rules: Arc::new(rules), made_in, online: BTreeSet::new(), revision: 0 }
+        let (rules, labels) = (Arc::new(rules), Arc::new(names::labels(keeper.friends())));
+        Self { keeper, rules, labels, made_in, online: BTreeSet::new(), revision: 0 }
     }
 
     pub(super) fn blocks(&self, key: &identity::NodeKey) -> bool {
@@ -79,6 +83,11 @@ impl Keeping {
 
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules)
+    }
+
+    /// The first parts of friends' names for programs.
+    pub(super) fn labels(&self) -> Arc<BTreeMap<NodeKey, Label>> {
+        Arc::clone(&self.labels)
     }
 }
 
@@ -112,14 +121,17 @@ impl Node {
             self.check_addresses(&friends, keeping.keeper.friends())?;
             let rules = Rules::compile(&policy::policy(&doors, &friends, unix_s))?;
             let made_in = moment_of(&friends, unix_s);
+            let labels = names::labels(&friends);
             keeping.online.retain(|key| friends.friends().contains_key(key));
             keeping.keeper.store(friends)?;
+            keeping.labels = Arc::new(labels);
             keeping.revision += 1;
             keeping.rules = Arc::new(rules);
             keeping.made_in = made_in;
             done
         };
         self.tell_rules(&doors).await;
+        self.renew_names();
         self.news.notify_one();
         Ok(done)
     }

@@ -13,6 +13,7 @@ mod changing;
 mod choosing;
 mod exploring;
 mod friends;
+mod naming;
 mod peering;
 mod settings;
 mod surveying;
@@ -69,6 +70,7 @@ pub struct Node {
     friends: Mutex<friends::Keeping>,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
+    naming: naming::Naming,
     engine: RwLock<Option<Engine>>,
     /// Held by whoever changes the node.
     changing: tokio::sync::Mutex<Intent>,
@@ -124,6 +126,7 @@ impl Node {
             public: started.public,
             friends: Mutex::new(friends),
             exploring: exploring::Exploring::default(),
+            naming: naming::Naming::default(),
             engine: RwLock::new(None),
             changing: tokio::sync::Mutex::new(started.intent),
             observer: tokio::sync::Mutex::new(observer),
@@ -308,6 +311,7 @@ impl Node {
             snapshot,
             access,
             friends_revision,
+            names: self.names(),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             root_changes: 0,
@@ -375,6 +379,7 @@ impl Node {
     /// lock.
     async fn stop_engine(&self) {
         let Some(engine) = self.engine.write().take() else { return };
+        self.stop_names().await;
         self.health.lock().clear(NODE_BROKEN);
         let last = engine.shutdown().await;
         self.failed_listeners.lock().clear();

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use planetary_circles::Reason;
 use planetary_ipc::{
-    Access, Direction, Dropped, HealthItem, ListenerStatus, NodeKey, PeerError, Status, Subnet,
-    TunStatus, UnixTime,
+    Access, Direction, Dropped, HealthItem, ListenerStatus, Names, NodeKey, PeerError, Status,
+    Subnet, TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -74,6 +74,8 @@ pub struct Facts {
     pub access: Access,
     /// Grows when friends change.
     pub friends_revision: u64,
+    /// How names are answered on this computer.
+    pub names: Names,
     /// Who the node is.
     pub key: Option<identity::NodeKey>,
     /// What was seen around the node lately.
@@ -115,6 +117,7 @@ impl Facts {
             revision: 0,
             access: Access::default(),
             friends_revision: 0,
+            names: crate::names::off(),
             key: None,
             survey: Arc::default(),
             root_changes: 0,
@@ -209,7 +212,7 @@ impl Observer {
             friends_revision: facts.friends_revision,
             circles_revision: 0,
             questions: Vec::new(),
-            names: planetary_ipc::Names::default(),
+            names: facts.names,
         }
     }
 
