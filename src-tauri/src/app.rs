@@ -40,14 +40,15 @@ pub fn run() {
     let built = built
         .invoke_handler(commands::handler())
         .setup(move |app| set_up(app, arguments, language))
-        .on_window_event(|window, event| {
-            if let WindowEvent::CloseRequested { api, .. } = event
-                && desktop(window.app_handle()).is_some_and(|desktop| desktop.has_tray())
-            {
+        .on_window_event(|window, event| match (event, desktop(window.app_handle())) {
+            (WindowEvent::CloseRequested { api, .. }, Some(desktop)) if desktop.has_tray() => {
                 // The window goes into the tray; ending the app is an entry of its menu.
                 api.prevent_close();
                 let _ = window.hide();
+                desktop.set_focus(false);
             }
+            (WindowEvent::Focused(focused), Some(desktop)) => desktop.set_focus(*focused),
+            _ => {}
         })
         .build(tauri::generate_context!());
     match built {
@@ -163,7 +164,7 @@ fn follow(app: &AppHandle, event: RunEvent) {
     }
 }
 
-fn controller(app: &AppHandle) -> Option<Arc<Controller<Desktop>>> {
+pub(crate) fn controller(app: &AppHandle) -> Option<Arc<Controller<Desktop>>> {
     app.try_state::<Arc<Controller<Desktop>>>().map(|state| Arc::clone(state.inner()))
 }
 

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::controller::connection::{Connection, Step};
 use crate::controller::failure::Failure;
-use crate::controller::link::LinkPreview;
+use crate::controller::link::Link;
+use crate::controller::paper::{PaperKey, RecoveryWords, SignedOperation};
 use crate::controller::preferences::{Preferences, PreferencesChange};
 use crate::controller::saving::{SaveKind, SavedFile};
 use crate::controller::{About, Controller, Shell};
@@ -34,6 +35,9 @@ pub(crate) fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
         preferences,
         quit,
         read_link,
+        recovery_key,
+        recovery_sign,
+        recovery_words,
         save,
         settings_import,
         supervise,
@@ -62,13 +66,28 @@ async fn supervise(app: App<'_>, step: Step) -> Outcome<()> {
 }
 
 #[tauri::command]
-async fn read_link(app: App<'_>, text: String) -> Outcome<LinkPreview> {
+async fn read_link(app: App<'_>, text: String) -> Outcome<Link> {
     app.read_link(&text).await
 }
 
 #[tauri::command]
 fn pending_links(app: App<'_>) -> Vec<String> {
     app.pending_links()
+}
+
+#[tauri::command]
+fn recovery_words() -> Outcome<RecoveryWords> {
+    RecoveryWords::make()
+}
+
+#[tauri::command]
+fn recovery_key(words: Zeroizing<String>) -> Outcome<PaperKey> {
+    PaperKey::of(&words)
+}
+
+#[tauri::command]
+fn recovery_sign(words: Zeroizing<String>, operation: String) -> Outcome<SignedOperation> {
+    SignedOperation::sign(&words, &operation)
 }
 
 #[tauri::command]

@@ -14,7 +14,8 @@ use crate::controller::About;
 use crate::controller::View;
 use crate::controller::connection::{Connection, Step};
 use crate::controller::failure::Failure;
-use crate::controller::link::LinkPreview;
+use crate::controller::link::Link;
+use crate::controller::paper::{PaperKey, RecoveryWords, SignedOperation};
 use crate::controller::preferences::{Preferences, PreferencesChange};
 use crate::controller::saving::{SaveKind, SavedFile};
 
@@ -30,6 +31,11 @@ pub(crate) fn friend(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "$ref": "#/$defs/Friend" }, { "type": "null" }] })
 }
 
+/// How this computer stands to a circle, or nothing; a type of the control API.
+pub(crate) fn circle_state(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "$ref": "#/$defs/CircleState" }, { "type": "null" }] })
+}
+
 fn definitions() -> Map<String, Value> {
     fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
         generator.subschema_for::<T>();
@@ -43,9 +49,12 @@ fn definitions() -> Map<String, Value> {
     add::<About>(&mut sent);
     add::<Connection>(&mut sent);
     add::<Failure>(&mut sent);
-    add::<LinkPreview>(&mut sent);
+    add::<Link>(&mut sent);
+    add::<PaperKey>(&mut sent);
     add::<Preferences>(&mut sent);
+    add::<RecoveryWords>(&mut sent);
     add::<SavedFile>(&mut sent);
+    add::<SignedOperation>(&mut sent);
     add::<View>(&mut sent);
     let mut all = received.take_definitions(true);
     all.extend(sent.take_definitions(true));

@@ -23,10 +23,8 @@ const FLOWS: [u16; 3] = [1, 100, 1_000];
 
 fn main() {
     let [own, friend, stranger] = [1, 2, 3].map(|seed| Identity::from_seed(&[seed; 32]).key());
-    let policy = Policy {
-        people: vec![Person { key: friend, circles: 0, echo: true, services: Vec::new() }],
-        ..Policy::default()
-    };
+    let policy =
+        Policy { people: vec![Person { echo: true, ..Person::of(friend) }], ..Policy::default() };
     let rules = Arc::new(Rules::compile(&policy).unwrap_or_default());
     println!("case                                   ns a packet");
     for flows in FLOWS {

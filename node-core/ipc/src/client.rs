@@ -23,6 +23,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time;
 
+use crate::circles::{
+    self, CircleAccessChange, CircleChange, CircleDetails, CircleDraft, CircleId, CircleList,
+    Invite, InviteList, MemberRole, VisitList,
+};
 use crate::endpoint::{self, ReachError};
 use crate::error::{ApiError, ErrorCode};
 use crate::explore::Explored;
@@ -406,6 +410,79 @@ requests! {
         = Request::Pause { for_s } => Reply::Status(status) => status;
     /// Ends the pause; gives the state after it.
     resume() -> Box<Status> = Request::Resume => Reply::Status(status) => status;
+    /// The circles by name.
+    circles() -> CircleList = Request::CircleList => Reply::Circles(list) => list;
+    /// A circle with its members.
+    circle(circle: CircleId) -> Box<CircleDetails>
+        = Request::CircleShow { circle } => Reply::Circle(details) => details;
+    /// Begins a circle without a key on paper.
+    create_circle(name: FriendName) -> Box<CircleDetails>
+        = Request::CircleCreate { name } => Reply::Circle(details) => details;
+    /// What a key on paper is to sign, in Base64.
+    draft_circle(draft: CircleDraft) -> String
+        = Request::CircleDraft { draft } => Reply::CircleDraft { operation } => operation;
+    /// Hands in what a key on paper signed.
+    submit_circle(operation: String) -> Box<CircleDetails>
+        = Request::CircleSubmit { operation } => Reply::Circle(details) => details;
+    /// Changes a circle for all its members.
+    change_circle(circle: CircleId, change: CircleChange) -> Box<CircleDetails>
+        = Request::CircleChange { circle, change } => Reply::Circle(details) => details;
+    /// Adds a node to a circle, or changes what a member may do in it.
+    add_member(
+        circle: CircleId,
+        key: NodeKey,
+        role: MemberRole,
+        label: Option<FriendName>
+    ) -> Box<CircleDetails>
+        = Request::CircleAdd { circle, key, role, label } => Reply::Circle(details) => details;
+    /// Removes a member from a circle.
+    remove_member(circle: CircleId, key: NodeKey) -> Box<CircleDetails>
+        = Request::CircleRemove { circle, key } => Reply::Circle(details) => details;
+    /// Agrees to be a member.
+    accept_circle(circle: CircleId) -> Box<CircleDetails>
+        = Request::CircleAccept { circle } => Reply::Circle(details) => details;
+    /// Leaves a circle, declines to join it, or gives up asking.
+    leave_circle(circle: CircleId) -> Box<CircleDetails>
+        = Request::CircleLeave { circle } => Reply::Circle(details) => details;
+    /// Forgets a circle; gives what it was.
+    forget_circle(circle: CircleId) -> Box<CircleDetails>
+        = Request::CircleForget { circle } => Reply::Circle(details) => details;
+    /// Changes what a circle may reach on this computer.
+    change_circle_access(circle: CircleId, change: CircleAccessChange) -> Box<CircleDetails>
+        = Request::CircleAccess { circle, change } => Reply::Circle(details) => details;
+    /// Changes what one member may reach besides.
+    change_member_access(
+        circle: CircleId,
+        key: NodeKey,
+        allow: Vec<LocalService>,
+        deny: Vec<LocalService>
+    ) -> Box<CircleDetails>
+        = Request::MemberAccess { circle, key, allow, deny } => Reply::Circle(details) => details;
+    /// Makes a link by which guests join a circle.
+    create_invite(
+        circle: CircleId,
+        role: Option<MemberRole>,
+        uses: Option<u32>,
+        valid_s: Option<u64>,
+        asks: bool,
+        peers: Option<Vec<String>>
+    ) -> Box<Invite>
+        = Request::InviteCreate { circle, role, uses, valid_s, asks, peers }
+            => Reply::Invite(invite) => invite;
+    /// The invites that this computer made, the latest first.
+    invites() -> InviteList = Request::InviteList => Reply::Invites(list) => list;
+    /// Takes an invite back.
+    revoke_invite(invite: u64) -> Box<Invite>
+        = Request::InviteRevoke { invite } => Reply::Invite(invite) => invite;
+    /// Follows a link to join a circle.
+    join_circle(link: String, label: Option<FriendName>) -> Box<CircleDetails>
+        = Request::CircleJoin { link, label } => Reply::Circle(details) => details;
+    /// Answers a question; gives the state after it.
+    answer_question(question: u64, answer: circles::Answer, circle: Option<CircleId>)
+        -> Box<Status>
+        = Request::QuestionAnswer { question, answer, circle } => Reply::Status(status) => status;
+    /// Who reached what on this computer lately, the latest first.
+    visits() -> VisitList = Request::VisitList => Reply::Visits(list) => list;
     /// A key to seal a secret to.
     sealing_key() -> SealingKey = Request::SealingKey => Reply::SealingKey(key) => key;
     /// Sends a piece of a sealed secret ahead.

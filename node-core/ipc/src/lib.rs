@@ -35,6 +35,7 @@ pub mod logs;
 pub mod message;
 pub mod mock;
 pub mod peers;
+pub mod recovery;
 pub mod report;
 #[cfg(test)]
 mod schema;
@@ -49,7 +50,8 @@ pub use absence::Absence;
 pub use circles::{
     Answer, Circle, CircleAccess, CircleAccessChange, CircleChange, CircleDetails, CircleDraft,
     CircleId, CircleList, CircleRef, CircleState, Invite, InviteList, InviteState, Member,
-    MemberRole, MemberState, Names, NamesState, Party, Question, Subject, Visit, VisitList, VisitOutcome,
+    MemberRole, MemberState, Names, NamesState, Party, Question, Subject, Visit, VisitList,
+    VisitOutcome,
 };
 pub use client::{Client, ConnectError, RequestError, Updates};
 pub use endpoint::PeerCredentials;
@@ -65,7 +67,7 @@ pub use import::{
     Backup, Dialect, ForeignKey, ForeignSettings, IdentityImport, ImportItem, ImportOutcome,
     ImportSource, SettingsImport,
 };
-pub use link::{FriendLink, LinkPeer};
+pub use link::{FriendLink, JoinLink, LinkPeer};
 pub use message::{
     ClientHello, ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic, Update,
 };
@@ -73,6 +75,7 @@ pub use peers::{
     ListTrust, PeerChoice, PeerJob, PeerRecord, PeerTest, PublicFilter, PublicPeer, PublicPeers,
     RejectedEntry,
 };
+pub use recovery::RecoveryKey;
 pub use report::{Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
 pub use secret::{Sealed, SealingKey, SealingKeys};
 pub use server::{Handler, Service, serve};

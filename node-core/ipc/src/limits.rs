@@ -91,6 +91,9 @@ pub const CIRCLE_SUGGESTED_MAX: usize = 16;
 /// Guests that one invite may let in.
 pub const INVITE_USES_MAX: u32 = 50;
 
+/// Shortest time for which an invite may be open, in seconds: less is over before a link is read.
+pub const INVITE_VALID_S_MIN: u64 = 60;
+
 /// Longest time for which an invite may be open, in seconds: a month.
 pub const INVITE_VALID_S_MAX: u64 = 31 * 86_400;
 
@@ -133,6 +136,8 @@ pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// one.
 pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
+const _: () = assert!(INVITE_VALID_S_MIN < INVITE_VALID_S_DEFAULT);
+const _: () = assert!(INVITE_VALID_S_DEFAULT < INVITE_VALID_S_MAX);
 const _: () = assert!(BOOK_PIECE_LEN_MAX + 28 * 1024 < CLIENT_FRAME_LEN_MAX);
 const _: () = assert!(FRIENDS_PAGE_LEN_MAX + 64 * 1024 < SERVER_FRAME_LEN_MAX);
 /// Longest secret that is sealed, in bytes: a configuration file of another program at its bound,

@@ -1,49 +1,45 @@
-//! Links that make friends: `planetary:friend?k=KEY&n=NAME&p=URI`.
+//! Links: `planetary:friend?k=KEY&n=NAME&p=URI` makes friends, and
+//! `planetary:join?c=CIRCLE&k=KEY&t=TOKEN&e=TIME&n=NAME&p=URI` lets guests join a circle.
 //!
-//! A link names a key (`k`), and may suggest a name (`n`) and up to three peers (`p`, once for
-//! each) over which both nodes reach the network. It comes by mail or from a web page, so it is
-//! checked as a whole before anything of it is shown: unknown and repeated parameters are refused,
-//! peers must lie in the public internet and carry no secrets, and nothing may be invisible. A link
-//! that was read changes nothing; what is done with it is for the person to say.
+//! Both name a key (`k`) and suggest up to three peers (`p`, once for each) over which both nodes
+//! reach the network. A link comes by mail or from a web page, so it is checked as a whole before
+//! anything of it is shown: unknown and repeated parameters are refused, peers must lie in the
+//! public internet and carry no secrets, and nothing may be invisible. A link that was read changes
+//! nothing; what is done with it is for the person to say.
 //!
-//! Grammar: the scheme in any case, `friend?`, parameters separated by `&`, values percent-encoded
-//! UTF-8. At most [`limits::LINK_LEN_MAX`] bytes, all of them printable ASCII.
+//! Grammar: the scheme in any case, `friend?` or `join?`, parameters in any order separated by `&`,
+//! values percent-encoded UTF-8. At most [`limits::LINK_LEN_MAX`] bytes, all of them printable
+//! ASCII.
 
+mod friend;
+mod join;
 mod peer;
 
 use std::fmt::{self, Write};
-use std::str::FromStr;
 
+use zeroize::Zeroizing;
+
+pub use friend::FriendLink;
+pub use join::{JoinLink, TOKEN_LEN};
 pub use peer::{LinkPeer, LinkPeerError};
 
-use crate::friends::{FriendName, NameError};
-use crate::identity::{NodeKey, shorten};
+use crate::friends::NameError;
+use crate::identity::shorten;
 use crate::limits;
 
-/// How every link that makes a friend begins.
-const PREFIX: &str = "planetary:friend?";
-
-/// The content of a link, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FriendLink {
-    /// The key that is to become a friend.
-    pub key: NodeKey,
-    /// What its owner calls it.
-    pub name: Option<FriendName>,
-    /// Peers that its owner suggests, each once.
-    pub peers: Vec<LinkPeer>,
-}
-
-/// Why a link is refused. What it holds is repeated in small pieces only.
+/// Why a link is refused. What it holds is repeated in small pieces only, and never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
     /// Longer than [`limits::LINK_LEN_MAX`].
     #[error("the link has {0} bytes, where {max} fit", max = limits::LINK_LEN_MAX)]
     TooLong(usize),
-    /// Another link, or none.
-    #[error("a link to a friend begins with `{PREFIX}`")]
-    OtherLink,
+    /// Another link, or none, where one to a friend was expected.
+    #[error("a link to a friend begins with `{prefix}`", prefix = friend::PREFIX)]
+    NoFriendLink,
+    /// Another link, or none, where an invitation was expected.
+    #[error("a link that invites to a circle begins with `{prefix}`", prefix = join::PREFIX)]
+    NoJoinLink,
     /// A character that no link has.
     #[error("the link holds a blank or a character that is not ASCII; they are written as %XX")]
     BadCharacter,
@@ -53,6 +49,9 @@ pub enum LinkError {
     /// A parameter that may appear once.
     #[error("the link has the parameter `{0}` twice")]
     Repeated(&'static str),
+    /// A parameter without which the link means nothing.
+    #[error("the link lacks the parameter `{0}`; was all of it copied?")]
+    Missing(&'static str),
     /// `%` without two hexadecimal digits, or bytes that are no text.
     #[error("the parameter `{0}` is not percent-encoded UTF-8")]
     BadEncoding(&'static str),
@@ -62,6 +61,15 @@ pub enum LinkError {
     /// The key is none.
     #[error("the parameter `k` is not a key, in base32 or in hexadecimal digits")]
     BadKey,
+    /// What should name the circle does not.
+    #[error("the parameter `c` is not the number of a circle, in base32 or in hexadecimal digits")]
+    BadCircle,
+    /// The token is none.
+    #[error("the parameter `t` is not a token of 26 letters and digits in base32")]
+    BadToken,
+    /// The end is no time.
+    #[error("the parameter `e` is not a time in seconds since 1970")]
+    BadTime,
     /// The name cannot be one.
     #[error("the name in the link cannot be used: {0}")]
     BadName(NameError),
@@ -73,88 +81,71 @@ pub enum LinkError {
     BadPeer(String, LinkPeerError),
 }
 
-impl FriendLink {
-    /// Whether a text is meant as a link, well formed or not.
-    pub fn is_meant(text: &str) -> bool {
-        let scheme = PREFIX.split_inclusive(':').next().unwrap_or(PREFIX);
-        text.trim().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    }
-
-    /// Leaves out peers, the last first, until the link has no more than
-    /// [`limits::LINK_LEN_MAX`] bytes.
-    #[must_use]
-    pub fn fitting(mut self) -> Self {
-        while self.to_string().len() > limits::LINK_LEN_MAX && self.peers.pop().is_some() {}
-        self
-    }
+/// Whether `text` begins with `prefix`, in whatever case; blanks around it do not count.
+fn begins(text: &str, prefix: &str) -> bool {
+    text.trim().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-impl FromStr for FriendLink {
-    type Err = LinkError;
-
-    fn from_str(text: &str) -> Result<Self, LinkError> {
-        let text = text.trim();
-        if text.len() > limits::LINK_LEN_MAX {
-            return Err(LinkError::TooLong(text.len()));
-        }
-        let begins =
-            text.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
-        if !begins {
-            return Err(LinkError::OtherLink);
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(LinkError::BadCharacter);
-        }
-        let (mut key, mut name, mut peers) = (None, None, Vec::new());
-        for parameter in text[PREFIX.len()..].split('&') {
-            let (parameter, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            match parameter {
-                "k" if key.is_some() => return Err(LinkError::Repeated("k")),
-                "n" if name.is_some() => return Err(LinkError::Repeated("n")),
-                "k" => {
-                    let text = decoded("k", value)?;
-                    key = Some(text.parse::<NodeKey>().map_err(|_| LinkError::BadKey)?);
-                }
-                "n" => name = Some(decoded("n", value)?.parse().map_err(LinkError::BadName)?),
-                "p" => {
-                    let text = decoded("p", value)?;
-                    let wrong = |error| LinkError::BadPeer(shown(&text), error);
-                    let peer: LinkPeer = text.parse().map_err(wrong)?;
-                    if peers.contains(&peer) {
-                        return Err(LinkError::Repeated("p"));
-                    }
-                    if peers.len() == limits::LINK_PEERS_MAX {
-                        return Err(LinkError::TooManyPeers);
-                    }
-                    peers.push(peer);
-                }
-                other => return Err(LinkError::Unknown(shown(other))),
-            }
-        }
-        Ok(Self { key: key.ok_or(LinkError::NoKey)?, name, peers })
+/// The parameters of a link and their values, which are still encoded. `other` is the error for a
+/// text that does not begin with `prefix`.
+fn parameters<'a>(
+    text: &'a str,
+    prefix: &str,
+    other: LinkError,
+) -> Result<impl Iterator<Item = (&'a str, &'a str)> + use<'a>, LinkError> {
+    let text = text.trim();
+    if text.len() > limits::LINK_LEN_MAX {
+        return Err(LinkError::TooLong(text.len()));
     }
+    if !begins(text, prefix) {
+        return Err(other);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(LinkError::BadCharacter);
+    }
+    let parameters = text[prefix.len()..].split('&');
+    Ok(parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, ""))))
 }
 
-/// Writes the link, which may be longer than one may be: see [`FriendLink::fitting`].
-impl fmt::Display for FriendLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}k={}", self.key.to_base32())?;
-        if let Some(name) = &self.name {
-            f.write_str("&n=")?;
-            encode(f, name.as_str())?;
-        }
-        for peer in &self.peers {
-            f.write_str("&p=")?;
-            encode(f, &peer.to_string())?;
-        }
-        Ok(())
+/// Reads the value of a parameter that may appear once.
+fn once<T>(
+    slot: &mut Option<T>,
+    parameter: &'static str,
+    value: &str,
+    read: impl FnOnce(&str) -> Result<T, LinkError>,
+) -> Result<(), LinkError> {
+    if slot.is_some() {
+        return Err(LinkError::Repeated(parameter));
     }
+    *slot = Some(read(&decoded(parameter, value)?)?);
+    Ok(())
+}
+
+/// Reads the value of `p` and adds the peer to those before it.
+fn add_peer(peers: &mut Vec<LinkPeer>, value: &str) -> Result<(), LinkError> {
+    let text = decoded("p", value)?;
+    let peer: LinkPeer = text.parse().map_err(|error| LinkError::BadPeer(shown(&text), error))?;
+    if peers.contains(&peer) {
+        return Err(LinkError::Repeated("p"));
+    }
+    if peers.len() == limits::LINK_PEERS_MAX {
+        return Err(LinkError::TooManyPeers);
+    }
+    peers.push(peer);
+    Ok(())
 }
 
 /// A piece of a link that may stand in a message: no options, short, nothing invisible.
 fn shown(text: &str) -> String {
     let public = crate::status::public_uri(text);
     shorten(&public.replace(|letter: char| !letter.is_ascii_graphic(), "?"))
+}
+
+fn write_peers(f: &mut fmt::Formatter<'_>, peers: &[LinkPeer]) -> fmt::Result {
+    peers.iter().try_for_each(|peer| {
+        f.write_str("&p=")?;
+        encode(f, &peer.to_string())
+    })
 }
 
 fn encode(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
@@ -166,9 +157,11 @@ fn encode(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     })
 }
 
-fn decoded(parameter: &'static str, text: &str) -> Result<String, LinkError> {
+/// The text of a value. It may be a token, so no copy of it stays in memory.
+fn decoded(parameter: &'static str, text: &str) -> Result<Zeroizing<String>, LinkError> {
     let wrong = || LinkError::BadEncoding(parameter);
-    let mut bytes = Vec::with_capacity(text.len());
+    // Decoding makes nothing longer, so the bytes are never moved.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         if byte != b'%' {
@@ -179,132 +172,6 @@ fn decoded(parameter: &'static str, text: &str) -> Result<String, LinkError> {
         let (high, low) = (digit().ok_or_else(wrong)?, digit().ok_or_else(wrong)?);
         bytes.push(u8::try_from(high << 4 | low).map_err(|_| wrong())?);
     }
-    String::from_utf8(bytes).map_err(|_| wrong())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const KEY: &str = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
-
-    fn key() -> NodeKey {
-        KEY.parse().unwrap()
-    }
-
-    #[test]
-    fn link_prints_as_it_was_read() {
-        let base32 = key().to_base32();
-        for text in [
-            format!("planetary:friend?k={base32}"),
-            format!("planetary:friend?k={base32}&n=Ada"),
-            format!("planetary:friend?k={base32}&n=%D0%97%D0%BE%D1%8F%20%26%20Co"),
-            format!("planetary:friend?k={base32}&p=tls://a.example:443&p=quic://b.example:9001"),
-            format!("planetary:friend?k={base32}&p=tls://a.example:443%3Fkey%3D{KEY}"),
-            format!("planetary:friend?k={base32}&p=tcp://%5B2a00::1%5D:1"),
-        ] {
-            assert_eq!(text.parse::<FriendLink>().unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn other_ways_to_write_the_same_are_read() {
-        for text in [
-            format!("  PLANETARY:Friend?k={}\n", KEY.to_uppercase()),
-            format!("planetary:friend?k=%{:02x}{}", b'0', &KEY[1..]),
-        ] {
-            let link: FriendLink = text.parse().unwrap();
-            assert_eq!((link.key, link.name), (key(), None), "{text}");
-        }
-        let link: FriendLink =
-            format!("planetary:friend?p=wss%3a%2f%2fA.Example%3a443&k={KEY}").parse().unwrap();
-        assert_eq!(link.peers[0].to_string(), "wss://a.example:443");
-    }
-
-    #[test]
-    fn links_that_are_wrong_are_refused_with_the_reason() {
-        let with = |rest: &str| format!("planetary:friend?k={KEY}{rest}");
-        for (text, reason) in [
-            (String::new(), "begins with `planetary:friend?`"),
-            ("planetary:join?k=1".to_owned(), "begins with"),
-            ("planetary://friend?k=1".to_owned(), "begins with"),
-            ("https://friend?k=1".to_owned(), "begins with"),
-            ("planetary:friend?".to_owned(), "the unknown parameter ``"),
-            ("planetary:friend?n=Ada".to_owned(), "names no key"),
-            ("planetary:friend?k=12".to_owned(), "`k` is not a key"),
-            (with(&format!("&k={KEY}")), "`k` twice"),
-            (with("&n=a&n=b"), "`n` twice"),
-            (with("&p=tls://a.example:1&p=tls://A.example:1"), "`p` twice"),
-            (with("&t=1"), "the unknown parameter `t`"),
-            (with("&"), "the unknown parameter ``"),
-            (with("&K=1"), "the unknown parameter `K`"),
-            (with("#there"), "`k` is not a key"),
-            (with("&n=a#b&x"), "unknown parameter `x`"),
-            (with("&n=a b"), "a blank or a character that is not ASCII"),
-            (with("&n=ä"), "a blank or a character that is not ASCII"),
-            (with("&n=%4"), "`n` is not percent-encoded"),
-            (with("&n=%zz"), "`n` is not percent-encoded"),
-            (with("&n=%ff"), "`n` is not percent-encoded"),
-            (with("&n="), "the name is empty"),
-            (with("&n=%0a"), "the name is empty"),
-            (with("&n=a%1bb"), "invisible character U+001B"),
-            (with("&n=everyone"), "stands for all nodes"),
-            (with("&p=tls://10.0.0.1:1"), "the peer `tls://10.0.0.1:1` in the link cannot be used"),
-            (with("&p=tls://a.example:1?password=x"), "cannot be used"),
-            (with("&p=tls://a.example:1%20"), "cannot be used"),
-            (with(&format!("&n={}", "x".repeat(1000))), "bytes, where 1024 fit"),
-        ] {
-            let error = text.parse::<FriendLink>().unwrap_err().to_string();
-            assert!(error.contains(reason), "{text}: {error}");
-            assert!(!error.contains("password"), "{error}");
-        }
-        let peers = (1..5).map(|port| format!("&p=tls://a.example:{port}")).collect::<String>();
-        assert_eq!(with(&peers).parse::<FriendLink>(), Err(LinkError::TooManyPeers));
-    }
-
-    #[test]
-    fn peers_that_do_not_fit_are_left_out() {
-        let long = |port: u16| -> LinkPeer {
-            let name = ["a", "b", "c"].map(|letter| letter.repeat(63)).join(".");
-            format!("tls://{name}.example:{port}?key={KEY}").parse().unwrap()
-        };
-        let name = Some("ю".repeat(48).parse().unwrap());
-        let link = FriendLink { key: key(), name, peers: (1..4).map(long).collect() };
-        let fitting = link.clone().fitting();
-        assert!(fitting.peers.len() < 3 && fitting.to_string().len() <= 1024);
-        assert_eq!(fitting.to_string().parse::<FriendLink>().unwrap(), fitting);
-        // Whatever the name is, the key and the name alone fit.
-        let name = Some("\u{10ffff}".repeat(48).parse().unwrap());
-        assert!(FriendLink { name, peers: Vec::new(), ..link }.to_string().len() <= 1024);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_answered_and_what_is_read_prints_and_reads_the_same(text in ".{0,120}") {
-            for text in [text.clone(), format!("planetary:friend?{text}"),
-                         format!("planetary:friend?k={KEY}&n={text}"),
-                         format!("planetary:friend?k={KEY}&p={text}")] {
-                let _ = FriendLink::is_meant(&text);
-                if let Ok(link) = text.parse::<FriendLink>() {
-                    prop_assert!(FriendLink::is_meant(&text));
-                    prop_assert_eq!(link.to_string().parse::<FriendLink>(), Ok(link));
-                }
-            }
-        }
-
-        #[test]
-        fn any_link_is_read_as_it_is_printed(
-            bytes in any::<[u8; 32]>(),
-            name in proptest::option::of("[a-zA-Zäю&=%+ ]{1,20}"),
-            ports in proptest::collection::btree_set(1..=u16::MAX, 0..=3),
-        ) {
-            let name = name.and_then(|name| name.parse().ok());
-            let peer = |port| format!("ws://x-{port}.example:{port}").parse().unwrap();
-            let peers = ports.into_iter().map(peer).collect();
-            let link = FriendLink { key: NodeKey(bytes), name, peers };
-            prop_assert_eq!(link.to_string().parse::<FriendLink>(), Ok(link));
-        }
-    }
+    let text = String::from_utf8(std::mem::take(&mut *bytes));
+    text.map(Zeroizing::new).map_err(|_| wrong())
 }

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::circles::{
-    Answer, CircleAccessChange, CircleChange, CircleDetails, CircleDraft, CircleId, CircleList, Invite,
-    InviteList, MemberRole, VisitList,
+    Answer, CircleAccessChange, CircleChange, CircleDetails, CircleDraft, CircleId, CircleList,
+    Invite, InviteList, MemberRole, VisitList,
 };
 use crate::error::{ApiError, ErrorCode};
 use crate::explore::Explored;
@@ -864,7 +864,8 @@ impl Request {
             }
             Self::InviteCreate { uses, valid_s, peers, .. } => {
                 check_number("uses", uses.map(u64::from), limits::INVITE_USES_MAX.into())?;
-                check_number("valid_s", *valid_s, limits::INVITE_VALID_S_MAX)?;
+                let (least, most) = (limits::INVITE_VALID_S_MIN, limits::INVITE_VALID_S_MAX);
+                check_between("valid_s", *valid_s, least, most)?;
                 let peers = peers.as_deref().unwrap_or_default();
                 let count = peers.len() as u64;
                 check_number("peers", Some(count.max(1)), limits::LINK_PEERS_MAX as u64)?;
@@ -934,9 +935,13 @@ fn check_uri(uri: &str) -> Result<(), ApiError> {
 }
 
 fn check_number(name: &str, value: Option<u64>, max: u64) -> Result<(), ApiError> {
+    check_between(name, value, 1, max)
+}
+
+fn check_between(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<(), ApiError> {
     match value {
-        Some(value) if !(1..=max).contains(&value) => {
-            let text = format!("`{name}` is {value}, and must be 1 to {max}");
+        Some(value) if !(min..=max).contains(&value) => {
+            let text = format!("`{name}` is {value}, and must be {min} to {max}");
             Err(ApiError::new(ErrorCode::InvalidRequest, text))
         }
         _ => Ok(()),

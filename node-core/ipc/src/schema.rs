@@ -13,12 +13,14 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::circles::{Answer, CircleAccessChange, CircleChange, CircleDraft, MemberRole, Subject};
 use crate::endpoint::PeerCredentials;
-use crate::friends::{Audience, BookBlocked, BookFriend, FriendBook, FriendChange};
+use crate::friends::{Audience, BookBlocked, BookFriend, FriendBook, FriendChange, FriendName};
 use crate::identity::NodeKey;
 use crate::import::{ExportSecret, ForeignKey, ForeignSettings, ImportSecret};
 use crate::message::{ClientHello, Event, Hello, Reply, Request, Right};
 use crate::mock::Mock;
+use crate::recovery::RecoveryKey;
 use crate::server::Handler;
 use crate::settings::{LogThreshold, SessionsSetting, SettingsChange};
 use crate::{ApiError, ErrorCode, PublicFilter, Sealed, SealingKey, Target, limits};
@@ -300,6 +302,14 @@ async fn schema_fits_everything_the_mock_sends() {
             Request::Share { name: None, peers: Some(vec!["tls://10.0.0.1:1".into()]) },
             Request::Pause { for_s: Some(60) },
             Request::Resume,
+            Request::CircleList,
+            Request::InviteList,
+            Request::VisitList,
+            Request::CircleCreate { name: named("Work") },
+            Request::CircleJoin { link: JOIN.into(), label: Some(named("Me")) },
+            Request::CircleJoin { link: "planetary:join?".into(), label: None },
+            Request::QuestionAnswer { question: 99, answer: Answer::No, circle: None },
+            Request::InviteRevoke { invite: 2 },
             Request::Explore { key: mock.status().root.unwrap_or(key) },
             Request::Explore { key },
             Request::Topology { page: 0 },
@@ -318,6 +328,13 @@ async fn schema_fits_everything_the_mock_sends() {
             Request::PeerJob { job: 2, seen: 0 },
             Request::PeerJobCancel { job: 2, seen: 0 },
         ] {
+            check("Request", &request);
+            match mock.handle(request, caller).await {
+                Ok(reply) => check("Reply", &reply),
+                Err(error) => check("ApiError", &error),
+            }
+        }
+        for request in requests_about_circles(&mock, key).await {
             check("Request", &request);
             match mock.handle(request, caller).await {
                 Ok(reply) => check("Reply", &reply),
@@ -389,6 +406,8 @@ fn document_tells_the_bounds_of_a_request() {
     let document = fs::read_to_string(Path::new(DOCUMENT)).unwrap();
     let (counts, most) = (limits::PING_COUNT_MAX, limits::PING_TIMEOUT_MS_MAX);
     let usual = limits::PING_TIMEOUT_MS_DEFAULT;
+    let (least_s, most_s) = (limits::INVITE_VALID_S_MIN, limits::INVITE_VALID_S_MAX);
+    let usual_s = limits::INVITE_VALID_S_DEFAULT;
     for words in [
         format!("`count` is 1 to {counts} (1 when absent)"),
         format!("`timeout_ms` 1 to {most} ({usual} when absent)"),
@@ -398,15 +417,84 @@ fn document_tells_the_bounds_of_a_request() {
         format!("in seconds, 1 to {};", limits::PAUSE_S_MAX),
         format!("Notes have at most {} bytes", limits::FRIEND_NOTES_LEN_MAX),
         format!("A `uri` has 1 to {} bytes", limits::URI_LEN_MAX),
+        format!("`uses` guests in (1 to {}; 1 when absent)", limits::INVITE_USES_MAX),
+        format!("seconds ({least_s} to {most_s}; {usual_s} when absent)"),
+        format!("in seconds, {least_s} to {most_s}; {usual_s} when absent."),
+        format!("at most {} services instead", limits::CIRCLE_SUGGESTED_MAX),
+        format!("at most {}, kept in memory only", limits::VISITS_MAX),
     ] {
         assert!(document.contains(&words), "{words}");
     }
 }
 
+/// A link that nobody made.
+const JOIN: &str = "planetary:join?c=rcpivwm2jypimduwspwuebdyjvmwyl6ydd2xqyd2iuq2m6xy4oiq&\
+    k=aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4a&t=aaaqeayeaudaocajbifqydiob4&\
+    e=1800000000&n=Cinema";
+
+fn named(text: &str) -> FriendName {
+    text.parse().unwrap()
+}
+
+/// What can be asked about each circle, and about what waits for an answer.
+async fn requests_about_circles(mock: &Mock, key: NodeKey) -> Vec<Request> {
+    let caller = PeerCredentials { uid: None, pid: None, right: Some(Right::Admin) };
+    let Ok(Reply::Circles(list)) = mock.handle(Request::CircleList, caller).await else {
+        panic!("no list of circles")
+    };
+    let service = || vec!["tcp/22".parse().unwrap()];
+    let recovery = RecoveryKey::from_words(crate::mock::PAPER).unwrap().key();
+    let mut all = Vec::new();
+    for circle in list.circles.into_iter().map(|circle| circle.id) {
+        let change =
+            CircleChange { name: Some(named(&circle.to_string()[..8])), suggest: Some(service()) };
+        let access = CircleAccessChange {
+            enabled: Some(false),
+            echo: Some(false),
+            subnet: Some(true),
+            allow: service(),
+            deny: service(),
+        };
+        all.extend([
+            Request::CircleShow { circle },
+            Request::CircleChange { circle, change },
+            Request::CircleAdd { circle, key, role: MemberRole::Admin, label: Some(named("Zoe")) },
+            Request::MemberAccess { circle, key, allow: service(), deny: service() },
+            Request::CircleAccess { circle, change: access },
+            Request::CircleRemove { circle, key },
+            Request::CircleDraft { draft: CircleDraft::Add { circle, recovery, key } },
+            Request::CircleDraft { draft: CircleDraft::Remove { circle, recovery, key } },
+            Request::InviteCreate {
+                circle,
+                role: Some(MemberRole::Member),
+                uses: Some(2),
+                valid_s: Some(3600),
+                asks: true,
+                peers: Some(vec!["tls://a.example:1".into()]),
+            },
+            Request::CircleAccept { circle },
+            Request::CircleForget { circle },
+            Request::CircleLeave { circle },
+            Request::CircleForget { circle },
+        ]);
+    }
+    let name = named("Paper");
+    all.push(Request::CircleDraft { draft: CircleDraft::Create { name, recovery } });
+    all.push(Request::CircleSubmit { operation: "AAAA".into() });
+    for question in mock.status().questions {
+        let answer = match question.subject {
+            Subject::Knock { .. } => Answer::Once,
+            Subject::Guest { .. } => Answer::Yes,
+        };
+        all.push(Request::QuestionAnswer { question: question.id, answer, circle: None });
+    }
+    all
+}
+
 /// A change of everything.
 fn settings_change() -> SettingsChange {
     SettingsChange {
-        names: None,
+        names: Some(false),
         listen_add: vec!["tls://[::]:9001?password=secret".into()],
         listen_remove: vec!["tls://[::]:12345".into()],
         inbound: Some(Audience::Nobody),

@@ -153,6 +153,35 @@ pub const CALLED_TIME: Duration = Duration::from_secs(60);
 pub const STRANGER_INIT_RATE: Rate = Rate { per_s: 20, burst: 50 };
 /// In-band requests answered per second and key.
 pub const INBAND_RATE: Rate = Rate { per_s: 2, burst: 8 };
+/// Messages between nodes of this program: bytes of one, all included. Larger ones are ignored; a
+/// tenth of what a session carries in one packet, so that a bulk transfer is hardly delayed.
+pub const EXTENSION_LEN_MAX: usize = 8 * 1024;
+/// Requests of ours that wait for an answer. Beyond it a further one is refused to who asks.
+pub const EXTENSION_REQUESTS_MAX: usize = 256;
+/// A request without an answer is over after this time.
+pub const EXTENSION_TIMEOUT: Duration = Duration::from_secs(8);
+/// A request is said again after this long, then after double of it, and so on.
+pub const EXTENSION_GAP: Duration = Duration::from_secs(1);
+/// So often it is said again.
+pub const EXTENSION_REPEATS: u32 = 3;
+/// Far ends whose capabilities are remembered. The one learnt first makes room; it is told hello
+/// again.
+pub const EXTENSION_ABLE_MAX: usize = 1_024;
+/// Requests of one key that are heard. More are dropped, and come again.
+pub const EXTENSION_RATE: Rate = Rate { per_s: 20, burst: 40 };
+/// Bytes of requests of one person: a whole circle at once, then 64 KiB a minute.
+pub const EXTENSION_BYTES: Rate = Rate { per_s: 64 * 1024 / 60, burst: 1024 * 1024 };
+/// Bytes of requests of one guest, whose only request fits into one message.
+pub const EXTENSION_BYTES_GUEST: Rate = Rate { burst: 16 * 1024, ..EXTENSION_BYTES };
+/// Requests of all guests together: whoever makes many keys gains nothing by it.
+pub const EXTENSION_GUESTS_RATE: Rate = Rate { per_s: 16, burst: 64 };
+/// People whose requests are metered. The one that has been quiet for longest makes room.
+pub const EXTENSION_PEOPLE_MAX: usize = 1_024;
+/// Guests whose requests are metered, likewise.
+pub const EXTENSION_GUESTS_MAX: usize = 2 * GUESTS_MAX;
+/// Keys that something is remembered of for the sake of messages: the sum of the three tables.
+pub const EXTENSION_CORRESPONDENTS_MAX: usize =
+    EXTENSION_ABLE_MAX + EXTENSION_PEOPLE_MAX + EXTENSION_GUESTS_MAX;
 /// Packet-too-big answers per second.
 pub const TOO_BIG_RATE: Rate = Rate { per_s: 20, burst: 50 };
 
@@ -170,5 +199,9 @@ const _: () = {
     assert!(KEEP_ALIVE_DELAY.as_millis() < SUSPECT_MIN.as_millis());
     assert!(SUSPECT_MIN.as_millis() < PEER_TIMEOUT.as_millis());
     assert!(WAITING_BYTES_MAX >= MTU_MAX);
+    assert!(EXTENSION_LEN_MAX < MTU_MAX);
+    assert!(EXTENSION_LEN_MAX < EXTENSION_BYTES_GUEST.burst as usize);
+    // The last repetition leaves time for its answer.
+    assert!(EXTENSION_GAP.as_secs() * ((1 << EXTENSION_REPEATS) - 1) < EXTENSION_TIMEOUT.as_secs());
     assert!(FRAME_LEN_MAX < 1 << (7 * FRAME_PREFIX_MAX));
 };

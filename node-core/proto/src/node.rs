@@ -17,6 +17,7 @@
 
 #[cfg(test)]
 mod bounds;
+mod extensions;
 mod greetings;
 mod lookups;
 mod packets;
@@ -46,7 +47,7 @@ use crate::{
     stats::Stats,
     time::{Duration, Instant, Now, Versions},
     tree::Tree,
-    upper::{Inband, KeyTable, Waiting, ipv6::Target},
+    upper::{Extensions, Inband, KeyTable, Waiting, ipv6::Target},
     wire::{
         Announce, Coords, DecodeError, FrameKind, PathBroken, PathLookup, PathNotify, SigReq,
         SigRes,
@@ -85,6 +86,7 @@ pub struct Node<S> {
     contacts: Contacts,
     keys: KeyTable,
     inband: Inband,
+    extensions: Extensions,
     /// IPv6 packets whose key is not known yet.
     unresolved: Waiting<Target>,
     /// Session data for keys without path or session.
@@ -133,6 +135,7 @@ impl<S: SessionTable> Node<S> {
             contacts: Contacts::default(),
             keys: KeyTable::default(),
             inband: Inband::default(),
+            extensions: Extensions::new(now.mono),
             unresolved: Waiting::new(),
             undelivered: Waiting::new(),
             outbox: Outbox::default(),
@@ -359,6 +362,12 @@ impl<S: SessionTable> Node<S> {
         for (key, kind) in self.inband.expire(mono) {
             self.outbox.events.push_back(Event::InbandTimeout(key, kind));
         }
+        for (key, id) in self.extensions.expire(mono) {
+            self.outbox.events.push_back(Event::Unanswered(key, id));
+        }
+        for key in self.extensions.due(mono) {
+            self.say_requests(key, now);
+        }
         for target in self.paths.due(mono) {
             self.send_lookup(target, now);
         }
@@ -377,6 +386,7 @@ impl<S: SessionTable> Node<S> {
             self.contacts.next_timeout(),
             self.keys.next_timeout(),
             self.inband.next_timeout(),
+            self.extensions.next_timeout(),
             self.unresolved.next_timeout(),
             self.undelivered.next_timeout(),
         ];

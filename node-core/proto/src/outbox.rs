@@ -6,7 +6,7 @@ use crate::{
     identity::NodeKey,
     link::LinkId,
     misbehave::Misbehaviour,
-    upper::{InbandAnswer, InbandKind},
+    upper::{ExtensionMessage, InbandAnswer, InbandKind},
 };
 
 /// How a frame queues behind others of its link.
@@ -52,6 +52,13 @@ pub enum Event {
     Inband(NodeKey, InbandAnswer),
     /// A node did not answer a request of ours in time.
     InbandTimeout(NodeKey, InbandKind),
+    /// Somebody who may do so asks something; [`crate::Node::answer`] takes the answer. It may come
+    /// several times with the same number.
+    Requested(NodeKey, ExtensionMessage),
+    /// The answer to a request of ours.
+    Answered(NodeKey, ExtensionMessage),
+    /// A request of ours, by its number, was not answered in time.
+    Unanswered(NodeKey, u32),
 }
 
 /// Collects frames and news while an input is worked off; drained by the `poll_*` of

@@ -25,14 +25,20 @@ impl RateLimiter {
 
     /// Takes one grant, if there is one.
     pub fn allow(&mut self, now: Instant) -> bool {
+        self.allow_many(1, now)
+    }
+
+    /// Takes `count` grants, or none if there are fewer.
+    pub fn allow_many(&mut self, count: u32, now: Instant) -> bool {
         let elapsed = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
         // One token a second is one millionth a microsecond.
         let earned = elapsed.saturating_mul(u64::from(self.rate.per_s));
         self.tokens = self.tokens.saturating_add(earned).min(u64::from(self.rate.burst) * TOKEN);
         self.at = now;
-        let granted = self.tokens >= TOKEN;
+        let price = u64::from(count) * TOKEN;
+        let granted = self.tokens >= price;
         if granted {
-            self.tokens -= TOKEN;
+            self.tokens -= price;
         }
         granted
     }
@@ -63,5 +69,15 @@ mod tests {
         assert!(limiter.allow(now));
         now = now + Duration::from_secs(3600);
         assert_eq!((0..9).filter(|_| limiter.allow(now)).count(), 3);
+    }
+
+    #[test]
+    fn grants_several_together_or_none() {
+        let mut now = Instant::START;
+        let mut limiter = RateLimiter::new(Rate { per_s: 10, burst: 100 }, now);
+        assert!(!limiter.allow_many(101, now) && limiter.allow_many(70, now));
+        assert!(!limiter.allow_many(31, now) && limiter.allow_many(30, now));
+        now = now + Duration::from_secs(2);
+        assert!(!limiter.allow_many(21, now) && limiter.allow_many(20, now));
     }
 }

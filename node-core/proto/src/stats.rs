@@ -21,6 +21,8 @@ pub struct Stats {
     pub strangers_ignored: u64,
     /// Sessions refused because there are too many.
     pub sessions_refused: u64,
+    /// Messages between nodes of this program that do not parse, or that nobody asked for.
+    pub messages_ignored: u64,
     /// Waiting packets that were pushed out or never found a way.
     pub waiting_dropped: u64,
 }

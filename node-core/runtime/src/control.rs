@@ -7,6 +7,7 @@
 //! control frames than are handled.
 
 mod links;
+mod news;
 mod prober;
 mod questions;
 
@@ -28,8 +29,9 @@ use planetary_proto::{
 };
 use tokio::sync::{Notify, oneshot, watch};
 
-pub(crate) use self::questions::Wanted;
+pub use self::news::News;
 use self::{links::Links, prober::Prober, questions::Questions};
+pub(crate) use self::{news::NewsSender, questions::Wanted};
 use crate::{
     data::{
         DataPlane, Routes, buffers::Packet, egress::Egress, send_data, send_packet,
@@ -71,6 +73,8 @@ pub(crate) enum Input {
     Rekeyed(NodeKey),
     /// A message between nodes.
     Inband { from: NodeKey, message: Vec<u8> },
+    /// A message between nodes of this program.
+    Extension { from: NodeKey, message: Vec<u8> },
     /// The beginning of a packet larger than the TUN takes.
     TooBig { quote: Vec<u8> },
     /// A packet of this machine without a session or a path.
@@ -121,6 +125,7 @@ pub(crate) struct Control {
     /// Told when the machine has slept.
     woke: Arc<Notify>,
     changes: watch::Sender<u64>,
+    pub(crate) news: NewsSender,
     pub(crate) tun_lost: Option<String>,
 }
 
@@ -129,6 +134,7 @@ impl Control {
         node: Node<Sessions>,
         data: Arc<DataPlane>,
         changes: watch::Sender<u64>,
+        news: NewsSender,
         woke: Arc<Notify>,
     ) -> Self {
         let now = data.clock.mono();
@@ -142,6 +148,7 @@ impl Control {
             upkeep_at: now,
             woke,
             changes,
+            news,
             tun_lost: None,
             data,
         }
@@ -216,6 +223,7 @@ impl Control {
             }
             Input::Rekeyed(key) => self.node.handle_rekeyed(&key),
             Input::Inband { from, message } => self.node.handle_inband(from, &message, now),
+            Input::Extension { from, message } => self.node.handle_extension(from, &message, now),
             Input::TooBig { quote } => self.answer_too_big(&quote, now),
             Input::Outbound { target, packet } => {
                 self.node.handle_outbound(target, &packet, now);
@@ -279,6 +287,11 @@ impl Control {
                 self.prober.unanswered(&mut self.node, now);
                 self.questions.unanswered(key, kind);
             }
+            Event::Requested(from, message) => self.news.tell(News::Message { from, message }),
+            Event::Answered(from, answer) => {
+                self.news.tell(News::Answered { from, id: answer.id, answer });
+            }
+            Event::Unanswered(to, id) => self.news.tell(News::Unanswered { to, id }),
             // News that this engine does not know cannot matter to it.
             _ => {}
         }
@@ -330,6 +343,7 @@ impl Control {
             }
             self.questions.forget_abandoned();
             self.data.sessions.sweep(now.mono);
+            self.news.tell_notices(self.data.sessions.take_notices());
         }
         if self.links.take_changed() {
             self.changed();

@@ -21,9 +21,9 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use planetary_circles::{Rules, names::Zone};
+use planetary_circles::{Reached, Rules, Settled, names::Zone};
 use planetary_proto::{
-    Identity, LinkId, Node, NodeConfig, NodeKey,
+    ExtensionMessage, Identity, LinkId, MessageError, Node, NodeConfig, NodeKey,
     session::GroupSecret,
     upper::{
         InbandAnswer, InbandKind,
@@ -37,13 +37,13 @@ pub use report::{
 use thiserror::Error;
 use tokio::{
     runtime::Handle,
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::AbortHandle,
 };
 
 use crate::{
     clock::Clock,
-    control::{Control, Input, Mailbox, Wanted},
+    control::{Control, Input, Mailbox, News, NewsSender, Wanted},
     data::{
         DataPlane, Routes, Source, buffers::Packet, egress::Egress, reader, send_packet,
         sessions::Sessions, stream,
@@ -72,6 +72,9 @@ pub struct EngineConfig {
     pub tun: Option<TunSettings>,
     /// Who may reach this machine, from the first packet on.
     pub rules: Arc<Rules>,
+    /// Where messages of other nodes and visits are told. What finds the channel full is lost:
+    /// other nodes ask again. A channel whose far end is gone is left alone.
+    pub news: mpsc::Sender<News>,
     /// Seed of all randomness of the control half. From the system's generator, except in tests.
     pub seed: [u8; 32],
 }
@@ -101,9 +104,21 @@ pub enum AskError {
     /// The engine has stopped.
     #[error("the node is down")]
     Stopped,
+    /// A message that cannot be sent.
+    #[error(transparent)]
+    Message(MessageError),
     /// The address does not belong to the network.
     #[error("{0} is not an address of the network, those begin with 02 or 03")]
     ForeignAddress(Ipv6Addr),
+}
+
+impl AskError {
+    const fn of_message(error: MessageError) -> Self {
+        match error {
+            MessageError::Busy => Self::Busy,
+            error => Self::Message(error),
+        }
+    }
 }
 
 /// A running node. Cheap to clone; the node runs until [`Engine::shutdown`].
@@ -180,7 +195,8 @@ impl Engine {
         );
         let (changed, changes) = watch::channel(0);
         let woke = Arc::new(Notify::new());
-        let control = Control::new(node, Arc::clone(&data), changed, Arc::clone(&woke));
+        let news = NewsSender::new(config.news);
+        let control = Control::new(node, Arc::clone(&data), changed, news, Arc::clone(&woke));
         let mut threads = vec![spawn("control", move || control.run(&inbox))?];
         if data.tun.load().is_some() {
             let source = Arc::clone(&data);
@@ -413,6 +429,47 @@ impl Engine {
             })
             .await?;
         if room { answer.await.map_err(|_| AskError::Timeout) } else { Err(AskError::Busy) }
+    }
+
+    /// Asks another node of this program something, and repeats it until the answer comes as
+    /// [`News::Answered`] or eight seconds are over ([`News::Unanswered`]), which both name the
+    /// number that is returned at once. News of it may be in the channel before the caller has seen
+    /// the number, so whoever reads the channel must not do so between this call and noting it.
+    ///
+    /// `kind` is one of [`planetary_proto::upper::extension::is_request`] other than hello, `body`
+    /// at most [`ExtensionMessage::BODY_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`AskError::Busy`] while 256 requests wait, [`AskError::Message`] for a wrong kind or a long
+    /// body, [`AskError::Stopped`].
+    pub async fn request(&self, to: NodeKey, kind: u8, body: Vec<u8>) -> Result<u32, AskError> {
+        self.ask_control(move |control| {
+            let now = control.now();
+            control.node.request(to, kind, body, now)
+        })
+        .await?
+        .map_err(AskError::of_message)
+    }
+
+    /// Answers a request of another node, of [`News::Message`]: the next kind, the same number.
+    /// Nothing is sent if its session has ended meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub async fn answer(&self, to: NodeKey, answer: ExtensionMessage) -> Result<(), AskError> {
+        self.ask_control(move |control| {
+            let now = control.now();
+            control.node.answer(to, &answer, now)
+        })
+        .await?
+        .map_err(AskError::of_message)
+    }
+
+    /// Answers the question of [`News::Knocked`], whether `key` may reach something here. Returns
+    /// whether it was still open; if not, nothing has changed.
+    pub fn settle_knock(&self, key: NodeKey, reached: Reached, settled: Settled) -> bool {
+        let now = self.0.data.clock.mono();
+        self.0.data.sessions.settle_knock(&key, reached, settled, now)
     }
 
     /// Runs `question` on the control thread.

@@ -8,6 +8,7 @@ pub mod links;
 pub mod surroundings;
 pub mod tun;
 
+pub use control::News;
 pub use engine::{
     AskError, Counters, Engine, EngineConfig, LinkSnapshot, PathReport, PathSnapshot,
     SessionSnapshot, Snapshot, StartError, Topology, TreeSnapshot,

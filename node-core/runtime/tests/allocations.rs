@@ -96,6 +96,7 @@ fn engine(seed: u8, runtime: &Handle, with_tun: bool) -> Engine {
         first_seq: 0,
         tun,
         rules: Arc::new(Rules::compile(&Policy::open()).expect("rules")),
+        news: tokio::sync::mpsc::channel(1).0,
         seed: [seed; 32],
     };
     Engine::start(config, runtime.clone()).expect("an engine")

@@ -42,6 +42,7 @@ fn engine(seed: u8, policy: &Policy) -> Engine {
         first_seq: 0,
         tun: None,
         rules: rules(policy),
+        news: tokio::sync::mpsc::channel(1).0,
         seed: [seed; 32],
     };
     Engine::start(config, Handle::current()).expect("an engine")
@@ -52,7 +53,7 @@ fn rules(policy: &Policy) -> Arc<Rules> {
 }
 
 fn friend(seed: u8) -> Person {
-    Person { key: key(seed), circles: 0, echo: true, services: Vec::new() }
+    Person { echo: true, ..Person::of(key(seed)) }
 }
 
 const STRANGER: u8 = 1;

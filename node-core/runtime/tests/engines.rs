@@ -33,6 +33,7 @@ fn engine(seed: u8) -> Engine {
         first_seq: 0,
         tun: None,
         rules: Arc::new(Rules::compile(&Policy::open()).expect("rules")),
+        news: tokio::sync::mpsc::channel(1).0,
         seed: [seed; 32],
     };
     Engine::start(config, Handle::current()).expect("an engine")

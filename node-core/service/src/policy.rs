@@ -56,12 +56,12 @@ pub fn policy(doors: &Doors, friends: &Friends, unix_s: u64) -> Policy {
         sessions: sessions(doors, friends, unix_s),
         lobby: lobby_until(friends, unix_s).is_some(),
         paused,
+        asks: false,
         people: people
             .map(|(key, friend)| Person {
-                key: NodeKey::from_bytes(key.0),
-                circles: 0,
                 echo: friend.echo,
                 services: friend.services.iter().map(of_filter).collect(),
+                ..Person::of(NodeKey::from_bytes(key.0))
             })
             .collect(),
         blocked: friends.blocked().keys().map(|key| NodeKey::from_bytes(key.0)).collect(),

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub struct Failure {
     /// The service's code, or one of these: `connecting`, `not_installed`, `stopped`,
     /// `no_permission`, `version_mismatch`, `untrusted`, `unreachable`, `connection_lost`,
-    /// `cancelled`, `file`, `invalid_link`.
+    /// `cancelled`, `file`, `invalid_link`, `invalid_words`.
     pub code: Cow<'static, str>,
     /// What happened. Lower case, no full stop.
     pub message: String,

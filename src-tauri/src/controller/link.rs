@@ -1,9 +1,11 @@
-//! What a person pastes or follows to add a friend: read, and shown before anything is stored.
+//! What a person pastes or follows to add a friend or to join a circle: read, and shown before
+//! anything is stored or sent.
 
 use std::net::Ipv6Addr;
 
 use planetary_ipc::{
-    BlockedKey, Friend, FriendLink, FriendName, LinkPeer, NodeKey, Status, Subnet, Target,
+    BlockedKey, Circle, CircleId, CircleState, Friend, FriendLink, FriendName, JoinLink, LinkPeer,
+    NodeKey, Status, Subnet, Target, UnixTime,
 };
 use serde::Serialize;
 
@@ -14,6 +16,119 @@ const WAITING_MAX: usize = 8;
 
 /// Longest text that is passed on, in bytes. A link is shorter, and what is not is none.
 const TEXT_LEN_MAX: usize = 4 * planetary_ipc::limits::LINK_LEN_MAX;
+
+/// What a person was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Link {
+    /// Somebody who may become a friend.
+    Node(LinkPreview),
+    /// An invite to a circle.
+    Join(JoinPreview),
+}
+
+impl Link {
+    /// Reads a link, a key or an address.
+    ///
+    /// # Errors
+    /// `invalid_link`, with the reason.
+    pub(super) fn read(text: &str, now: UnixTime) -> Result<Self, Failure> {
+        if JoinLink::is_meant(text) {
+            return JoinPreview::read(text, now).map(Self::Join);
+        }
+        LinkPreview::read(text).map(Self::Node)
+    }
+}
+
+/// An invite to a circle. The token in it is not among this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct JoinPreview {
+    /// Tells it from the others.
+    pub kind: JoinKind,
+    /// The circle.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub circle: CircleId,
+    /// What the link calls the circle. Nobody has checked it.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub name: FriendName,
+    /// Who made the link, and alone lets guests in.
+    pub inviter: Inviter,
+    /// When the link is over.
+    #[cfg_attr(test, schemars(with = "u64"))]
+    pub expires_at: UnixTime,
+    /// Whether it is.
+    pub expired: bool,
+    /// Peers that the inviter suggests.
+    pub peers: Vec<String>,
+    /// Whether this node made it.
+    pub own: bool,
+    /// How this computer stands to the circle already, or `null` if it does not know it.
+    #[cfg_attr(test, schemars(schema_with = "crate::schema::circle_state"))]
+    pub known: Option<CircleState>,
+}
+
+/// Stands in an invite where another preview says what it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum JoinKind {
+    /// A link that invites.
+    Join,
+}
+
+/// Who made an invite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Inviter {
+    /// Its key.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub key: NodeKey,
+    /// Its address.
+    pub address: Ipv6Addr,
+    /// The friend it is, or `null`.
+    #[cfg_attr(test, schemars(schema_with = "crate::schema::friend"))]
+    pub known: Option<Friend>,
+    /// Whether it is blocked.
+    pub blocked: bool,
+}
+
+impl JoinPreview {
+    fn read(text: &str, now: UnixTime) -> Result<Self, Failure> {
+        let link: JoinLink = text.parse().map_err(|error| {
+            invalid(&error).with_hint("copy the whole link; it begins with `planetary:join?`")
+        })?;
+        let (key, address) = (link.inviter, address_of(&link.inviter));
+        Ok(Self {
+            kind: JoinKind::Join,
+            circle: link.circle,
+            name: link.name,
+            inviter: Inviter { key, address, known: None, blocked: false },
+            expires_at: link.expires,
+            expired: link.expires <= now,
+            peers: link.peers.iter().map(LinkPeer::to_string).collect(),
+            own: false,
+            known: None,
+        })
+    }
+
+    /// Adds what is known here about the circle and about who invites.
+    pub(super) fn compared(
+        mut self,
+        own: &Status,
+        friends: &[Friend],
+        blocked: &[BlockedKey],
+        circles: &[Circle],
+    ) -> Self {
+        let Inviter { key, .. } = self.inviter;
+        self.own = own.key == key;
+        self.inviter.known = friends.iter().find(|friend| friend.key == key).cloned();
+        self.inviter.blocked = blocked.iter().any(|blocked| blocked.key == key);
+        self.known = circles.iter().find(|known| known.id == self.circle).map(|known| known.state);
+        self
+    }
+}
 
 /// Somebody who may become a friend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,7 +173,7 @@ impl LinkPreview {
     ///
     /// # Errors
     /// `invalid_link`, with the reason.
-    pub(super) fn read(text: &str) -> Result<Self, Failure> {
+    fn read(text: &str) -> Result<Self, Failure> {
         let text = text.trim();
         if FriendLink::is_meant(text) {
             let link: FriendLink = text.parse().map_err(|error| invalid(&error))?;
@@ -105,7 +220,7 @@ impl LinkPreview {
 
 fn invalid(reason: &dyn std::error::Error) -> Failure {
     Failure::own("invalid_link", reason.to_string())
-        .with_hint("a link begins with `planetary:friend?`; a key or an address will do as well")
+        .with_hint("a link begins with `planetary:`; a key or an address will do as well")
 }
 
 /// The address that belongs to a key: how many zeros it begins with, and the complement of what
@@ -201,7 +316,7 @@ mod tests {
         for (text, reason) in [
             ("", "is neither an IPv6 address nor a key"),
             ("planetary:friend?n=Ada", "names no key"),
-            ("planetary:join?x", "begins with"),
+            ("planetary:peer?x", "begins with"),
             ("2001:db8::1", "not an address of this network"),
             ("https://host.example", "is neither"),
         ] {
@@ -209,6 +324,44 @@ mod tests {
             assert_eq!(failure.code, "invalid_link");
             assert!(failure.message.contains(reason), "{text}: {}", failure.message);
         }
+    }
+
+    #[test]
+    fn invites_are_read_without_their_token() {
+        let text = invite(1_800_000_000);
+        let read = |now| match Link::read(&text, UnixTime(now)).unwrap() {
+            Link::Join(preview) => preview,
+            Link::Node(other) => panic!("{other:?}"),
+        };
+        let preview = read(1_799_999_999);
+        assert_eq!((preview.name.as_str(), preview.circle), ("Hikers", CircleId([7; 32])));
+        assert_eq!(preview.inviter.address.to_string(), VECTORS[0].1);
+        assert_eq!(preview.peers, ["tls://peer.example:443"]);
+        assert!(!preview.expired && read(1_800_000_000).expired);
+        let sent = serde_json::to_string(&Link::Join(preview)).unwrap();
+        assert!(sent.starts_with(r#"{"kind":"join","#) && !sent.contains(TOKEN), "{sent}");
+        let cut = &text[..text.len() / 2];
+        let failure = Link::read(cut, UnixTime(0)).unwrap_err();
+        assert_eq!(failure.code, "invalid_link");
+        assert!(!format!("{failure:?}").contains(TOKEN));
+    }
+
+    #[test]
+    fn invite_says_what_is_known_of_the_circle_and_of_who_invites() {
+        let mut own = Mock::settled().status();
+        let preview = JoinPreview::read(&invite(1), UnixTime(0)).unwrap();
+        let stranger = preview.clone().compared(&own, &[], &[], &[]);
+        assert_eq!(stranger, preview);
+        let circle: Circle = serde_json::from_value(serde_json::json!({
+            "id": CircleId([7; 32]), "name": "Hikers", "state": "waiting", "role": null,
+            "members": 0, "invited": 0, "online": 0, "suggested": [], "recovery": false,
+            "access": { "enabled": true, "echo": false, "subnet": false, "services": [] },
+            "inviter": null, "expires_at": 1, "added_at": 1, "synced_at": null, "forked": [],
+        }))
+        .unwrap();
+        own.key = preview.inviter.key;
+        let known = preview.compared(&own, &[], &[], &[circle]);
+        assert_eq!((known.own, known.known), (true, Some(CircleState::Waiting)));
     }
 
     #[test]
@@ -237,6 +390,14 @@ mod tests {
         assert_eq!(links.take(), Vec::<String>::new());
         assert_eq!(links.open("planetary:now"), Some("planetary:now".to_owned()));
         assert_eq!(links.open(&format!("planetary:{}", "x".repeat(9000))), None);
+    }
+
+    const TOKEN: &str = "aaaqeayeaudaocajbifqydiob4";
+
+    fn invite(expires: u64) -> String {
+        let (circle, key) = (CircleId([7; 32]), VECTORS[0].0);
+        let rest = format!("t={TOKEN}&e={expires}&n=Hikers&p=tls://peer.example:443");
+        format!("planetary:join?c={circle}&k={key}&{rest}")
     }
 
     const VECTORS: &[(&str, &str)] = &[

@@ -26,7 +26,10 @@ pub mod connection;
 pub mod failure;
 pub mod link;
 pub mod notices;
+mod notification;
+pub mod paper;
 pub mod preferences;
+mod questions;
 pub mod saving;
 mod shell;
 mod supervise;
@@ -56,9 +59,11 @@ use zeroize::Zeroizing;
 
 use connection::{Absent, Connection, Rights, Step};
 use failure::Failure;
-use link::{LinkPreview, WaitingLinks};
+use link::{Link, WaitingLinks};
 use notices::{Notices, Standing};
+pub use notification::{Matter, Notification};
 use preferences::{Preferences, PreferencesChange, PreferencesFile};
+use questions::{Questions, Told};
 use saving::{SaveKind, SavedFile};
 pub use shell::{Event, SaveQuestion, Shell, View};
 use tray::{Choice, Tray};
@@ -116,8 +121,10 @@ pub struct Controller<S> {
 struct Inner {
     connection: Connection,
     client: Option<Client>,
+    /// What the pages want to hear of.
     topics: Vec<Topic>,
     notices: Notices,
+    questions: Questions,
     /// What the tray shows already.
     tray: Option<Tray>,
 }
@@ -139,6 +146,7 @@ impl<S: Shell> Controller<S> {
                 client: None,
                 topics: Vec::new(),
                 notices: Notices::default(),
+                questions: Questions::default(),
                 tray: None,
             }),
             preferences: Mutex::new(preferences),
@@ -197,7 +205,7 @@ impl<S: Shell> Controller<S> {
         self.set_connection(ready, Some(client.clone()));
         loop {
             let topics = self.inner().topics.clone();
-            if !topics.is_empty() && client.subscribe(topics.clone()).await.is_err() {
+            if client.subscribe(with_questions(&topics)).await.is_err() {
                 // It is gone, or older than these topics; what comes anyway is followed.
                 tracing::debug!("no topics");
             }
@@ -305,15 +313,18 @@ impl<S: Shell> Controller<S> {
     }
 
     fn set_connection(&self, connection: Connection, client: Option<Client>) {
-        let (changed, notice) = {
+        let waiting = connection.status().map_or(&[][..], |status| &status.questions);
+        let (changed, notice, told) = {
             let mut inner = self.inner();
             let changed = inner.connection != connection;
             inner.client = client;
             inner.connection = connection.clone();
-            (changed, inner.notices.see(standing(&connection), Instant::now()))
+            let notice = inner.notices.see(standing(&connection), Instant::now());
+            (changed, notice, inner.questions.see(waiting))
         };
         self.renotice.notify_one();
         self.tell(notice);
+        self.tell_question(told);
         if changed {
             self.shell.emit(Event::Connection(&connection));
             self.draw_tray();
@@ -341,10 +352,25 @@ impl<S: Shell> Controller<S> {
     }
 
     fn tell(&self, notice: Option<notices::Notice>) {
-        if let Some(notice) = notice
-            && self.preferences_file().kept().notifications
-        {
-            self.shell.notify(notice, self.language());
+        if let Some(notice) = notice {
+            self.notify(&Notification::of(notice, self.language()));
+        }
+    }
+
+    fn tell_question(&self, told: Told<'_>) {
+        match told {
+            // Who looks at the window sees the question itself.
+            Told::Asked(question) if !self.shell.has_focus() => {
+                self.notify(&questions::notification(question, self.language()));
+            }
+            Told::Over => self.shell.withdraw(Matter::Question),
+            Told::Asked(_) | Told::Nothing => {}
+        }
+    }
+
+    fn notify(&self, notification: &Notification) {
+        if self.preferences_file().kept().notifications {
+            self.shell.notify(notification);
         }
     }
 
@@ -434,16 +460,26 @@ impl<S: Shell> Controller<S> {
         done
     }
 
-    /// Reads a link, a key or an address; nothing is stored.
+    /// Reads a link, a key or an address; nothing is stored, and nobody is asked but the service.
     ///
     /// # Errors
     /// `invalid_link`, with the reason.
-    pub async fn read_link(&self, text: &str) -> Result<LinkPreview, Failure> {
-        let preview = LinkPreview::read(text)?;
-        let Ok(client) = self.client() else { return Ok(preview) };
+    pub async fn read_link(&self, text: &str) -> Result<Link, Failure> {
+        let link = Link::read(text, connection::now())?;
+        let Ok(client) = self.client() else { return Ok(link) };
         let status = client.status().await?;
         let (friends, _) = client.friends().await?;
-        Ok(preview.compared(&status, &friends, &client.blocked().await?))
+        let blocked = client.blocked().await?;
+        Ok(match link {
+            Link::Node(node) => Link::Node(node.compared(&status, &friends, &blocked)),
+            Link::Join(join) => {
+                let circles = match client.request(Request::CircleList).await? {
+                    Reply::Circles(list) => list.circles,
+                    _ => return Err(RequestError::Unexpected.into()),
+                };
+                Link::Join(join.compared(&status, &friends, &blocked, &circles))
+            }
+        })
     }
 
     /// Links that were opened before anybody listened.
@@ -596,11 +632,9 @@ impl<S: Shell> Controller<S> {
     pub async fn chosen(&self, choice: Choice) {
         let status = self.inner().connection.status().cloned();
         let done = match (choice, status) {
+            (Choice::Questions, _) => return self.show(View::Questions),
             (Choice::Open, _) => return self.shell.show_window(),
-            (Choice::Settings, _) => {
-                self.shell.show_window();
-                return self.shell.emit(Event::Show { view: View::Settings });
-            }
+            (Choice::Settings, _) => return self.show(View::Settings),
             (Choice::Quit, _) => return self.shell.quit(),
             // The entry could not be chosen any more.
             (_, None) => return,
@@ -622,6 +656,12 @@ impl<S: Shell> Controller<S> {
         }
     }
 
+    /// Brings the window to the front with something in it.
+    pub fn show(&self, view: View) {
+        self.shell.show_window();
+        self.shell.emit(Event::Show { view });
+    }
+
     async fn order(&self, request: Request) -> Result<(), Failure> {
         // What it changed comes as an update.
         self.client()?.request(request).await?;
@@ -637,6 +677,13 @@ impl<S: Shell> Controller<S> {
     pub fn appearance(&self) -> preferences::Appearance {
         self.preferences_file().kept().appearance
     }
+}
+
+/// The topics of the pages, and the questions, which are told while no page is shown too: the
+/// service asks only while somebody would see it.
+fn with_questions(topics: &[Topic]) -> Vec<Topic> {
+    let more = (!topics.contains(&Topic::Questions)).then_some(Topic::Questions);
+    topics.iter().copied().chain(more).collect()
 }
 
 fn standing(connection: &Connection) -> Standing {

@@ -8,10 +8,9 @@ use serde::Serialize;
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::notices::Notice;
+use super::notification::{Matter, Notification};
 use super::preferences::Appearance;
 use super::tray::Tray;
-use super::words::Language;
 
 /// A desktop: windows, tray, notifications, clipboard, dialogs.
 ///
@@ -25,7 +24,13 @@ pub trait Shell: Send + Sync + 'static {
     fn set_tray(&self, tray: &Tray);
 
     /// Shows a notification.
-    fn notify(&self, notice: Notice, words: Language);
+    fn notify(&self, notification: &Notification);
+
+    /// Takes a notification back, where the desktop can.
+    fn withdraw(&self, matter: Matter);
+
+    /// Whether the person works in the window.
+    fn has_focus(&self) -> bool;
 
     /// Brings the window to the front, made anew if need be.
     fn show_window(&self);
@@ -83,9 +88,9 @@ pub enum Event<'a> {
         /// The link.
         text: &'a str,
     },
-    /// A view was asked for.
+    /// Something was asked for outside of the window.
     Show {
-        /// Its name.
+        /// What.
         view: View,
     },
 }
@@ -105,13 +110,15 @@ impl Event<'_> {
     }
 }
 
-/// A view that the tray can ask for.
+/// What the tray and notifications can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum View {
     /// The settings.
     Settings,
+    /// The questions that wait, in whatever view they are shown.
+    Questions,
 }
 
 /// What the person is asked when something is saved.

@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 
 use planetary_ipc::mock::Mock;
+use planetary_ipc::{Question, UnixTime};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::notices::Notice;
 use super::preferences::Appearance;
 use super::*;
 
@@ -18,6 +18,7 @@ struct Paper {
     trays: Mutex<Vec<Tray>>,
     save_at: Mutex<Option<PathBuf>>,
     autostart: Mutex<bool>,
+    focused: Mutex<bool>,
     /// Rings with each line.
     written: Notify,
 }
@@ -49,8 +50,16 @@ impl Shell for Paper {
         self.write(format!("tray: {}", tray.state));
     }
 
-    fn notify(&self, notice: Notice, _: Language) {
-        self.write(format!("notice: {notice:?}"));
+    fn notify(&self, notification: &Notification) {
+        self.write(format!("notice: {}", notification.title));
+    }
+
+    fn withdraw(&self, matter: Matter) {
+        self.write(format!("withdrawn: {matter:?}"));
+    }
+
+    fn has_focus(&self) -> bool {
+        *self.focused.lock().unwrap()
     }
 
     fn show_window(&self) {
@@ -296,10 +305,14 @@ async fn links_are_shown_with_what_is_known_and_told_when_they_are_opened() {
     let mock = Mock::settled();
     let _serving = ground.serve(&mock);
     ground.until("connection ready connected").await;
-    let own = ground.controller.read_link(&mock.status().key.to_string()).await.unwrap();
+    let read = async |text: String| match ground.controller.read_link(&text).await.unwrap() {
+        Link::Node(preview) => preview,
+        Link::Join(other) => panic!("{other:?}"),
+    };
+    let own = read(mock.status().key.to_string()).await;
     assert!(own.own && own.address == mock.status().address);
     let (friends, _) = ground.controller.client().unwrap().friends().await.unwrap();
-    let friend = ground.controller.read_link(&friends[0].address.to_string()).await.unwrap();
+    let friend = read(friends[0].address.to_string()).await;
     assert_eq!(friend.known.as_ref(), Some(&friends[0]));
     assert_eq!(friend.key, Some(friends[0].key));
     let failure = ground.controller.read_link("moon").await.unwrap_err();
@@ -405,10 +418,65 @@ async fn loss_is_told_after_a_while_and_not_to_those_who_do_not_want_it() {
         time::sleep(Duration::from_secs(2)).await;
         controller.set_connection(ready(State::Connected), None);
         time::sleep(Duration::from_secs(1)).await;
-        let expected: &[&str] = if wanted { &["notice: Lost", "notice: Regained"] } else { &[] };
+        let expected: &[&str] =
+            if wanted { &["notice: Connection lost", "notice: Connected again"] } else { &[] };
         assert_eq!(notices(), expected);
         telling.abort();
     }
+}
+
+#[tokio::test]
+async fn questions_are_told_while_nobody_looks_and_taken_back_when_they_are_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = Some(folder.path().join("control.sock"));
+    let preferences = PreferencesFile::open(None);
+    let controller = Controller::new(Paper::default(), socket, preferences, Language::En);
+    let see = |ids: &[u64]| {
+        let mut status = Mock::settled().status();
+        status.questions = ids.iter().map(|id| knock(*id)).collect();
+        let status = Arc::new(status);
+        let (since, place, rights) = (connection::now(), String::new(), Rights::Change);
+        controller.set_connection(Connection::Ready { since, place, rights, status }, None);
+        let lines = std::mem::take(&mut *controller.shell().told.lock().unwrap());
+        let told = |line: &String| line.starts_with("notice") || line.starts_with("withdrawn");
+        lines.into_iter().filter(told).collect::<Vec<_>>()
+    };
+    assert_eq!(see(&[]), Vec::<String>::new());
+    assert_eq!(see(&[1]), ["notice: Ada wants to reach port 22 (ssh)"]);
+    let tray = controller.tray();
+    assert_eq!(tray.entry(Choice::Questions).unwrap().text, "Ada wants to reach port 22 (ssh)");
+    assert_eq!(see(&[1]), Vec::<String>::new());
+    assert_eq!(see(&[]), ["withdrawn: Question"]);
+    // Who looks at the window sees the question itself, and is not told of it later.
+    *controller.shell().focused.lock().unwrap() = true;
+    assert_eq!(see(&[2]), Vec::<String>::new());
+    *controller.shell().focused.lock().unwrap() = false;
+    assert_eq!(see(&[2]), Vec::<String>::new());
+    assert_eq!(see(&[2, 3]).len(), 1);
+    // Without a service nobody can answer.
+    controller.set_connection(Connection::connecting(), None);
+    assert!(controller.shell().lines().contains(&"withdrawn: Question".to_owned()));
+    let change = PreferencesChange { notifications: Some(false), ..Default::default() };
+    controller.change_preferences(&change).unwrap();
+    assert!(!see(&[4]).iter().any(|line| line.starts_with("notice")));
+
+    controller.chosen(Choice::Questions).await;
+    assert_eq!(controller.shell().lines(), ["window", "show Questions"]);
+}
+
+fn knock(id: u64) -> Question {
+    let who = json!({ "key": "cd".repeat(32), "name": "Ada", "label": null });
+    let subject = json!({ "kind": "knock", "who": who, "circles": [], "service": "tcp/22" });
+    let subject = serde_json::from_value(subject).unwrap();
+    Question { id, asked_at: UnixTime(100), until: UnixTime(130), subject }
+}
+
+#[test]
+fn questions_are_wanted_whatever_the_pages_want() {
+    assert_eq!(with_questions(&[]), [Topic::Questions]);
+    let both = [Topic::Traffic, Topic::Questions];
+    assert_eq!(with_questions(&both[..1]), both);
+    assert_eq!(with_questions(&both), both);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use planetary_ipc::State;
 
 use super::connection::Connection;
+use super::questions;
 use super::words::Language;
 
 /// The picture in the tray.
@@ -21,6 +22,8 @@ pub enum Light {
 /// An entry of the tray's menu that does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
+    /// Show the questions that wait.
+    Questions,
     /// Copy the own address.
     CopyAddress,
     /// Switch the node on or off, whichever it is not.
@@ -37,12 +40,20 @@ pub enum Choice {
 
 impl Choice {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::CopyAddress, Self::Switch, Self::Pause, Self::Open, Self::Settings, Self::Quit];
+    pub const ALL: [Self; 7] = [
+        Self::Questions,
+        Self::CopyAddress,
+        Self::Switch,
+        Self::Pause,
+        Self::Open,
+        Self::Settings,
+        Self::Quit,
+    ];
 
     /// A name for the desktop's menu, which tells by names what was chosen.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Questions => "questions",
             Self::CopyAddress => "copy_address",
             Self::Switch => "switch",
             Self::Pause => "pause",
@@ -62,6 +73,8 @@ pub struct Tray {
     pub state: String,
     /// The number of peers, or `None` without a service.
     pub peers: Option<String>,
+    /// The entry that shows the questions, or `None` while none waits.
+    pub questions: Option<Entry>,
     /// The entry for the own address.
     pub address: Entry,
     /// The entry that switches the node on or off.
@@ -105,11 +118,19 @@ impl Tray {
             state: state(connection, paused, words),
             peers: status.map(|status| {
                 let up = status.peers.iter().filter(|peer| peer.up).count();
-                words.text_with("tray.peers", "count", &up.to_string())
+                words.text_with("tray.peers", &[("count", &up.to_string())])
             }),
+            questions: match status.map_or(&[][..], |status| &status.questions) {
+                [] => None,
+                [question] => Some(Entry::new(questions::title(question, words), true)),
+                several => {
+                    let count = several.len().to_string();
+                    Some(Entry::new(words.text_with("tray.questions", &[("count", &count)]), true))
+                }
+            },
             address: match &address {
                 Some(address) => {
-                    Entry::new(words.text_with("tray.address", "address", address), true)
+                    Entry::new(words.text_with("tray.address", &[("address", address)]), true)
                 }
                 None => Entry::new(words.text("tray.address.none"), false),
             },
@@ -121,15 +142,16 @@ impl Tray {
         }
     }
 
-    /// The entry of a choice.
-    pub fn entry(&self, choice: Choice) -> &Entry {
+    /// The entry of a choice, or `None` while the menu has none.
+    pub fn entry(&self, choice: Choice) -> Option<&Entry> {
         match choice {
-            Choice::CopyAddress => &self.address,
-            Choice::Switch => &self.switch,
-            Choice::Pause => &self.pause,
-            Choice::Open => &self.open,
-            Choice::Settings => &self.settings,
-            Choice::Quit => &self.quit,
+            Choice::Questions => self.questions.as_ref(),
+            Choice::CopyAddress => Some(&self.address),
+            Choice::Switch => Some(&self.switch),
+            Choice::Pause => Some(&self.pause),
+            Choice::Open => Some(&self.open),
+            Choice::Settings => Some(&self.settings),
+            Choice::Quit => Some(&self.quit),
         }
     }
 }
@@ -150,7 +172,11 @@ fn state(connection: &Connection, paused: bool, words: Language) -> String {
         Connection::Absent(absent) => absent.state.name(),
     };
     let state = words.text(&format!("tray.state.{name}"));
-    if paused { words.text_with("tray.state.paused", "state", state) } else { state.to_owned() }
+    if paused {
+        words.text_with("tray.state.paused", &[("state", state)])
+    } else {
+        state.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +184,7 @@ mod tests {
     use std::sync::Arc;
 
     use planetary_ipc::mock::Mock;
-    use planetary_ipc::{Status, UnixTime};
+    use planetary_ipc::{Question, Status, UnixTime};
 
     use super::super::connection::{Absence, Absent, Rights};
     use super::*;
@@ -226,6 +252,30 @@ mod tests {
         }
         let connecting = Tray::of(&Connection::connecting(), Language::En);
         assert_eq!(connecting.state, "Looking for the service");
+    }
+
+    #[test]
+    fn questions_have_an_entry_while_they_wait() {
+        let question = |id| {
+            let who = serde_json::json!({ "key": "cd".repeat(32), "name": "Ada", "label": null });
+            let subject = serde_json::json!({
+                "kind": "knock", "who": who, "circles": [], "service": "tcp/22",
+            });
+            Question {
+                id,
+                asked_at: UnixTime(0),
+                until: UnixTime(30),
+                subject: serde_json::from_value(subject).unwrap(),
+            }
+        };
+        let with = |questions| {
+            let status = Status { questions, ..Mock::settled().status() };
+            Tray::of(&ready(status), Language::En).questions.map(|entry| entry.text)
+        };
+        assert_eq!(with(vec![]), None);
+        let one = with(vec![question(1)]).unwrap();
+        assert_eq!(one, "Ada wants to reach port 22 (ssh)");
+        assert_eq!(with(vec![question(1), question(2)]).unwrap(), "Questions waiting: 2");
     }
 
     #[test]

@@ -74,9 +74,17 @@ impl Language {
         own.or_else(|| Self::En.catalogue().get(key)).map_or("", String::as_str)
     }
 
-    /// The same with a value in the place of `{name}`.
-    pub fn text_with(self, key: &str, name: &str, value: &str) -> String {
-        self.text(key).replace(&format!("{{{name}}}"), value)
+    /// The same with values in the places of `{name}`. What a value holds is no place for another.
+    pub fn text_with(self, key: &str, values: &[(&str, &str)]) -> String {
+        let mut parts = self.text(key).split('{');
+        let mut whole = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (name, rest) = part.split_once('}').unwrap_or((part, ""));
+            let value = values.iter().find(|(known, _)| *known == name);
+            whole.push_str(value.map_or("", |(_, value)| value));
+            whole.push_str(rest);
+        }
+        whole
     }
 }
 
@@ -126,7 +134,10 @@ mod tests {
 
     #[test]
     fn values_take_the_places_of_their_names() {
-        assert_eq!(Language::En.text_with("tray.peers", "count", "3"), "Peers: 3");
+        assert_eq!(Language::En.text_with("tray.peers", &[("count", "3")]), "Peers: 3");
         assert_eq!(Language::De.text("no such key"), "");
+        let values = [("who", "{circle}"), ("circle", "Hikers")];
+        let text = Language::En.text_with("notify.guest", &values);
+        assert_eq!(text, "{circle} wants to join Hikers");
     }
 }

@@ -7,17 +7,16 @@ mod tray;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use planetary_ipc::ErrorCode;
 use tauri::{AppHandle, Emitter, Manager, Theme};
 use tauri_plugin_autostart::ManagerExt;
 
 use crate::controller::failure::Failure;
-use crate::controller::notices::Notice;
 use crate::controller::preferences::Appearance;
 use crate::controller::tray::Tray;
-use crate::controller::words::Language;
-use crate::controller::{Event, SaveQuestion, Shell};
+use crate::controller::{Event, Matter, Notification, SaveQuestion, Shell};
 use notification::Notifications;
 use tray::TrayIcon;
 
@@ -30,11 +29,18 @@ pub(crate) struct Desktop {
     app: AppHandle,
     tray: TrayIcon,
     notifications: Arc<Notifications>,
+    focused: Arc<AtomicBool>,
 }
 
 impl Desktop {
     pub(crate) fn new(app: AppHandle) -> Self {
-        Self { app, tray: TrayIcon::default(), notifications: Arc::default() }
+        let notifications = Arc::new(Notifications::new(&app));
+        Self { app, tray: TrayIcon::default(), notifications, focused: Arc::default() }
+    }
+
+    /// Takes in whether the person works in the window.
+    pub(crate) fn set_focus(&self, focused: bool) {
+        self.focused.store(focused, Ordering::Relaxed);
     }
 
     /// Makes the tray, where the desktop has a place for one.
@@ -62,13 +68,16 @@ impl Shell for Desktop {
         self.tray.show(tray);
     }
 
-    fn notify(&self, notice: Notice, words: Language) {
-        let (title, text) = match notice {
-            Notice::Lost => ("notify.lost", "notify.lost.text"),
-            Notice::LostService => ("notify.lost", "notify.lost.service"),
-            Notice::Regained => ("notify.regained", "notify.regained.text"),
-        };
-        self.notifications.show(&self.app, words.text(title), words.text(text));
+    fn notify(&self, notification: &Notification) {
+        self.notifications.show(notification);
+    }
+
+    fn withdraw(&self, matter: Matter) {
+        self.notifications.withdraw(matter);
+    }
+
+    fn has_focus(&self) -> bool {
+        self.focused.load(Ordering::Relaxed)
     }
 
     fn show_window(&self) {

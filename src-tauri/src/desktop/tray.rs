@@ -13,6 +13,9 @@ use crate::desktop::Desktop;
 
 const ID: &str = "main";
 
+/// Where in the menu an entry comes that is not always there: below the lines for state and peers.
+const COMING: usize = 2;
+
 /// The icon, once it is made; clones share it.
 #[derive(Clone, Default)]
 pub(super) struct TrayIcon {
@@ -21,6 +24,7 @@ pub(super) struct TrayIcon {
 
 struct Made {
     app: AppHandle,
+    menu: Menu<Wry>,
     state: MenuItem<Wry>,
     peers: MenuItem<Wry>,
     choices: Vec<(Choice, MenuItem<Wry>)>,
@@ -35,8 +39,10 @@ impl TrayIcon {
         let line = |text: &str| MenuItem::new(app, text, false, None::<&str>);
         let (state, peers) = (line(&shows.state)?, line(shows.peers.as_deref().unwrap_or("–"))?);
         let choices = Choice::ALL.into_iter().map(|choice| {
-            let Entry { text, enabled } = shows.entry(choice);
-            MenuItem::with_id(app, choice.name(), text, *enabled, None::<&str>)
+            let entry = shows.entry(choice);
+            let text = entry.map_or("", |entry| &entry.text);
+            let enabled = entry.is_some_and(|entry| entry.enabled);
+            MenuItem::with_id(app, choice.name(), text, enabled, None::<&str>)
                 .map(|item| (choice, item))
         });
         let choices = choices.collect::<tauri::Result<Vec<_>>>()?;
@@ -47,7 +53,9 @@ impl TrayIcon {
             {
                 menu.append(&separate()?)?;
             }
-            menu.append(item)?;
+            if shows.entry(*choice).is_some() {
+                menu.append(item)?;
+            }
         }
         let mut builder = TrayIconBuilder::with_id(TrayIconId::new(ID));
         // On Linux the picture is a file, which is nobody else's business.
@@ -68,7 +76,7 @@ impl TrayIcon {
             })
             .build(app)?;
         // It is made once, at the start.
-        let _ = self.made.set(Made { app: app.clone(), state, peers, choices });
+        let _ = self.made.set(Made { app: app.clone(), menu, state, peers, choices });
         Ok(())
     }
 
@@ -96,9 +104,18 @@ impl Made {
         self.state.set_text(&shows.state)?;
         self.peers.set_text(shows.peers.as_deref().unwrap_or("–"))?;
         for (choice, item) in &self.choices {
-            let Entry { text, enabled } = shows.entry(*choice);
-            item.set_text(text)?;
-            item.set_enabled(*enabled)?;
+            let is_there = self.menu.get(choice.name()).is_some();
+            match shows.entry(*choice) {
+                Some(Entry { text, enabled }) => {
+                    item.set_text(text)?;
+                    item.set_enabled(*enabled)?;
+                    if !is_there {
+                        self.menu.insert(item, COMING)?;
+                    }
+                }
+                None if is_there => self.menu.remove(item)?,
+                None => {}
+            }
         }
         let Some(icon) = self.app.tray_by_id(ID) else { return Ok(()) };
         icon.set_tooltip(Some(&shows.state))?;

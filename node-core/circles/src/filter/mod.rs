@@ -23,6 +23,7 @@ mod chain;
 mod flow;
 mod fragments;
 pub(crate) mod headers;
+mod knocks;
 mod peers;
 mod rules;
 mod table;
@@ -40,6 +41,7 @@ use planetary_proto::{
 pub use self::{
     answer::Answer,
     budget::Budget,
+    knocks::{Notice, Reached, Settled},
     rules::{
         Audience, Destination, Person, Policy, Protocol, Rule, Rules, RulesError, Service, Who,
     },
@@ -48,10 +50,11 @@ pub use self::{
 use self::{
     flow::{Class, Kind, Origin, Tuple},
     headers::{Header, ICMP_LEN, Upper, flags},
+    knocks::{Knock, Knocks},
     table::Table,
     verdict::Direction,
 };
-use crate::limits::ANSWER_RATE;
+use crate::limits::{ANSWER_RATE, NOTICES_PER_SHARD_MAX};
 
 /// The far end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,8 @@ pub struct Filter {
     table: Table,
     answers: RateLimiter,
     drops: Drops,
+    knocks: Knocks,
+    notices: Vec<Notice>,
     /// Threads read the clock before they take the lock, so times may come in the wrong order.
     latest: Instant,
 }
@@ -106,6 +111,8 @@ impl Filter {
             table: Table::new(budget),
             answers: RateLimiter::new(ANSWER_RATE, Instant::START),
             drops: Drops::default(),
+            knocks: Knocks::default(),
+            notices: Vec::new(),
             latest: Instant::START,
         }
     }
@@ -134,6 +141,25 @@ impl Filter {
         let now = self.clock(now);
         self.table.expire(now);
         self.table.forget_idle(now);
+        self.knocks.forget_idle(now);
+    }
+
+    /// Answers the question of [`Notice::Knocked`]. Returns whether it was still open.
+    pub fn settle_knock(
+        &mut self,
+        key: &NodeKey,
+        reached: Reached,
+        settled: Settled,
+        now: Instant,
+    ) -> bool {
+        let now = self.clock(now);
+        self.knocks.settle(key, reached, settled, now)
+    }
+
+    /// Moves what there is to tell to the end of `told`. At most [`NOTICES_PER_SHARD_MAX`] wait for
+    /// this call.
+    pub fn take_notices(&mut self, told: &mut Vec<Notice>) {
+        told.append(&mut self.notices);
     }
 
     /// Whether a flow lives that this machine opened to `key`: its sessions are wanted.
@@ -294,10 +320,19 @@ impl Filter {
             }
             _ => {}
         }
-        match direction {
-            Direction::In => self.rules.admit(key, &tuple)?,
-            Direction::Out => self.rules.may_reach(key)?,
-        }
+        let is_once = match direction {
+            Direction::In => match self.rules.admit(key, &tuple) {
+                Ok(()) => false,
+                Err(reason) => {
+                    self.knock(key, &tuple, reason, now)?;
+                    true
+                }
+            },
+            Direction::Out => {
+                self.rules.may_reach(key)?;
+                false
+            }
+        };
         if tuple.kind == Kind::EchoTheirs {
             let peer = self.table.remember(key, now).map_err(|_| Reason::Full)?;
             if !peer.echo.allow(now) {
@@ -305,7 +340,56 @@ impl Filter {
             }
         }
         let opened = self.table.open(key, tuple, Origin::of(direction), self.generation, now);
-        opened.map(drop).map_err(|_| Reason::Full)
+        let flow = opened.map_err(|_| Reason::Full)?;
+        if is_once {
+            self.table.set_once(flow);
+        }
+        if direction == Direction::In
+            && let Some(reached) = Reached::by(&tuple)
+        {
+            self.note(Notice::Opened(*key, reached));
+        }
+        Ok(())
+    }
+
+    /// A packet that no rule lets in: if it comes from a person, it may be one to ask about, or to
+    /// let in for once.
+    fn knock(
+        &mut self,
+        key: &NodeKey,
+        tuple: &Tuple,
+        reason: Reason,
+        now: Instant,
+    ) -> Result<(), Reason> {
+        let is_for_want_of_a_rule = matches!(reason, Reason::NoRule | Reason::EchoRefused);
+        let Some(reached) = Reached::by(tuple).filter(|_| is_for_want_of_a_rule) else {
+            return Err(reason);
+        };
+        if !self.rules.knows(key) {
+            return Err(reason);
+        }
+        // People are asked about this machine, not about others behind it.
+        if reason == Reason::NoRule && tuple.local == *self.own.address.as_bytes() {
+            let may_ask =
+                self.rules.asks_about(key, reached) && self.notices.len() < NOTICES_PER_SHARD_MAX;
+            match self.knocks.knock(key, reached, may_ask, now) {
+                Knock::Granted => return Ok(()),
+                Knock::Open => return Err(Reason::Asked),
+                Knock::First => {
+                    self.note(Notice::Knocked(*key, reached));
+                    return Err(Reason::Asked);
+                }
+                Knock::Refused => {}
+            }
+        }
+        self.note(Notice::Refused(*key, reached));
+        Err(reason)
+    }
+
+    fn note(&mut self, notice: Notice) {
+        if self.notices.len() < NOTICES_PER_SHARD_MAX && !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
     }
 
     /// Check 6: an error about a packet that went the other way. It changes nothing about the flow,
@@ -340,10 +424,11 @@ impl Filter {
             Origin::Ours => self.rules.may_reach(key),
             Origin::Theirs => self.rules.admit(key, tuple),
         };
-        if judged.is_ok() {
+        let is_allowed = judged.is_ok() || self.table.is_once(at) && self.rules.tolerates(key);
+        if is_allowed {
             self.table.set_generation(at, self.generation);
         }
-        judged.is_ok()
+        is_allowed
     }
 
     /// Whether whoever sent a refused packet is told.

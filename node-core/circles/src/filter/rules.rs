@@ -11,14 +11,17 @@
 
 use core::ops::Range;
 
-use planetary_proto::{NodeKey, session::Standing};
+use planetary_proto::{NodeKey, Subnet, session::Standing};
 use thiserror::Error;
 
 use super::{
     flow::{Kind, Tuple},
+    knocks::Reached,
     verdict::Reason,
 };
-use crate::limits::{BLOCKED_MAX, PEOPLE_MAX, RULES_MAX, SERVICES_PER_PERSON_MAX};
+use crate::limits::{
+    BLOCKED_MAX, DECLINED_PER_PERSON_MAX, PEOPLE_MAX, RULES_MAX, SERVICES_PER_PERSON_MAX,
+};
 
 /// Whom a setting means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct Policy {
     pub lobby: bool,
     /// Nobody may open anything here, echo included, until this is over.
     pub paused: bool,
+    /// Somebody is there to be asked when a person knocks where no rule names anything.
+    pub asks: bool,
     /// Friends and members of circles, at most [`PEOPLE_MAX`], each key once.
     pub people: Vec<Person>,
     /// Keys that nothing passes to or from, whatever else is set; at most [`BLOCKED_MAX`].
@@ -68,6 +73,7 @@ impl Default for Policy {
             sessions: Audience::Circles,
             lobby: false,
             paused: false,
+            asks: false,
             people: Vec::new(),
             blocked: Vec::new(),
             rules: Vec::new(),
@@ -100,6 +106,27 @@ pub struct Person {
     pub echo: bool,
     /// What it may reach besides what its circles may; at most [`SERVICES_PER_PERSON_MAX`].
     pub services: Vec<Service>,
+    /// What is not asked about when it knocks; at most [`DECLINED_PER_PERSON_MAX`].
+    pub declined: Vec<Reached>,
+    /// It is only on its way into a circle, or belongs to one that this node is on its way into: it
+    /// gets a session for messages between nodes, and its packets are judged as a stranger's,
+    /// whatever stands above.
+    pub messages_only: bool,
+}
+
+impl Person {
+    /// A friend that may reach nothing.
+    #[must_use]
+    pub const fn of(key: NodeKey) -> Self {
+        Self {
+            key,
+            circles: 0,
+            echo: false,
+            services: Vec::new(),
+            declined: Vec::new(),
+            messages_only: false,
+        }
+    }
 }
 
 /// Lets somebody reach a service.
@@ -145,6 +172,8 @@ pub enum Protocol {
 pub enum Destination {
     /// At the node's address and everywhere in its subnet.
     Anywhere,
+    /// Everywhere in the node's subnet, and not at the node itself.
+    Subnet,
     /// At this address alone.
     Host([u8; 16]),
 }
@@ -176,10 +205,13 @@ pub struct Rules {
     sessions: Audience,
     lobby: bool,
     paused: bool,
+    asks: bool,
     /// Ordered by key.
     people: Vec<Compiled>,
     /// Services of people, each person's together.
     services: Vec<Service>,
+    /// What is not asked about, each person's together.
+    declined: Vec<Reached>,
     /// Ordered.
     blocked: Vec<NodeKey>,
     for_everyone: Vec<Service>,
@@ -191,13 +223,16 @@ struct Compiled {
     key: NodeKey,
     circles: u64,
     echo: bool,
+    messages_only: bool,
     services: Range<usize>,
+    declined: Range<usize>,
 }
 
 impl Default for Rules {
     /// Those of [`Policy::default`].
     fn default() -> Self {
-        let Policy { inbound, echo, outbound, sessions, lobby, paused, .. } = Policy::default();
+        let policy = Policy::default();
+        let Policy { inbound, echo, outbound, sessions, lobby, paused, asks, .. } = policy;
         Self {
             inbound,
             echo,
@@ -205,8 +240,10 @@ impl Default for Rules {
             sessions,
             lobby,
             paused,
+            asks,
             people: Vec::new(),
             services: Vec::new(),
+            declined: Vec::new(),
             blocked: Vec::new(),
             for_everyone: Vec::new(),
             for_circles: Vec::new(),
@@ -225,8 +262,12 @@ impl Rules {
             (policy.blocked.len(), BLOCKED_MAX, "blocked keys"),
             (policy.rules.len(), RULES_MAX, "rules"),
         ];
-        let of_people = policy.people.iter().map(|person| person.services.len());
-        let of_people = of_people.map(|len| (len, SERVICES_PER_PERSON_MAX, "services of a person"));
+        let of_people = policy.people.iter().flat_map(|person| {
+            [
+                (person.services.len(), SERVICES_PER_PERSON_MAX, "services of a person"),
+                (person.declined.len(), DECLINED_PER_PERSON_MAX, "declined services of a person"),
+            ]
+        });
         for (len, max, what) in counts.into_iter().chain(of_people) {
             if len > max {
                 return Err(RulesError::TooMany(max, what));
@@ -242,12 +283,17 @@ impl Rules {
         if let Some(pair) = order.windows(2).find(|pair| pair[0].key == pair[1].key) {
             return Err(RulesError::Twice(pair[0].key));
         }
-        let (mut people, mut services) = (Vec::with_capacity(order.len()), Vec::new());
-        for Person { key, circles, echo, services: own } in order {
-            let first = services.len();
-            services.extend_from_slice(own);
-            let services = first..services.len();
-            people.push(Compiled { key: *key, circles: *circles, echo: *echo, services });
+        let mut people = Vec::with_capacity(order.len());
+        let (mut services, mut declined) = (Vec::new(), Vec::new());
+        for person in order {
+            people.push(Compiled {
+                key: person.key,
+                circles: person.circles,
+                echo: person.echo,
+                messages_only: person.messages_only,
+                services: append(&mut services, &person.services),
+                declined: append(&mut declined, &person.declined),
+            });
         }
         let mut blocked = policy.blocked.clone();
         blocked.sort();
@@ -258,7 +304,7 @@ impl Rules {
                 Who::Circles(circles) => for_circles.push((*circles, *service)),
             }
         }
-        let Policy { inbound, echo, outbound, sessions, lobby, paused, .. } = *policy;
+        let Policy { inbound, echo, outbound, sessions, lobby, paused, asks, .. } = *policy;
         Ok(Self {
             inbound,
             echo,
@@ -266,8 +312,10 @@ impl Rules {
             sessions,
             lobby,
             paused,
+            asks,
             people,
             services,
+            declined,
             blocked,
             for_everyone,
             for_circles,
@@ -294,7 +342,7 @@ impl Rules {
             return Standing::Blocked;
         }
         match self.sessions {
-            Audience::Circles | Audience::Everyone if self.person(key).is_some() => {
+            Audience::Circles | Audience::Everyone if self.listed(key).is_some() => {
                 Standing::Welcome
             }
             Audience::Everyone if self.inbound == Audience::Everyone => Standing::Welcome,
@@ -304,7 +352,8 @@ impl Rules {
         }
     }
 
-    /// Whether the key is a friend or a member of a circle, and not blocked.
+    /// Whether the key is a friend or a member of a circle, more than for messages, and not
+    /// blocked.
     #[must_use]
     pub fn knows(&self, key: &NodeKey) -> bool {
         self.person(key).is_some() && !self.is_blocked(key)
@@ -360,10 +409,37 @@ impl Rules {
         if may { Ok(()) } else { Err(Reason::OutboundRefused) }
     }
 
+    /// Whether a flow that `key`, which is not blocked, was let in for once may go on.
+    pub(crate) fn tolerates(&self, key: &NodeKey) -> bool {
+        !self.paused && self.inbound != Audience::Nobody && self.person(key).is_some()
+    }
+
+    /// Whether people are asked when `key` knocks at a service that [`Self::admit`] finds no rule
+    /// for.
+    pub(crate) fn asks_about(&self, key: &NodeKey, reached: Reached) -> bool {
+        let may_ask = self.asks && self.inbound == Audience::Circles;
+        may_ask
+            && self
+                .person(key)
+                .is_some_and(|person| !self.declined[person.declined.clone()].contains(&reached))
+    }
+
+    /// Whom the filter takes for more than a stranger.
     fn person(&self, key: &NodeKey) -> Option<&Compiled> {
+        self.listed(key).filter(|person| !person.messages_only)
+    }
+
+    fn listed(&self, key: &NodeKey) -> Option<&Compiled> {
         let at = self.people.binary_search_by_key(key, |person| person.key).ok()?;
         self.people.get(at)
     }
+}
+
+/// Appends a part, and says where it is.
+fn append<T: Copy>(all: &mut Vec<T>, part: &[T]) -> Range<usize> {
+    let first = all.len();
+    all.extend_from_slice(part);
+    first..all.len()
 }
 
 impl Service {
@@ -391,6 +467,7 @@ impl Service {
         is_protocol
             && match self.destination {
                 Destination::Anywhere => true,
+                Destination::Subnet => Subnet::containing(tuple.local.into()).is_some(),
                 Destination::Host(address) => address == tuple.local,
             }
     }
@@ -407,7 +484,7 @@ mod tests {
     }
 
     fn person(services: Vec<Service>) -> Person {
-        Person { key: KEY, circles: 0, echo: false, services }
+        Person { services, ..Person::of(KEY) }
     }
 
     #[test]

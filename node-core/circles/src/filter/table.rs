@@ -46,6 +46,8 @@ struct Flow {
     generation: u32,
     last: Instant,
     origin: Origin,
+    /// Let in by a yes for once, and by no rule.
+    is_once: bool,
     progress: Progress,
     hash: u32,
     /// Next slot of the bucket, or of the free slots.
@@ -124,6 +126,15 @@ impl Table {
         self.flows[flow as usize].generation = generation;
     }
 
+    /// Whether a flow was let in by a yes for once.
+    pub(super) fn is_once(&self, flow: u32) -> bool {
+        self.flows[flow as usize].is_once
+    }
+
+    pub(super) fn set_once(&mut self, flow: u32) {
+        self.flows[flow as usize].is_once = true;
+    }
+
     /// The key that a flow is with.
     pub(super) fn peer_of(&mut self, flow: u32) -> &mut Peer {
         &mut self.peers[self.flows[flow as usize].peer]
@@ -199,6 +210,7 @@ impl Table {
             generation,
             last: now,
             origin,
+            is_once: false,
             progress,
             hash,
             next: NONE,

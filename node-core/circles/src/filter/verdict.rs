@@ -112,6 +112,8 @@ reasons! {
     Shut = "nobody may reach this machine",
     /// No rule lets it in.
     NoRule = "no rule",
+    /// Whether to let it in is being asked.
+    Asked = "asked about",
     /// The far end is not among those that this machine may speak to.
     OutboundRefused = "outbound not allowed",
     /// The table is full of flows that are answered.

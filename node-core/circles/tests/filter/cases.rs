@@ -90,8 +90,8 @@ pub(crate) fn policy() -> Policy {
     let rules = rules.map(|protocol| Rule { who: Who::Circles(0b11), service: anywhere(protocol) });
     Policy {
         people: vec![
-            Person { key: key(GUEST), circles: 0, echo: false, services: vec![] },
-            Person { key: key(FRIEND), circles: 0b101, echo: true, services },
+            Person::of(key(GUEST)),
+            Person { circles: 0b101, echo: true, services, ..Person::of(key(FRIEND)) },
         ],
         rules: rules.to_vec(),
         ..Policy::default()

@@ -183,7 +183,7 @@ impl Choices<'_> {
                 };
                 let circles = [0, 1, 2, 1 << 63 | 1][self.byte() % 4];
                 let (key, echo) = (remote(peer).key, self.chance(50));
-                policy.people.push(Person { key, circles, echo, services });
+                policy.people.push(Person { circles, echo, services, ..Person::of(key) });
             }
             if self.chance(5) {
                 policy.blocked.push(remote(peer).key);

@@ -452,6 +452,7 @@ fn is_for(service: &Service, flow: &Flow) -> bool {
     };
     let is_there = match service.destination {
         Destination::Anywhere => true,
+        Destination::Subnet => matches!(flow.own.0, End::Own(host) if host > 0),
         Destination::Host(address) => address == flow.own.0.bytes(),
     };
     is_protocol && is_there

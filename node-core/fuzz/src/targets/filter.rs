@@ -66,10 +66,10 @@ fn run(data: &[u8]) -> Run {
 fn rules(which: usize) -> Arc<Rules> {
     let service = |protocol| Service { protocol, destination: Destination::Anywhere };
     let friend = Person {
-        key: key(1),
         circles: 1,
         echo: true,
         services: vec![service(Protocol::Udp(0, 60))],
+        ..Person::of(key(1))
     };
     let to_circle = |protocol| Rule { who: Who::Circles(1), service: service(protocol) };
     let mut policy = Policy::default();

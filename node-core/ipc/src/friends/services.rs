@@ -63,7 +63,8 @@ const PORT_MAX: u16 = u16::MAX;
 
 impl LocalService {
     /// Whether everything of `other` is in this one.
-    fn contains(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
         (self.at.is_none() || self.at == other.at)
             && match (self.protocol, other.protocol) {
                 (Protocol::Tcp(first, last), Protocol::Tcp(from, to))

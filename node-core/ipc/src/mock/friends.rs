@@ -1,6 +1,6 @@
 //! The friends of the mock service: enough rules to show every answer and the usual refusals.
 
-use super::world::{address_of, subnet_of};
+use super::world::{SUFFIX, address_of, subnet_of};
 use crate::error::{ApiError, ErrorCode};
 use crate::friends::{
     self, Access, Audience, BlockedKey, BlockedList, Friend, FriendBook, FriendChange, FriendList,
@@ -82,6 +82,10 @@ impl Friends {
         self.friends.iter().find(|friend| friend.key == key).map(|friend| friend.name.clone())
     }
 
+    pub(super) fn is_blocked(&self, key: NodeKey) -> bool {
+        self.blocked.iter().any(|blocked| blocked.key == key)
+    }
+
     pub(super) fn list(&self, after: Option<NodeKey>, now: u64) -> FriendList {
         let rest = self.friends.iter().filter(|friend| Some(friend.key) > after);
         let (friends, everyone) = (rest.cloned().collect(), self.everyone.clone());
@@ -141,6 +145,7 @@ impl Friends {
                 let text = format!("another friend is called {}", other.name);
                 return Err(ApiError::new(ErrorCode::FriendExists, text));
             }
+            changed.host = host(&name);
             changed.name = name;
         }
         friends::deny(&mut changed.services, &change.deny)
@@ -291,9 +296,9 @@ impl Friends {
 fn friend(key: NodeKey, name: FriendName, added_at: UnixTime) -> Friend {
     Friend {
         key,
+        host: host(&name),
         name,
         address: address_of(key),
-        host: None,
         subnet: subnet_of(key),
         echo: true,
         services: Vec::new(),
@@ -306,12 +311,19 @@ fn friend(key: NodeKey, name: FriendName, added_at: UnixTime) -> Friend {
     }
 }
 
+/// The name of a friend for programs, where it is one of letters that need no thought.
+fn host(name: &FriendName) -> Option<String> {
+    let label = name.folded().replace(' ', "-");
+    let fits = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    fits.then(|| format!("{label}.{SUFFIX}"))
+}
+
 /// A name of the mock network; all of them are well formed.
-#[expect(clippy::unwrap_used, reason = "a text of this module or digits of a key")]
-fn named(text: &str) -> FriendName {
+#[expect(clippy::unwrap_used, reason = "a text of this crate or digits of a key")]
+pub(super) fn named(text: &str) -> FriendName {
     text.parse().unwrap()
 }
 
-fn read(services: &[&str]) -> Vec<LocalService> {
+pub(super) fn read(services: &[&str]) -> Vec<LocalService> {
     services.iter().filter_map(|text| text.parse().ok()).collect()
 }

@@ -11,7 +11,10 @@
 //!         2  connected                            90, 210, …  the parent is gone, for 10 seconds:
 //!         4  a neighbour dials in                             degraded, another place in the tree
 //! ```
+//!
+//! What happens in its circles stands in `circles.rs`.
 
+mod circles;
 mod explore;
 mod friends;
 mod handover;
@@ -34,6 +37,8 @@ use crate::message::{Reply, Request};
 use crate::secret::SealingKeys;
 use crate::server::{self, Handler, Service};
 use crate::status::Status;
+
+pub use circles::PAPER;
 
 use world::World;
 
@@ -200,10 +205,7 @@ impl Handler for Mock {
             | Request::InviteList
             | Request::InviteRevoke { .. }
             | Request::QuestionAnswer { .. }
-            | Request::VisitList) => {
-                let text = format!("the mock does not answer `{}` yet", request.name());
-                Err(ApiError::new(ErrorCode::UnknownRequest, text))
-            }
+            | Request::VisitList) => self.change(|world| world.answer_about_circles(request)),
             // The server answers these.
             Request::Status | Request::Resync | Request::Subscribe { .. } => {
                 Err(ApiError::new(ErrorCode::Internal, "the server passed on what it answers"))

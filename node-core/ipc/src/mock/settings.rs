@@ -52,10 +52,12 @@ fn changed(mut settings: Settings, change: SettingsChange) -> Result<Settings, A
     for uri in &change.listen_add {
         listen(&mut settings, uri)?;
     }
-    let SettingsChange { inbound, echo, sessions, node_info_privacy, log_level, .. } = change;
+    let SettingsChange { inbound, echo, sessions, names, node_info_privacy, log_level, .. } =
+        change;
     settings.inbound = inbound.unwrap_or(settings.inbound);
     settings.echo = echo.unwrap_or(settings.echo);
     settings.sessions = sessions.unwrap_or(settings.sessions);
+    settings.names = names.unwrap_or(settings.names);
     settings.node_info_privacy = node_info_privacy.unwrap_or(settings.node_info_privacy);
     settings.log_level = log_level.unwrap_or(settings.log_level);
     let open = settings.inbound == Audience::Everyone || settings.echo == Audience::Everyone;

@@ -9,11 +9,13 @@
 
 use std::net::Ipv6Addr;
 
+use super::circles::{Circles, Here};
 use super::explore::Explorations;
 use super::friends::Friends;
 use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
 use super::public::Jobs;
 use super::settings;
+use crate::circles::{Names, NamesState};
 use crate::error::{ApiError, ErrorCode};
 use crate::friends::{Access, Audience, Dropped, FriendChange};
 use crate::health::{DoctorReport, HealthItem, Severity};
@@ -28,7 +30,10 @@ use crate::status::{
 use crate::topology::{Edge, EdgeKind, Node, Role, Topology};
 
 /// Time of second 0: 2026-01-01 00:00 UTC.
-const EPOCH: u64 = 1_767_225_600;
+pub(super) const EPOCH: u64 = 1_767_225_600;
+
+/// What names of the network end with.
+pub(super) const SUFFIX: &str = "pln.internal";
 
 const SCHEMES: &[&str] = &["tcp", "tls", "quic", "ws", "wss", "unix", "socks", "sockstls"];
 
@@ -45,6 +50,7 @@ pub(super) struct World {
     /// Tests of peers that were started.
     pub(super) jobs: Jobs,
     friends: Friends,
+    circles: Circles,
     pub(super) settings: Settings,
     pub(super) explored: Explorations,
 }
@@ -83,6 +89,7 @@ impl World {
         let key = |index: usize| places[index].key;
         let blocked = made_up_key(0x666);
         let friends = Friends::new(key(LIBRARY), key(LIGHTHOUSE), blocked, EPOCH);
+        let circles = Circles::new(key(SELF), key(LIBRARY), key(LIGHTHOUSE), EPOCH);
         Self {
             second: 0,
             switched: 0,
@@ -92,6 +99,7 @@ impl World {
             places,
             jobs,
             friends,
+            circles,
             settings: settings::fresh(),
             explored: Explorations::default(),
         }
@@ -102,6 +110,7 @@ impl World {
         if self.on {
             let age = self.age();
             self.peers.iter_mut().for_each(|peer| peer.tick(age));
+            self.circles.tick(self.here());
         }
     }
 
@@ -218,9 +227,9 @@ impl World {
             health: self.health(&peers),
             topology_revision: self.topology_revision(),
             friends_revision: self.friends.revision,
-            circles_revision: 0,
-            questions: Vec::new(),
-            names: crate::circles::Names::default(),
+            circles_revision: self.circles.revision,
+            questions: self.circles.questions(&self.friends),
+            names: self.names(),
             peers,
         }
     }
@@ -235,6 +244,7 @@ impl World {
     /// Who may reach this computer, by its settings and its friends.
     fn access(&self) -> Access {
         let mut access = self.friends.access(self.now().0);
+        self.circles.fill(&mut access, self.places[SELF].key);
         access.inbound = self.settings.inbound;
         access.echo = self.settings.echo;
         access.sessions = match self.settings.sessions {
@@ -457,6 +467,32 @@ impl World {
     pub(super) fn latency_of(&self, shown: &str) -> Option<f64> {
         let peer = &self.peers[self.find_peer(shown, None)?];
         Some(peer.first_up.map_or(0.0, |_| milliseconds(peer.latency_us)))
+    }
+
+    /// Answers what is about circles, invites, questions and visits.
+    pub(super) fn answer_about_circles(&mut self, request: Request) -> Result<Reply, ApiError> {
+        let here = self.here();
+        let reply = self.circles.answer(request, here, &mut self.friends)?;
+        Ok(reply.unwrap_or_else(|| Reply::Status(Box::new(self.status()))))
+    }
+
+    fn here(&self) -> Here {
+        Here { own: self.places[SELF].key, now: self.now().0 }
+    }
+
+    /// How names are answered: by the interface, while there is one.
+    fn names(&self) -> Names {
+        if !self.on || !self.settings.names {
+            return Names { suffix: SUFFIX.to_owned(), ..Names::default() };
+        }
+        let prefix = self.places[SELF].subnet().prefix();
+        Names {
+            state: NamesState::Wired,
+            suffix: SUFFIX.to_owned(),
+            server: Some(Ipv6Addr::from_bits(prefix.to_bits() | 0x53)),
+            resolver: Some("systemd-resolved".to_owned()),
+            hint: None,
+        }
     }
 
     pub(super) fn answer_about_friends(&mut self, request: Request) -> Result<Reply, ApiError> {

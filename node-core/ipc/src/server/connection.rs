@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time;
 
-use super::{Handler, Server};
+use super::{Asker, Handler, Server};
 use crate::endpoint::PeerCredentials;
 use crate::error::{ApiError, ErrorCode};
 use crate::frame::{self, FrameError};
@@ -93,6 +93,8 @@ enum Outgoing {
     Subscribe {
         id: u64,
         topics: Vec<Topic>,
+        /// Whether the client may answer questions, so that asking it makes sense.
+        may_answer: bool,
     },
     /// Nothing follows.
     Last(ServerMessage),
@@ -198,7 +200,10 @@ impl<H: Handler> Reader<H> {
                 Some(Outgoing::answer(id, Ok(Reply::Status(status))))
             }
             Request::Resync => Some(Outgoing::Resync { id }),
-            Request::Subscribe { topics } => Some(Outgoing::Subscribe { id, topics }),
+            Request::Subscribe { topics } => {
+                let may_answer = self.caller.may(Right::Change);
+                Some(Outgoing::Subscribe { id, topics, may_answer })
+            }
             Request::Topology { page } if page > 0 => {
                 Some(Outgoing::answer(id, take_page(&self.pages, page)))
             }
@@ -307,13 +312,15 @@ fn take_page(kept: &Mutex<Vec<Topology>>, page: u32) -> Result<Reply, ApiError> 
     })
 }
 
-struct Writer<S, H> {
+struct Writer<S, H: Handler> {
     output: WriteHalf<S>,
     server: Arc<Server<H>>,
     updates: broadcast::Receiver<Arc<Event>>,
     /// Number of the last update that was sent.
     seq: u64,
     topics: HashSet<Topic>,
+    /// While the client shows questions.
+    asker: Option<Asker<H>>,
     /// Whether updates were missed, so that none is sent until the client asked for the whole.
     behind: bool,
 }
@@ -329,7 +336,8 @@ where
     fn new(output: WriteHalf<S>, server: Arc<Server<H>>) -> Self {
         // Replaced when the hello is made.
         let (_, updates) = server.hub.subscribe();
-        Self { output, server, updates, seq: 0, topics: HashSet::new(), behind: false }
+        let topics = HashSet::new();
+        Self { output, server, updates, seq: 0, topics, asker: None, behind: false }
     }
 
     /// Greets, then sends until the queue is closed or the client is gone.
@@ -358,8 +366,8 @@ where
                         let ok = Reply::State { seq: self.seq, status };
                         self.send(ServerMessage::Ok { id, ok }).await?;
                     }
-                    Some(Outgoing::Subscribe { id, topics }) => {
-                        self.topics = topics.iter().copied().collect();
+                    Some(Outgoing::Subscribe { id, topics, may_answer }) => {
+                        self.choose(&topics, may_answer);
                         let ok = Reply::Subscribed { topics };
                         self.send(ServerMessage::Ok { id, ok }).await?;
                     }
@@ -376,6 +384,15 @@ where
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
             }
+        }
+    }
+
+    fn choose(&mut self, topics: &[Topic], may_answer: bool) {
+        self.topics = topics.iter().copied().collect();
+        if !may_answer || !self.topics.contains(&Topic::Questions) {
+            self.asker = None;
+        } else if self.asker.is_none() {
+            self.asker = Some(Asker::new(&self.server));
         }
     }
 

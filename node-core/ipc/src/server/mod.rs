@@ -22,7 +22,7 @@ mod tests;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -53,6 +53,13 @@ pub trait Handler: Send + Sync + 'static {
         request: Request,
         caller: PeerCredentials,
     ) -> impl Future<Output = Result<Reply, ApiError>> + Send;
+
+    /// Learns how many clients show questions to a person ([`Topic::Questions`](crate::Topic)) and
+    /// may answer them, each time the number changes. Calls come one after the other and are to be
+    /// short.
+    fn questions_are_shown(&self, clients: usize) {
+        let _ = clients;
+    }
 }
 
 /// What the server needs of a service.
@@ -131,16 +138,44 @@ struct Server<H> {
     service: Service<H>,
     hub: Arc<Hub>,
     closing: watch::Sender<bool>,
+    /// Clients that show questions.
+    askers: Mutex<usize>,
 }
 
 impl<H: Handler> Server<H> {
     fn new(service: Service<H>) -> Arc<Self> {
         let hub = Arc::new(Hub::new(service.status.clone()));
-        Arc::new(Self { service, hub, closing: watch::Sender::new(false) })
+        let closing = watch::Sender::new(false);
+        Arc::new(Self { service, hub, closing, askers: Mutex::new(0) })
+    }
+
+    /// Counts the clients that show questions, and tells the service. The lock keeps what it is
+    /// told in order.
+    fn count_askers(&self, count: impl FnOnce(usize) -> usize) {
+        let mut askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
+        *askers = count(*askers);
+        self.service.handler.questions_are_shown(*askers);
     }
 
     fn close(&self) {
         self.closing.send_replace(true);
+    }
+}
+
+/// A client that shows questions, until it is dropped.
+struct Asker<H: Handler>(Arc<Server<H>>);
+
+impl<H: Handler> Asker<H> {
+    fn new(server: &Arc<Server<H>>) -> Self {
+        server.count_askers(|askers| askers + 1);
+        Self(Arc::clone(server))
+    }
+}
+
+impl<H: Handler> Drop for Asker<H> {
+    fn drop(&mut self) {
+        // Each was counted when it was made.
+        self.0.count_askers(|askers| askers.saturating_sub(1));
     }
 }
 

@@ -1,7 +1,7 @@
 //! A server and its clients over pipes in memory, in virtual time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -98,6 +98,7 @@ fn target() -> Target {
 #[derive(Default)]
 struct Odd {
     changed: AtomicBool,
+    askers: AtomicUsize,
 }
 
 impl Handler for Odd {
@@ -113,6 +114,10 @@ impl Handler for Odd {
             Request::Topology { .. } => Ok(Reply::Topology(wide_topology())),
             _ => Err(ApiError::new(ErrorCode::Unsupported, "not here")),
         }
+    }
+
+    fn questions_are_shown(&self, clients: usize) {
+        self.askers.store(clients, Ordering::SeqCst);
     }
 }
 
@@ -192,6 +197,33 @@ async fn updates_follow_the_state_and_topics_are_chosen() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_knows_how_many_clients_show_questions() {
+    let (handler, server) = odd();
+    let shown = || handler.askers.load(Ordering::SeqCst);
+    let questions = vec![Topic::Circles, Topic::Questions];
+    let (stream, _) = dial(&server, Right::Change, 1 << 20);
+    let (one, _updates_of_one) = client::over(stream, "test").await.unwrap();
+    assert_eq!(shown(), 0);
+    for _ in 0..2 {
+        one.subscribe(questions.clone()).await.unwrap();
+        assert_eq!(shown(), 1, "a client counts once");
+    }
+    let (stream, gone) = dial(&server, Right::Admin, 1 << 20);
+    let (other, updates_of_other) = client::over(stream, "test").await.unwrap();
+    other.subscribe(questions.clone()).await.unwrap();
+    assert_eq!(shown(), 2);
+    let (stream, _) = dial(&server, Right::Read, 1 << 20);
+    let (reader, _updates_of_reader) = client::over(stream, "test").await.unwrap();
+    reader.subscribe(questions).await.unwrap();
+    assert_eq!(shown(), 2, "who cannot answer is not asked");
+    one.subscribe(vec![Topic::Circles]).await.unwrap();
+    assert_eq!(shown(), 1);
+    drop((other, updates_of_other));
+    gone.await.unwrap();
+    assert_eq!(shown(), 0);
 }
 
 #[tokio::test(start_paused = true)]

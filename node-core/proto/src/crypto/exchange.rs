@@ -92,6 +92,11 @@ impl SharedKey {
         Cipher::new(&self.0)
     }
 
+    /// The key itself.
+    pub(crate) fn into_bytes(self) -> Zeroizing<[u8; 32]> {
+        self.0
+    }
+
     #[cfg(test)]
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0

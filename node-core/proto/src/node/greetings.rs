@@ -120,7 +120,7 @@ impl<S: SessionTable> Node<S> {
             self.greet(&source, now);
         }
         self.keys.learn(source, now.mono);
-        if self.undelivered.contains(&source) {
+        if self.has_to_say(&source) {
             self.pursue(source, now);
         }
         true

@@ -48,9 +48,14 @@ impl<S: SessionTable> Node<S> {
         }
         // The Ack goes first: data that overtakes it arrives before there is a session.
         self.greet(&key, now);
-        if self.undelivered.contains(&key) {
+        if self.has_to_say(&key) {
             self.pursue(key, now);
         }
+    }
+
+    /// Whether something waits for a way to `key`.
+    pub(super) fn has_to_say(&self, key: &NodeKey) -> bool {
+        self.undelivered.contains(key) || self.extensions.waits_for(key)
     }
 
     /// Whether packets for `key` have a direction.
@@ -83,8 +88,12 @@ impl<S: SessionTable> Node<S> {
         } else if !self.is_reachable(&key) {
             self.look_up(key, now);
         } else if self.contacts.has_session(&key) {
-            for data in self.undelivered.take(&key) {
+            let waiting = self.undelivered.take(&key);
+            for data in waiting.into_iter().chain(self.extensions.take_due(&key, now.mono)) {
                 self.outbox.events.push_back(Event::Send(key, data));
+            }
+            if let Some(at) = self.extensions.next_timeout() {
+                self.wake_by(at);
             }
         } else {
             let rng = &mut self.rng;

@@ -22,7 +22,7 @@ impl<S: SessionTable> Node<S> {
             }
             Some(InbandMessage::Request(kind)) => {
                 if self.inband.may_answer(source, now.mono) {
-                    let answer = self.answer(kind);
+                    let answer = self.inband_answer(kind);
                     self.send_data(source, answer.emit(), now);
                 } else {
                     self.stats.rate_limited += 1;
@@ -36,7 +36,7 @@ impl<S: SessionTable> Node<S> {
         self.settle(now);
     }
 
-    pub(super) fn answer(&self, kind: InbandKind) -> InbandAnswer {
+    fn inband_answer(&self, kind: InbandKind) -> InbandAnswer {
         match kind {
             InbandKind::NodeInfo => InbandAnswer::NodeInfo(self.node_info.clone()),
             InbandKind::GetSelf => {
@@ -60,7 +60,7 @@ impl<S: SessionTable> Node<S> {
     /// Asks another node something. The answer, or the lack of one, comes as an event.
     pub fn ask(&mut self, key: NodeKey, kind: InbandKind, now: Now) {
         if key == self.tree.own() {
-            let answer = self.answer(kind);
+            let answer = self.inband_answer(kind);
             self.outbox.events.push_back(Event::Inband(key, answer));
         } else if self.inband.ask(key, kind, now.mono) {
             self.send_data(key, kind.emit_request(), now);

@@ -111,6 +111,8 @@ impl<S: SessionTable> Node<S> {
             paths: self.paths.iter().count(),
             lookups: self.paths.lookup_count(),
             keys: self.keys.len(),
+            requests: self.extensions.sizes().0,
+            correspondents: self.extensions.sizes().1,
             waiting: self.unresolved.len().max(self.undelivered.len()),
         }
     }
@@ -157,6 +159,10 @@ pub struct Sizes {
     pub lookups: usize,
     /// Keys that addresses and subnets lead to.
     pub keys: usize,
+    /// Requests to other nodes that wait for an answer.
+    pub requests: usize,
+    /// Keys that such requests came from or may go to.
+    pub correspondents: usize,
     /// Destinations that packets wait for: a key, or a path and a session, whichever are more.
     pub waiting: usize,
 }

@@ -1,12 +1,16 @@
-//! What travels inside sessions: IPv6 packets and a few questions between nodes.
+//! What travels inside sessions: IPv6 packets, a few questions between nodes, and messages that
+//! only nodes of this program know.
 //!
-//! Source: protocol chapters 8 and 9.
+//! Source: protocol chapters 8 and 9; the last are our own ([`extension`]).
 
+pub mod extension;
 mod inband;
 pub mod ipv6;
 mod keys;
 mod waiting;
 
+pub(crate) use extension::{Answered, Extensions};
+pub use extension::{ExtensionMessage, MessageError};
 pub(crate) use inband::{Inband, InbandMessage};
 pub use inband::{InbandAnswer, InbandKind};
 pub(crate) use keys::KeyTable;
@@ -16,3 +20,5 @@ pub(crate) use waiting::Waiting;
 pub const PAYLOAD_IPV6: u8 = 1;
 /// First byte of session data that is a message between nodes.
 pub const PAYLOAD_INBAND: u8 = 2;
+/// First byte of session data that is a message between nodes of this program.
+pub const PAYLOAD_EXTENSION: u8 = 0x50;

@@ -11,7 +11,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use planetary_circles::{Budget, Drops, Filter, Remote, Rules, Sizes, Verdict};
+use planetary_circles::{
+    Budget, Drops, Filter, Notice, Reached, Remote, Rules, Settled, Sizes, Verdict,
+};
 use planetary_proto::{NodeKey, session::Standing, time::Instant, upper::ipv6::Territory};
 
 const SHARDS: u32 = 64;
@@ -68,6 +70,26 @@ impl Gate {
         for shard in &self.shards {
             shard.lock().sweep(now);
         }
+    }
+
+    /// Who came to the door since the last look, shard by shard.
+    pub(crate) fn take_notices(&self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for shard in &self.shards {
+            shard.lock().take_notices(&mut notices);
+        }
+        notices
+    }
+
+    /// Answers a question of the filter. Returns whether it was still open.
+    pub(crate) fn settle_knock(
+        &self,
+        key: &NodeKey,
+        reached: Reached,
+        settled: Settled,
+        now: Instant,
+    ) -> bool {
+        self.shard(key).lock().settle_knock(key, reached, settled, now)
     }
 
     /// Packets that did not pass, and what is held.

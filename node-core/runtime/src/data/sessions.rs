@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
-use planetary_circles::{Drops, Remote, Rules, Sizes};
+use planetary_circles::{Drops, Notice, Reached, Remote, Rules, Settled, Sizes};
 use planetary_proto::{
     NodeKey,
     session::{Opener, Sealer, SessionTable, Standing},
@@ -128,6 +128,22 @@ impl Sessions {
     /// Ends flows that are over. To be called about once a second.
     pub(crate) fn sweep(&self, now: Instant) {
         self.0.gate.sweep(now);
+    }
+
+    /// Who came to the door since the last look.
+    pub(crate) fn take_notices(&self) -> Vec<Notice> {
+        self.0.gate.take_notices()
+    }
+
+    /// Answers the question whether a person may reach something.
+    pub(crate) fn settle_knock(
+        &self,
+        key: &NodeKey,
+        reached: Reached,
+        settled: Settled,
+        now: Instant,
+    ) -> bool {
+        self.0.gate.settle_knock(key, reached, settled, now)
     }
 
     /// Packets that the filter did not let pass, and what it holds.

@@ -5,10 +5,11 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use planetary_circles::{Answer, Verdict};
 use planetary_proto::{
     NodeKey,
+    limits::EXTENSION_LEN_MAX,
     session::{HANDSHAKE_LEN, SESSION_TRAFFIC},
     time::Instant,
     upper::{
-        PAYLOAD_INBAND, PAYLOAD_IPV6,
+        PAYLOAD_EXTENSION, PAYLOAD_INBAND, PAYLOAD_IPV6,
         ipv6::{self, Echo, NEXT_ICMP},
     },
 };
@@ -66,6 +67,9 @@ fn open(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
         Some(&PAYLOAD_IPV6) => take_packet(data, &session, &inner[1..], now),
         Some(&PAYLOAD_INBAND) => {
             data.mailbox.offer(Input::Inband { from, message: inner[1..].to_vec() });
+        }
+        Some(&PAYLOAD_EXTENSION) if inner.len() <= EXTENSION_LEN_MAX => {
+            data.mailbox.offer(Input::Extension { from, message: inner[1..].to_vec() });
         }
         _ => {}
     }

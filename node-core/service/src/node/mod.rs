@@ -29,8 +29,8 @@ use planetary_proto::identity::{Identity, NodeKey};
 use planetary_proto::session::GroupSecret;
 use planetary_runtime::links::LocalEnd;
 use planetary_runtime::links::tls::TlsSetupError;
-use planetary_runtime::{AskError, Engine, EngineConfig, Snapshot};
-use tokio::sync::{Notify, watch};
+use planetary_runtime::{AskError, Engine, EngineConfig, News, Snapshot};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -72,6 +72,8 @@ pub struct Node {
     exploring: exploring::Exploring,
     naming: naming::Naming,
     engine: RwLock<Option<Engine>>,
+    /// What engines tell, one after the other.
+    told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
     /// Held by whoever changes the node.
     changing: tokio::sync::Mutex<Intent>,
     observer: tokio::sync::Mutex<Observer>,
@@ -110,6 +112,7 @@ impl Node {
         let status = observer.observe(Facts::of_silence(&started.health, now));
         let surveyor = Surveyor::new(started.state_dir.path().to_owned());
         let doors = Doors::of(&started.settings.config);
+        let (tells, told) = mpsc::channel(NEWS_MAX);
         let friends = friends::Keeping::new(started.friends, &doors, now.unix_s);
         let node = Self {
             identity: RwLock::new(identity),
@@ -128,6 +131,7 @@ impl Node {
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
             engine: RwLock::new(None),
+            told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
             observer: tokio::sync::Mutex::new(observer),
             status: watch::Sender::new(Arc::new(status)),
@@ -221,6 +225,11 @@ impl Node {
     #[must_use]
     pub fn engine(&self) -> Option<Engine> {
         self.engine.read().clone()
+    }
+
+    /// Waits for what an engine tells next: messages of other nodes, and visits.
+    pub async fn next_told(&self) -> Option<News> {
+        self.told.1.lock().await.recv().await
     }
 
     /// Who the node is, as its public key.
@@ -371,6 +380,7 @@ impl Node {
             tun: settings.tun(&identity),
             identity,
             rules: self.friends.lock().rules(),
+            news: self.told.0.clone(),
             seed: *seed,
         })
     }
@@ -478,6 +488,9 @@ fn broken() -> Condition {
         may_pass: false,
     }
 }
+
+/// News of the engine that may wait. More are lost, and other nodes ask again.
+const NEWS_MAX: usize = 1024;
 
 /// How long the engine may take to describe itself. Past it a status is left out, so that an engine
 /// that hangs does not take the service with it.

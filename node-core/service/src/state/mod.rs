@@ -17,6 +17,7 @@
 //! Nothing here knows the running node; `lifecycle` turns what was noticed into health items.
 
 pub mod atomic;
+pub mod circles;
 pub mod friends;
 pub mod identity;
 mod lock;

@@ -13,7 +13,8 @@ use core::fmt;
 use planetary_proto::{
     Instant,
     limits::{
-        INFOS_MAX, LINKS_MAX, LOOKUPS_MAX, PATHS_MAX, SESSIONS_MAX, WAITING_DESTINATIONS_MAX,
+        EXTENSION_CORRESPONDENTS_MAX, EXTENSION_REQUESTS_MAX, INFOS_MAX, LINKS_MAX, LOOKUPS_MAX,
+        PATHS_MAX, SESSIONS_MAX, WAITING_DESTINATIONS_MAX,
     },
     node::Sizes,
     time::Duration,
@@ -76,6 +77,8 @@ impl Fault {
             ("paths", sizes.paths, PATHS_MAX),
             ("lookups", sizes.lookups, LOOKUPS_MAX),
             ("keys", sizes.keys, PATHS_MAX),
+            ("requests", sizes.requests, EXTENSION_REQUESTS_MAX),
+            ("correspondents", sizes.correspondents, EXTENSION_CORRESPONDENTS_MAX),
             ("waiting destinations", sizes.waiting, WAITING_DESTINATIONS_MAX),
         ];
         tables

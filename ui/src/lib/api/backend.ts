@@ -2,7 +2,9 @@
 // service that lives in the page (mock/), for tests, pictures and work in a browser.
 
 import type { IdentityImport, Reply, Request, SettingsImport, Topic, Traffic } from './protocol';
-import type { About, Connection, LinkPreview, Preferences, SavedFile, Step } from './shell';
+import type { About, Connection, Link, Preferences, SavedFile, Step } from './shell';
+
+export type { JoinPreview, Link } from './shell';
 
 /** Which answer belongs to which request, as the table in docs/ipc.md has it. */
 export interface Answers {
@@ -39,6 +41,25 @@ export interface Answers {
   friend_import: 'imported';
   open_change: 'open';
   share: 'shared';
+  circle_list: 'circles';
+  circle_show: 'circle';
+  circle_create: 'circle';
+  circle_draft: 'circle_draft';
+  circle_submit: 'circle';
+  circle_change: 'circle';
+  circle_add: 'circle';
+  circle_remove: 'circle';
+  circle_accept: 'circle';
+  circle_leave: 'circle';
+  circle_forget: 'circle';
+  circle_access: 'circle';
+  circle_join: 'circle';
+  member_access: 'circle';
+  invite_create: 'invite';
+  invite_list: 'invites';
+  invite_revoke: 'invite';
+  question_answer: 'status';
+  visit_list: 'visits';
   settings: 'settings';
   settings_change: 'settings';
 }
@@ -65,6 +86,7 @@ export interface Events {
   traffic: Traffic;
   topology: { revision: number };
   friends: { revision: number };
+  circles: { revision: number };
   link: { text: string };
   show: { view: string };
 }
@@ -77,8 +99,8 @@ export interface Backend {
   watch(topics: Topic[]): Promise<void>;
   /** Installs, starts or restarts the service through the system, which asks for its rights. */
   supervise(step: Step): Promise<void>;
-  /** Reads a friend's link, a key or an address; stores nothing. */
-  readLink(text: string): Promise<LinkPreview>;
+  /** Reads a friend's link, an invite, a key or an address; stores nothing. */
+  readLink(text: string): Promise<Link>;
   pendingLinks(): Promise<string[]>;
   /** `null` when the person thought better of it, here and below. */
   exportIdentity(passphrase: string): Promise<SavedFile | null>;
@@ -95,6 +117,12 @@ export interface Backend {
     replace: boolean;
     keep_identity: boolean;
   }): Promise<SettingsImport>;
+  /** Makes a key that is kept on paper, as 24 words. They are not kept here. */
+  recoveryWords(): Promise<{ words: string[]; key: string }>;
+  /** The key that words stand for. Fails with `invalid_words`. */
+  recoveryKey(words: string): Promise<{ key: string }>;
+  /** Signs a draft of the service with the key that words stand for. */
+  recoverySign(wish: { words: string; operation: string }): Promise<{ operation: string }>;
   /** Lets the person choose where to save; `data` is text, or base64 of a picture. */
   save(file: { name: string; kind: 'text' | 'png'; data: string }): Promise<SavedFile | null>;
   copy(text: string): Promise<void>;

@@ -1,6 +1,7 @@
 // Written by scripts/types.mjs from src-tauri/schema.json; run `npm run types`.
 
 import type {
+  CircleState,
   Friend,
   Status,
 } from './protocol';
@@ -66,7 +67,7 @@ export type Connection = {
 
 /** Why something was not done. Pages match `code`(Self::code), people read the rest. */
 export type Failure = {
-  /** The service's code, or one of these: `connecting`, `not_installed`, `stopped`, `no_permission`, `version_mismatch`, `untrusted`, `unreachable`, `connection_lost`, `cancelled`, `file`, `invalid_link`. */
+  /** The service's code, or one of these: `connecting`, `not_installed`, `stopped`, `no_permission`, `version_mismatch`, `untrusted`, `unreachable`, `connection_lost`, `cancelled`, `file`, `invalid_link`, `invalid_words`. */
   code: string;
   /** What the person can do about it, or `null` when nothing can be done. */
   hint: string | null;
@@ -74,11 +75,51 @@ export type Failure = {
   message: string;
 };
 
+/** Who made an invite. */
+export type Inviter = {
+  /** Its address. */
+  address: string;
+  /** Whether it is blocked. */
+  blocked: boolean;
+  /** Its key. */
+  key: string;
+  /** The friend it is, or `null`. */
+  known: Friend | null;
+};
+
+/** Stands in an invite where another preview says what it was read from. */
+export type JoinKind = "join";
+
+/** An invite to a circle. The token in it is not among this. */
+export type JoinPreview = {
+  /** The circle. */
+  circle: string;
+  /** Whether it is. */
+  expired: boolean;
+  /** When the link is over. */
+  expires_at: number;
+  /** Who made the link, and alone lets guests in. */
+  inviter: Inviter;
+  /** Tells it from the others. */
+  kind: JoinKind;
+  /** How this computer stands to the circle already, or `null` if it does not know it. */
+  known: CircleState | null;
+  /** What the link calls the circle. Nobody has checked it. */
+  name: string;
+  /** Whether this node made it. */
+  own: boolean;
+  /** Peers that the inviter suggests. */
+  peers: string[];
+};
+
 /** A language of the app. */
 export type Language = "en" | "de" | "fr" | "es" | "ru";
 
 /** The language of the app. */
 export type LanguageChoice = "system" | Language;
+
+/** What a person was given. */
+export type Link = LinkPreview | JoinPreview;
 
 /** What a preview was read from. */
 export type LinkKind = "friend" | "key" | "address";
@@ -101,6 +142,12 @@ export type LinkPreview = {
   own: boolean;
   /** Peers that its owner suggests. */
   peers: string[];
+};
+
+/** A key on paper, without the words. */
+export type PaperKey = {
+  /** The key. */
+  key: string;
 };
 
 /** What the person chose for the app itself. */
@@ -135,6 +182,14 @@ export type PreferencesChange = {
   welcomed?: boolean | null;
 };
 
+/** A new key on paper. */
+export type RecoveryWords = {
+  /** The key that they stand for. */
+  key: string;
+  /** The 24 words that the person writes down, in their order. */
+  words: string[];
+};
+
 /** What may be asked of the service. */
 export type Rights = "change" | "admin";
 
@@ -147,8 +202,14 @@ export type SavedFile = {
   file: string;
 };
 
+/** What a key on paper signed. */
+export type SignedOperation = {
+  /** What the service prepared, and the signature, in Base64. */
+  operation: string;
+};
+
 /** What the system's service manager can be asked to do. */
 export type Step = "install" | "start" | "restart";
 
-/** A view that the tray can ask for. */
-export type View = "settings";
+/** What the tray and notifications can ask for. */
+export type View = "settings" | "questions";

@@ -94,6 +94,21 @@ export async function changeReach(
   });
 }
 
+/** Adds peers that were ticked in a link; answers with those that were not there already. */
+export async function addPeers(app: App, peers: readonly string[]): Promise<string[]> {
+  const added: string[] = [];
+  for (const uri of peers) {
+    try {
+      await app.backend.ask({ type: 'peer_add', uri });
+      added.push(uri);
+    } catch (error) {
+      // One that is there already is all that was wanted.
+      if (!isFailure(error) || error.code !== 'peer_exists') app.toasts.fail(error);
+    }
+  }
+  return added;
+}
+
 /** Adds a friend, and peers that were ticked; answers with the key that became the friend. */
 export async function addFriend(
   app: App,
@@ -107,16 +122,7 @@ export async function addFriend(
     app.toasts.fail(error);
     return null;
   }
-  const added: string[] = [];
-  for (const uri of peers) {
-    try {
-      await app.backend.ask({ type: 'peer_add', uri });
-      added.push(uri);
-    } catch (error) {
-      // One that is there already is all that was wanted.
-      if (!isFailure(error) || error.code !== 'peer_exists') app.toasts.fail(error);
-    }
-  }
+  const added = await addPeers(app, peers);
   say(app, t('friends.added', { name: friend.name }), async () => {
     await app.friends.remove(friend.key);
     for (const uri of added) await app.backend.ask({ type: 'peer_remove', uri });

@@ -73,6 +73,10 @@ export class Measurement {
       return friend.key;
     }
     const preview = await this.app.backend.readLink(text);
+    if (preview.kind === 'join') {
+      this.name = preview.inviter.known?.name ?? this.name;
+      return preview.inviter.key;
+    }
     if (preview.known) this.name = preview.known.name;
     return preview.key ?? preview.address;
   }

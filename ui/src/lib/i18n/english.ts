@@ -1,5 +1,6 @@
 // The source of the catalogue. Its keys are the type of all keys.
 
+import circles from './en/circles.json';
 import common from './en/common.json';
 import conditions from './en/conditions.json';
 import errors from './en/errors.json';
@@ -16,6 +17,7 @@ import units from './en/units.json';
 import welcome from './en/welcome.json';
 
 export const en = {
+  ...circles,
   ...common,
   ...conditions,
   ...errors,

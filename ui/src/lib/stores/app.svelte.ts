@@ -2,6 +2,7 @@
 
 import { getContext, setContext } from 'svelte';
 import type { Backend } from '../api/backend';
+import { Circles } from './circles.svelte';
 import { Friends } from './friends.svelte';
 import { isView, Navigation } from './navigation.svelte';
 import { Peers } from './peers.svelte';
@@ -14,6 +15,7 @@ import { Topology } from './topology.svelte';
 export class App {
   readonly service: Service;
   readonly friends: Friends;
+  readonly circles: Circles;
   readonly peers: Peers;
   readonly preferences: Preferences;
   readonly settings: Settings;
@@ -25,6 +27,7 @@ export class App {
   constructor(readonly backend: Backend) {
     this.service = new Service(backend);
     this.friends = new Friends(backend, this.service);
+    this.circles = new Circles(backend, this.service);
     this.peers = new Peers(backend, this.service);
     this.preferences = new Preferences(backend);
     this.settings = new Settings(backend);
@@ -37,14 +40,15 @@ export class App {
     const stops = [
       this.service.start(),
       this.friends.start(),
-      backend.on('link', ({ text }) => navigation.open({ kind: 'add_friend', text })),
+      this.circles.start(),
+      backend.on('link', ({ text }) => navigation.follow(text)),
       backend.on('show', ({ view }) => {
         if (isView(view)) navigation.go(view);
       }),
     ];
     void backend.pendingLinks().then((links) => {
       const last = links.at(-1);
-      if (last !== undefined) navigation.open({ kind: 'add_friend', text: last });
+      if (last !== undefined) navigation.follow(last);
     });
     return () => {
       for (const stop of stops) stop();

@@ -3,10 +3,19 @@
 export const VIEWS = ['home', 'friends', 'peers', 'map', 'health', 'settings'] as const;
 export type View = (typeof VIEWS)[number];
 
+/** Parts of the sheet of a circle. */
+export const CIRCLE_PARTS = ['members', 'reach', 'invites', 'about'] as const;
+export type CirclePart = (typeof CIRCLE_PARTS)[number];
+
 export type Sheet =
   | { kind: 'share' }
   | { kind: 'add_friend'; text: string }
   | { kind: 'friend'; key: string }
+  | { kind: 'circle'; id: string; part?: CirclePart }
+  | { kind: 'create_circle' }
+  | { kind: 'join'; text: string }
+  | { kind: 'invite'; circle: string; invite?: number }
+  | { kind: 'paper_key'; circle: string }
   | { kind: 'add_peer' }
   | { kind: 'peer'; link: number }
   | { kind: 'choose_peers' }
@@ -34,6 +43,12 @@ export class Navigation {
   open(sheet: Sheet): void {
     this.palette = false;
     this.sheet = sheet;
+  }
+
+  /** Opens the sheet for a link that came from outside. */
+  follow(link: string): void {
+    const kind = /^\s*planetary:join\b/i.test(link) ? 'join' : 'add_friend';
+    this.open({ kind, text: link });
   }
 
   close(): void {

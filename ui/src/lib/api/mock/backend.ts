@@ -1,7 +1,7 @@
 // A service that lives in the page. It answers every request the page may make, as a real one
 // would; nothing is simulated faithfully, but something happens when something is asked for.
 
-import type { Answers, Asked, Backend, Events, ReplyTo } from '../backend';
+import type { Answers, Asked, Backend, Events, Link, ReplyTo } from '../backend';
 import type {
   Explored,
   Friend,
@@ -16,7 +16,7 @@ import type {
   Topology,
   Traffic,
 } from '../protocol';
-import type { Absence, Connection, Preferences, Step } from '../shell';
+import type { Absence, Connection, LinkPreview, Preferences, Step } from '../shell';
 import { addressOf, subnetOf } from './address';
 import {
   BLOCKED,
@@ -24,16 +24,20 @@ import {
   DOWN,
   distanceOf,
   FRIENDS,
+  hostOf,
   logUntil,
   moreFriends,
   PUBLIC,
   START,
   status,
 } from './data';
+import { paperKey, PAPER_WORDS } from './circle-data';
+import { MockCircles, type CircleRequest } from './circles';
 import { importIdentity, importSettings, type IdentityWish, type SettingsWish } from './imports';
+import { answerQuestion, visits } from './questions';
 import { hex, seeded } from './random';
 import { fail } from './refusal';
-import type { Scenario } from './scenario';
+import { hasNobody, type Scenario } from './scenario';
 import { peerUri } from '../../format';
 import { changed, SETTINGS } from './settings';
 import { neighboursOf, topology, withExplored } from './topology';
@@ -75,6 +79,7 @@ export class MockBackend implements Backend {
   #settings = SETTINGS;
   #friends: Friend[];
   #blocked = BLOCKED.map((one) => ({ ...one }));
+  readonly #circles: MockCircles;
   #job: PeerJob | null = null;
   #jobAdds = false;
   readonly #waiting = new Set<() => boolean>();
@@ -88,11 +93,18 @@ export class MockBackend implements Backend {
     const { scene } = scenario;
     this.#status = status(scene);
     this.#absence = scene in ABSENCES ? (scene as Absence) : null;
-    this.#friends =
-      scene === 'empty' || scene === 'welcome'
-        ? []
-        : [...FRIENDS.map((one) => ({ ...one })), ...moreFriends(scenario.friends)];
+    this.#friends = hasNobody(scene)
+      ? []
+      : [...FRIENDS.map((one) => ({ ...one })), ...moreFriends(scenario.friends)];
     if (this.#friends.length === 0) this.#blocked = [];
+    this.#circles = new MockCircles(scenario, {
+      now: () => this.#status.time,
+      friends: () => this.#friends,
+      blocked: (key) => this.#blocked.some((one) => one.key === key),
+      connected: () => ['connected', 'degraded'].includes(this.#status.state),
+      changed: () => this.#circlesChanged(),
+    });
+    this.#status.access = { ...this.#status.access, ...this.#circles.counts() };
     this.#settings = {
       ...SETTINGS,
       listen: this.#status.listeners.map(({ uri }) => uri),
@@ -129,6 +141,7 @@ export class MockBackend implements Backend {
       tx_bytes: now.tx_bytes + tx_rate,
       peers,
     };
+    this.#circles.tick();
     if (now.state === 'connecting' && now.peers.length > 0 && now.time - now.state_since > 2) {
       if (this.scenario.scene !== 'connecting') this.#connect();
     }
@@ -425,6 +438,12 @@ export class MockBackend implements Backend {
           lobby_until: this.#status.time + 172_800,
         };
       }
+      case 'question_answer':
+        return answerQuestion();
+      case 'visit_list':
+        return visits(this.#status.time);
+      default:
+        return this.#circles.answer(request satisfies CircleRequest);
     }
   }
 
@@ -537,6 +556,7 @@ export class MockBackend implements Backend {
         key,
         name: request.name ?? key.slice(0, 8),
         address: addressOf(key),
+        host: request.name ? hostOf(request.name) : null,
         subnet: subnetOf(key),
         echo: request.echo ?? true,
         services: request.services ?? [],
@@ -604,6 +624,13 @@ export class MockBackend implements Backend {
     };
     this.#change({ friends_revision: revision, access });
     this.#emit('friends', { revision });
+  }
+
+  #circlesChanged(): void {
+    const revision = this.#status.circles_revision + 1;
+    const access = { ...this.#status.access, ...this.#circles.counts() };
+    this.#change({ circles_revision: revision, access });
+    this.#emit('circles', { revision });
   }
 
   #startJob(request: Extract<Asked, { type: 'peer_test' | 'peer_choose' }>): PeerJob {
@@ -707,8 +734,12 @@ export class MockBackend implements Backend {
     return Promise.resolve();
   }
 
-  readLink(text: string) {
+  async readLink(text: string): Promise<Link> {
     const trimmed = text.trim();
+    return this.#circles.read(trimmed) ?? (await this.#readNode(trimmed));
+  }
+
+  #readNode(trimmed: string): Promise<LinkPreview> {
     const refuse = (reason: string) => Promise.reject(fail('invalid_link', reason));
     const preview = (key: string, kind: 'friend' | 'key', name: string | null, peers: string[]) =>
       Promise.resolve({
@@ -773,6 +804,20 @@ export class MockBackend implements Backend {
     if (this.scenario.rights !== 'admin') {
       throw fail('permission_denied', 'only root and the account of the service may do this');
     }
+  }
+
+  recoveryWords = () =>
+    Promise.resolve({ words: PAPER_WORDS, key: paperKey(PAPER_WORDS.join(' ')) ?? '' });
+
+  async recoveryKey(words: string) {
+    const key = await Promise.resolve(paperKey(words));
+    if (key === null) throw fail('invalid_words', 'these are not the words of a key');
+    return { key };
+  }
+
+  async recoverySign(wish: { words: string; operation: string }) {
+    await this.recoveryKey(wish.words);
+    return { operation: wish.operation };
   }
 
   save(file: { name: string; kind: 'text' | 'png'; data: string }) {

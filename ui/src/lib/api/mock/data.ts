@@ -140,6 +140,8 @@ export function status(scene: Scene): Status {
       sessions: 'circles',
       paused: null,
       friends: FRIENDS.length,
+      circles: 0,
+      members: 0,
       blocked: BLOCKED.length,
       everyone: [],
       lobby_until: null,
@@ -151,6 +153,15 @@ export function status(scene: Scene): Status {
     health: [],
     topology_revision: 1,
     friends_revision: 1,
+    circles_revision: 1,
+    questions: [],
+    names: {
+      state: 'wired',
+      suffix: 'pln.internal',
+      server: subnetOf(OWN_KEY).replace('::/64', '::53'),
+      resolver: 'systemd-resolved',
+      hint: null,
+    },
   };
   const none = { sessions: 0, paths: 0, rx_rate: 0, tx_rate: 0, rx_bytes: 0, tx_bytes: 0 };
   const lost = base.peers.map((one) => ({
@@ -331,12 +342,24 @@ const REPLACED: Record<string, string> = {
   root_changes: 'tree',
 };
 
+/** The name for programs that a name makes, or `null`. */
+export function hostOf(name: string): string | null {
+  const label = name
+    .toLowerCase()
+    .replace(/[’']/g, '')
+    .replace(/[^\p{L}\p{N}]+/gu, '-');
+  const host = `${label.replace(/^-|-$/g, '')}.pln.internal`;
+  // The rules of international names are the browser's.
+  return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : null;
+}
+
 const friend = (name: string, more: Partial<Friend>): Friend => {
   const key = more.key ?? keyOf('0000');
   return {
     key,
     name,
     address: addressOf(key),
+    host: hostOf(name),
     subnet: subnetOf(key),
     echo: true,
     services: [],

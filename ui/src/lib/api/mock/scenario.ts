@@ -23,12 +23,16 @@ export const SCENES = [
 ] as const;
 export type Scene = (typeof SCENES)[number];
 
+/** Which circles there are: a few, one in every state, or none. */
+export const CIRCLES = ['normal', 'every', 'none'] as const;
+
 export interface Scenario {
   scene: Scene;
   /** Nodes that the topology holds. */
   nodes: number;
   /** Friends there are at least; those beyond the usual are made up. */
   friends: number;
+  circles: (typeof CIRCLES)[number];
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
   /** What the person may do with the service. */
@@ -39,6 +43,9 @@ export interface Scenario {
 const oneOf = <T extends string>(values: readonly T[], wish: string | null): T | undefined =>
   values.find((value) => value === wish);
 
+/** Whether the scene plays before anybody was added. */
+export const hasNobody = (scene: Scene) => scene === 'empty' || scene === 'welcome';
+
 export function readScenario(query: string): Scenario {
   const wishes = new URLSearchParams(query);
   const scene = oneOf(SCENES, wishes.get('scene')) ?? 'normal';
@@ -48,6 +55,7 @@ export function readScenario(query: string): Scenario {
     scene,
     nodes: Math.min(20_000, Math.max(1, Number(wishes.get('nodes')) || 60)),
     friends: Math.min(1000, Math.max(0, Number(wishes.get('friends')) || 0)),
+    circles: oneOf(CIRCLES, wishes.get('circles')) ?? (hasNobody(scene) ? 'none' : 'normal'),
     frozen: wishes.has('frozen'),
     rights: oneOf(['change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {

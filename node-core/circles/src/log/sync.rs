@@ -1,0 +1,176 @@
+//! What one log has that another lacks, told from a few bytes per author.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use planetary_proto::NodeKey;
+
+use super::{
+    Log,
+    body::Kind,
+    chain::Chain,
+    operation::{OpId, Operation},
+};
+use crate::hash::blake2b_256;
+
+/// How far an author's chain is known, short enough for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Head {
+    /// The first bytes of the author's key.
+    pub author: [u8; 8],
+    /// Number of the last operation of the sound part of the chain; of a fork the number that two
+    /// operations have.
+    pub seq: u32,
+    /// The first bytes of what names that operation; of a fork those of
+    /// `BLAKE2b-256("planetary circle fork" | what names the operation before it)`. So whoever
+    /// knows that there is a fork, and the chain up to it, has the same head, whichever two
+    /// operations prove it.
+    pub id: [u8; 8],
+}
+
+impl Log {
+    /// How far each author's chain is known, by author: one for each with operations in their
+    /// place.
+    #[must_use]
+    pub fn heads(&self) -> Vec<Head> {
+        self.chains.iter().filter_map(|(author, chain)| head(author, chain)).collect()
+    }
+
+    /// What somebody lacks who knows as much as `heads` says: whoever adds a key comes before what
+    /// that key has said, and each author's operations come in order. At most `max` operations of
+    /// together at most `len_max` bytes.
+    ///
+    /// The first operation of all is among them only if there are no heads.
+    #[must_use]
+    pub fn missing(&self, heads: &[Head], max: usize, len_max: usize) -> Vec<&Operation> {
+        let theirs: BTreeMap<_, _> = heads.iter().map(|head| (head.author, head)).collect();
+        let genesis = heads.is_empty().then_some(self.genesis());
+        let mut left = len_max;
+        let lacking = self.introduced().into_iter().flat_map(|(author, chain)| {
+            let head = theirs.get(&short(author.as_bytes()));
+            head.map_or(Lack::From(0), |head| lack(chain, head)).of(chain)
+        });
+        genesis
+            .into_iter()
+            .chain(lacking)
+            .take(max)
+            .take_while(|operation| {
+                let fits = operation.bytes().len() <= left;
+                left = left.saturating_sub(operation.bytes().len());
+                fits
+            })
+            .collect()
+    }
+
+    /// Whether somebody with this head knows something of the author that is not known here.
+    #[must_use]
+    pub fn lacks(&self, theirs: &Head) -> bool {
+        let mut known =
+            self.chains.iter().filter(|(key, _)| short(key.as_bytes()) == theirs.author);
+        let Some((author, chain)) = known.next() else { return theirs.seq > 0 };
+        let ours = head(author, chain);
+        if ours == Some(*theirs) || is_fork_of(chain, theirs) && chain.is_forked() {
+            return false;
+        }
+        let agrees = chain.id_at(theirs.seq).is_some_and(|id| short(id.as_bytes()) == theirs.id);
+        !agrees
+    }
+
+    /// Whether operations are known that cannot count because others before them are missing.
+    #[must_use]
+    pub fn has_gaps(&self) -> bool {
+        self.chains.values().any(|chain| !chain.is_forked() && chain.highest() > chain.head().0)
+    }
+
+    /// The authors with operations, each behind whoever adds it; at the end those whom nobody has
+    /// added.
+    fn introduced(&self) -> Vec<(&NodeKey, &Chain)> {
+        let mut seen: BTreeSet<NodeKey> = BTreeSet::new();
+        let mut order = Vec::new();
+        let mut next: Vec<NodeKey> = self.seniors().to_vec();
+        while !next.is_empty() {
+            let mut added = Vec::new();
+            for key in next {
+                if !seen.insert(key) {
+                    continue;
+                }
+                let Some((key, chain)) = self.chains.get_key_value(&key) else { continue };
+                order.push((key, chain));
+                added.extend(chain.all().filter_map(|operation| match operation.kind() {
+                    Kind::Add { member, .. } => Some(*member),
+                    _ => None,
+                }));
+            }
+            next = added;
+        }
+        order.extend(self.chains.iter().filter(|(key, _)| !seen.contains(*key)));
+        order
+    }
+}
+
+/// What of a chain somebody lacks.
+enum Lack {
+    Nothing,
+    /// Everything from this number on.
+    From(u32),
+    /// The two operations that prove a fork.
+    Fork,
+}
+
+impl Lack {
+    fn of(self, chain: &Chain) -> impl Iterator<Item = &Operation> {
+        let fork = chain.head().0.saturating_add(1);
+        let (from, to) = match self {
+            Self::Nothing => (1, 0),
+            Self::From(from) => (from, u32::MAX),
+            Self::Fork => (fork, fork),
+        };
+        chain.all().filter(move |one| from <= one.seq() && one.seq() <= to)
+    }
+}
+
+fn lack(chain: &Chain, theirs: &Head) -> Lack {
+    let (last, _) = chain.head();
+    let agrees = chain.id_at(theirs.seq).is_some_and(|id| short(id.as_bytes()) == theirs.id);
+    if agrees {
+        // The fork behind the sound part, too.
+        return Lack::From(theirs.seq.saturating_add(1));
+    }
+    if is_fork_of(chain, theirs) {
+        return Lack::Nothing;
+    }
+    if theirs.seq > last && !chain.is_forked() {
+        return Lack::Nothing;
+    }
+    if theirs.seq > last.saturating_add(1) {
+        // They know one side of the fork and not the other, or another chain altogether. In that
+        // case this chain's head tells them to send all of theirs.
+        return Lack::Fork;
+    }
+    // Theirs is another chain from some number on, which only the whole of it shows.
+    Lack::From(0)
+}
+
+/// Whether the head is that of a fork of this chain.
+fn is_fork_of(chain: &Chain, head: &Head) -> bool {
+    let before = head.seq.checked_sub(1).and_then(|seq| chain.id_at(seq));
+    before.is_some_and(|before| fork_mark(&before) == head.id)
+}
+
+fn head(author: &NodeKey, chain: &Chain) -> Option<Head> {
+    let (seq, id) = chain.head();
+    let author = short(author.as_bytes());
+    if chain.is_forked() {
+        return Some(Head { author, seq: seq.saturating_add(1), id: fork_mark(&id) });
+    }
+    (seq > 0).then(|| Head { author, seq, id: short(id.as_bytes()) })
+}
+
+fn fork_mark(before: &OpId) -> [u8; 8] {
+    short(&blake2b_256(&[b"planetary circle fork", before.as_bytes()]))
+}
+
+fn short(bytes: &[u8; 32]) -> [u8; 8] {
+    let mut short = [0; 8];
+    short.copy_from_slice(&bytes[..8]);
+    short
+}
