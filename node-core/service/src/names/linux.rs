@@ -198,8 +198,8 @@ pub(super) fn hint(error: &Unwired, place: &Place) -> String {
             format!(
                 "run as root, each time the node comes up: `resolvectl domain {interface} {} && \
                  resolvectl default-route {interface} false && resolvectl dnssec {interface} no \
-                 && resolvectl dns {interface} {server}`; or install the rule \
-                 /usr/share/polkit-1/rules.d/planetary.rules",
+                 && resolvectl dns {interface} {server}`; or let \
+                 `planetaryd install` write /etc/polkit-1/rules.d/planetary.rules",
                 domains.join(" ")
             )
         }
