@@ -10,6 +10,12 @@ import { browser, serve } from './page.mjs';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const VIEWS = ['home', 'friends', 'peers', 'map', 'health', 'settings'];
 const SHEETS = [
+  'circle',
+  'create_circle',
+  'join',
+  'invite',
+  'invite_link',
+  'paper_key',
   'share',
   'add_friend',
   'friend',
@@ -74,6 +80,21 @@ describe('axe finds nothing', () => {
         }
       });
     }
+    test(`circles in every state, ${appearance}`, async () => {
+      const every = { circles: 'every', appearance };
+      const queries = [{ view: 'friends', tab: 'circles' }];
+      for (const part of ['members', 'reach', 'invites', 'about']) {
+        queries.push({ sheet: 'circle', part });
+      }
+      for (const of of ['Old office', 'Choir', 'Neighbours', 'Robotics lab', 'Sailing']) {
+        queries.push({ sheet: 'circle', of });
+      }
+      for (const query of queries) {
+        const { page, close } = await open({ ...every, ...query }, { axe: true });
+        assert.deepEqual(await violations(page), [], Object.values(query).join(', '));
+        await close();
+      }
+    });
     test(`sheets, ${appearance}`, async () => {
       for (const sheet of SHEETS) {
         const { page, close } = await open({ sheet, appearance }, { axe: true });
@@ -152,6 +173,9 @@ describe('200 % text', () => {
     ...VIEWS.map((view) => ({ view, scene: 'normal' })),
     { view: 'home', scene: 'welcome' },
     ...SHEETS.map((sheet) => ({ sheet })),
+    { view: 'friends', tab: 'circles', circles: 'every' },
+    ...['reach', 'invites', 'about'].map((part) => ({ sheet: 'circle', part })),
+    { sheet: 'circle', of: 'Robotics lab' },
   ];
   for (const query of queries) {
     test(`${Object.values(query).join(', ')}: nothing is lost to the sides`, async () => {

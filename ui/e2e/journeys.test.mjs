@@ -80,6 +80,62 @@ journey('a friend is added from a link, and taken back', { view: 'friends' }, as
   await row.waitFor({ state: 'detached' });
 });
 
+const circles = { view: 'friends', tab: 'circles' };
+
+journey('a circle is created, and a guest invited and removed', circles, async (page, id) => {
+  await id('create-circle').click();
+  await id('create-name').fill('Robots');
+  await id('create-next').click();
+  const words = await id('paper-words').locator('.word').allTextContents();
+  assert.equal(words.length, 24);
+  await id('create-next').click();
+  // Nothing is created before the paper was looked at.
+  await id('create-next').click();
+  await page.getByText('Check it on your paper').first().waitFor();
+  for (const field of await id('prove-word').all()) {
+    await field.fill(words[(await field.getAttribute('data-number')) - 1]);
+  }
+  await id('create-next').click();
+  await id('invite-make').click();
+  assert.match(await text(id('invite-link')), /^planetary:join\?/);
+  await id('invite-sheet').getByTestId('qr-code').waitFor();
+  // Somebody follows it.
+  await id('invite-gone').waitFor();
+  await id('invite-back').click();
+  await id('invite-row').filter({ hasText: 'Robin' }).waitFor();
+  await id('circle-sheet').getByTestId('tab-members').click();
+  const guest = id('member-row').filter({ hasText: 'Robin' });
+  await guest.getByRole('button').first().click();
+  await id('member-remove').click();
+  await id('member-remove-confirm-yes').click();
+  await guest.waitFor({ state: 'detached' });
+  await page.keyboard.press('Escape');
+  const row = id('circle-row').filter({ hasText: 'Robots' });
+  assert.match(await text(row), /Only you yet/);
+});
+
+journey('an invite is followed, looked at and agreed to', circles, async (page, id) => {
+  await id('join-circle').click();
+  await id('link-input').fill('planetary:join?c=1');
+  await page.getByText('This is not an invite').waitFor();
+  const parts = new URLSearchParams({ c: '5c'.repeat(32), k: KEY, t: '77', e: '1900000000' });
+  parts.set('n', 'Book club');
+  await id('link-input').fill(`planetary:join?${parts}`);
+  await id('join-preview').filter({ hasText: 'Book club' }).waitFor();
+  await id('join-label').fill('Zoe');
+  await id('join-ask').click();
+  await id('join-steps').locator('[aria-current]').filter({ hasText: 'let in' }).waitFor();
+  await id('join-members').filter({ hasText: 'Workshop' }).waitFor();
+  await id('join-agree').click();
+  await id('circle-sheet').getByTestId('tab-reach').click();
+  await id('circle-enabled').waitFor();
+  await page.keyboard.press('Escape');
+  await id('circle-row')
+    .filter({ hasText: 'Book club' })
+    .filter({ hasText: '3 members' })
+    .waitFor();
+});
+
 journey('a peer is added, paused and removed', { view: 'peers' }, async (page, id) => {
   await id('add-peer').click();
   await id('peer-uris').fill('nonsense');

@@ -1,5 +1,5 @@
 // Pictures of every view in every state, light and dark, in two sizes, laid side by side:
-// `npm run pictures [-- --view home,map --scene normal,offline --sheet share --quick]`.
+// `npm run pictures [-- --view home,map --tab circles --scene normal --sheet share --quick]`.
 // Single pictures go to pictures/, the contact sheets to pictures/sheets/.
 
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,6 +21,12 @@ const SHEETS = {
   share: 'home',
   add_friend: 'friends',
   friend: 'friends',
+  circle: 'friends',
+  create_circle: 'friends',
+  join: 'friends',
+  invite: 'friends',
+  invite_link: 'friends',
+  paper_key: 'friends',
   add_peer: 'peers',
   peer: 'peers',
   choose_peers: 'peers',
@@ -44,15 +50,24 @@ const AT_ONCE = 4;
 function shots() {
   const views = option('view') ?? (option('sheet') ? [] : VIEWS);
   const scenes = option('scene');
+  const tabs = option('tab');
   const list = [];
   for (const view of views) {
     const usual = scenes ?? ['normal', 'empty', 'loading', 'degraded', 'stopped'];
-    for (const scene of usual) list.push({ view, scene });
+    for (const scene of usual) {
+      if (tabs) for (const tab of tabs) list.push({ view, tab, scene });
+      else list.push({ view, scene });
+    }
   }
   for (const [sheet, view] of Object.entries(SHEETS)) {
     if (option('sheet')?.includes(sheet) ?? !option('view')) {
       list.push({ view, sheet, scene: 'normal' });
     }
+  }
+  if (tabs) return list;
+  if (!scenes && views.includes('friends')) {
+    list.push({ view: 'friends', tab: 'circles', scene: 'normal' });
+    list.push({ view: 'friends', tab: 'circles', scene: 'normal', circles: 'every' });
   }
   if (!scenes && views.includes('peers'))
     list.push({ view: 'peers', tab: 'public', scene: 'normal' });
@@ -113,7 +128,8 @@ async function take(shot, variant) {
   // A tick of the mock's clock brings traffic and a settled map.
   await page.waitForTimeout(1500);
   const what = shot.sheet ?? (shot.tab ? `${shot.view}_${shot.tab}` : shot.view);
-  const name = `${what}-${shot.scene}-${appearance}-${size}-${language}-${zoom}x.png`;
+  const shown = shot.circles ? `${what}_${shot.circles}` : what;
+  const name = `${shown}-${shot.scene}-${appearance}-${size}-${language}-${zoom}x.png`;
   await page.screenshot({ path: join(out, name) });
   await context.close();
   const board = `${shot.sheet ? 'sheets' : shot.view}-${appearance}`;

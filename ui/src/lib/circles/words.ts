@@ -67,9 +67,16 @@ export function syncedWords({ synced_at }: Circle, now: number): string {
   return t('circle.synced', { ago: ago(now - synced_at) });
 }
 
+/** What members may reach once this computer has agreed, in a sentence. */
+export function agreedWords({ access }: Circle): string {
+  const nothing = access.services.length === 0 && !access.echo && !access.subnet;
+  if (nothing || !access.enabled) return t('join.invited.nothing');
+  return t('join.invited.reach', { reach: accessWords(access) });
+}
+
 /** On which terms an invite lets guests in, in sentences. */
-export function termsOf({ role, uses, expires_at, asks }: Invite): string[] {
-  const terms = { uses, time: dateTime(expires_at) };
+export function termsOf({ role, uses, used, expires_at, asks }: Invite): string[] {
+  const terms = { uses: uses - used, time: dateTime(expires_at) };
   return [
     role === 'admin' ? t('invite.terms.admin', terms) : t('invite.terms', terms),
     ...(asks ? [t('invite.terms.asks')] : []),

@@ -90,6 +90,11 @@ export function date(unix_s: number): string {
   return new Intl.DateTimeFormat(currentLanguage(), { dateStyle: 'medium' }).format(unix_s * 1000);
 }
 
+/** A time of day to the minute. */
+export function clock(unix_s: number): string {
+  return new Intl.DateTimeFormat(currentLanguage(), { timeStyle: 'short' }).format(unix_s * 1000);
+}
+
 /** A time of day with seconds. */
 export function time(unix_s: number): string {
   return new Intl.DateTimeFormat(currentLanguage(), { timeStyle: 'medium' }).format(unix_s * 1000);

@@ -100,6 +100,15 @@ const KNOWN: Record<string, Key> = {
   'udp/443': 'reach.web',
 };
 
+/** What is asked for, with the number that its name stands for: `port 22 (ssh)`. */
+export function askedWords(text: string): string {
+  const service = readService(text);
+  if (!service || service.protocol === 'ip' || service.first !== service.last) return text;
+  const words = t(`service.${service.protocol}`, { port: String(service.first) });
+  const known = KNOWN[writeService({ ...service, at: null })];
+  return known ? t('service.known', { service: words, name: t(known) }) : words;
+}
+
 /** A service in words: `ssh`, `ports 8000–8100`, `every TCP port`. */
 export function serviceWords(text: string): string {
   const service = readService(text);

@@ -1,5 +1,6 @@
 // The source of the catalogue. Its keys are the type of all keys.
 
+import access from './en/access.json';
 import circles from './en/circles.json';
 import common from './en/common.json';
 import conditions from './en/conditions.json';
@@ -8,8 +9,10 @@ import friends from './en/friends.json';
 import health from './en/health.json';
 import home from './en/home.json';
 import map from './en/map.json';
+import names from './en/names.json';
 import palette from './en/palette.json';
 import peers from './en/peers.json';
+import questions from './en/questions.json';
 import settings from './en/settings.json';
 import share from './en/share.json';
 import shell from './en/shell.json';
@@ -17,6 +20,7 @@ import units from './en/units.json';
 import welcome from './en/welcome.json';
 
 export const en = {
+  ...access,
   ...circles,
   ...common,
   ...conditions,
@@ -25,8 +29,10 @@ export const en = {
   ...health,
   ...home,
   ...map,
+  ...names,
   ...palette,
   ...peers,
+  ...questions,
   ...settings,
   ...share,
   ...shell,

@@ -4,7 +4,10 @@ import type { Component } from 'svelte';
 import {
   Activity,
   ChevronsUp,
+  CircleDot,
+  CirclePlus,
   Copy,
+  DoorOpen,
   FileText,
   House,
   Map as MapIcon,
@@ -31,7 +34,7 @@ import { VIEWS, type View } from '../stores/navigation.svelte';
 import { isWanted } from '../stores/phase';
 import { settings } from './entries';
 
-export type Group = 'action' | 'view' | 'friend' | 'peer' | 'setting';
+export type Group = 'action' | 'view' | 'friend' | 'circle' | 'peer' | 'setting';
 
 export interface Found {
   id: string;
@@ -56,7 +59,14 @@ const VIEW_ICONS = {
 
 /** The entries in the order in which they are shown while nothing is typed. */
 export function everything(app: App): Found[] {
-  return [...actions(app), ...views(app), ...friends(app), ...peers(app), ...preferences(app)];
+  return [
+    ...actions(app),
+    ...views(app),
+    ...friends(app),
+    ...circles(app),
+    ...peers(app),
+    ...preferences(app),
+  ];
 }
 
 function actions(app: App): Found[] {
@@ -120,6 +130,20 @@ function actions(app: App): Found[] {
       'palette.action.add_friend.words',
       UserPlus,
       () => navigation.open({ kind: 'add_friend', text: '' }),
+    ),
+    action(
+      'create_circle',
+      'palette.action.create_circle',
+      'palette.action.create_circle.words',
+      CirclePlus,
+      () => navigation.open({ kind: 'create_circle' }),
+    ),
+    action(
+      'join_circle',
+      'palette.action.join_circle',
+      'palette.action.join_circle.words',
+      DoorOpen,
+      () => navigation.open({ kind: 'join', text: '' }),
     ),
     action('add_peer', 'palette.action.add_peer', 'palette.action.add_peer.words', Plus, () =>
       navigation.open({ kind: 'add_peer' }),
@@ -190,6 +214,21 @@ function friends({ friends, navigation }: App): Found[] {
     run: () => {
       navigation.go('friends', { focus: friend.key });
       navigation.open({ kind: 'friend', key: friend.key });
+    },
+  }));
+}
+
+function circles({ circles, navigation }: App): Found[] {
+  return (circles.list ?? []).map(({ id, name, state, online }) => ({
+    id: `circle.${id}`,
+    group: 'circle',
+    label: name,
+    words: t('friends.tab.circles'),
+    icon: CircleDot,
+    note: state === 'member' ? t('circles.online', { online }) : t(`circles.state.${state}`),
+    run: () => {
+      navigation.go('friends', { tab: 'circles', focus: id });
+      navigation.open({ kind: 'circle', id });
     },
   }));
 }

@@ -9,6 +9,7 @@ export const GROUPS = [
   'language',
   'peers',
   'privacy',
+  'names',
   'public_list',
   'identity',
   'about',
@@ -57,6 +58,10 @@ export const ENTRIES = {
     keys: ['settings.node_info', 'settings.node_info.hint', 'settings.words.node_info'],
   },
   log: { group: 'privacy', keys: ['settings.log', 'settings.log.hint', 'settings.words.log'] },
+  friend_names: {
+    group: 'names',
+    keys: ['settings.friend_names', 'settings.words.friend_names'],
+  },
   list_url: {
     group: 'public_list',
     keys: ['settings.public_list.url', 'settings.public_list.url.hint'],

@@ -51,6 +51,27 @@ describe('what the app itself is told', () => {
   });
 });
 
+describe('names of friends', () => {
+  const state = () => screen.getByTestId('names-state').textContent ?? '';
+
+  it('are switched off and on again', async () => {
+    const { app, user } = await open();
+    expect(state()).toContain('systemd-resolved');
+    await user.click(screen.getByTestId('switch-names'));
+    await waitFor(() => expect(app.service.status?.names.state).toBe('off'));
+    expect(screen.queryByTestId('names-state')).toBeNull();
+    await user.click(undo());
+    await waitFor(() => expect(state()).toContain('systemd-resolved'));
+  });
+
+  it('come with the command where the system has to be told', async () => {
+    const { app, backend, user } = await open('names=answering');
+    expect(state()).toContain(app.service.status?.names.server);
+    await user.click(screen.getByTestId('names-command'));
+    expect(backend.copied.at(-1)).toMatch(/^resolvectl dns [^`]+$/);
+  });
+});
+
 describe('privacy', () => {
   it('closes at once, says whom that meets, and takes it back', async () => {
     const { app, user } = await open();
@@ -191,7 +212,7 @@ describe('the page', () => {
   it('shows the rest while the service is away', async () => {
     const { page } = await open('scene=stopped');
     expect(page.getByTestId('service-away')).toBeTruthy();
-    expect(page.getAllByText(t('settings.away'))).toHaveLength(4);
+    expect(page.getAllByText(t('settings.away'))).toHaveLength(5);
     expect(page.getByTestId('switch-autostart')).toBeTruthy();
     expect(page.getByText(t('settings.about.service.away'))).toBeTruthy();
   });

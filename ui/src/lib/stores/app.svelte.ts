@@ -7,15 +7,20 @@ import { Friends } from './friends.svelte';
 import { isView, Navigation } from './navigation.svelte';
 import { Peers } from './peers.svelte';
 import { Preferences } from './preferences.svelte';
+import { Questions } from './questions.svelte';
 import { Service } from './service.svelte';
 import { Settings } from './settings.svelte';
 import { Toasts } from './toasts.svelte';
 import { Topology } from './topology.svelte';
+import { Visits } from './visits.svelte';
 
 export class App {
   readonly service: Service;
   readonly friends: Friends;
   readonly circles: Circles;
+  readonly questions: Questions;
+  /** Started by the view that shows them. */
+  readonly visits: Visits;
   readonly peers: Peers;
   readonly preferences: Preferences;
   readonly settings: Settings;
@@ -28,6 +33,8 @@ export class App {
     this.service = new Service(backend);
     this.friends = new Friends(backend, this.service);
     this.circles = new Circles(backend, this.service);
+    this.questions = new Questions(backend, this.service);
+    this.visits = new Visits(backend, this.service);
     this.peers = new Peers(backend, this.service);
     this.preferences = new Preferences(backend);
     this.settings = new Settings(backend);
@@ -41,9 +48,11 @@ export class App {
       this.service.start(),
       this.friends.start(),
       this.circles.start(),
+      this.questions.start(),
       backend.on('link', ({ text }) => navigation.follow(text)),
       backend.on('show', ({ view }) => {
         if (isView(view)) navigation.go(view);
+        else if (view === 'questions') this.questions.wish();
       }),
     ];
     void backend.pendingLinks().then((links) => {

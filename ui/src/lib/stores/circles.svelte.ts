@@ -16,6 +16,8 @@ import type { Service } from './service.svelte';
 
 export class Circles {
   list = $state.raw<Circle[] | null>(null);
+  /** Invites to any of them that this computer made, the latest first. */
+  invites = $state.raw<Invite[]>([]);
   /** Those whose members are known, by id. */
   details = $state.raw<ReadonlyMap<string, CircleDetails>>(new Map());
   failure = $state.raw<Failure | null>(null);
@@ -70,12 +72,14 @@ export class Circles {
   async #ask(): Promise<void> {
     try {
       const { circles } = await this.backend.ask({ type: 'circle_list' });
+      const { invites } = await this.backend.ask({ type: 'invite_list' });
       const there = new Set(circles.map(({ id }) => id));
       const details = new Map<string, CircleDetails>();
       for (const id of this.#wanted.keys()) {
         if (there.has(id)) details.set(id, await this.#show(id));
       }
       this.list = circles;
+      this.invites = invites;
       this.details = details;
       this.failure = null;
     } catch (error) {

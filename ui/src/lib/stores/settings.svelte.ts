@@ -39,6 +39,7 @@ export function inverse(before: Values, after: Values): SettingsChange {
   if (before.inbound !== after.inbound) back.inbound = before.inbound;
   if (before.echo !== after.echo) back.echo = before.echo;
   if (before.sessions !== after.sessions) back.sessions = before.sessions;
+  if (before.names !== after.names) back.names = before.names;
   if (before.node_info_privacy !== after.node_info_privacy) {
     back.node_info_privacy = before.node_info_privacy;
   }

@@ -34,7 +34,7 @@ import {
 import { paperKey, PAPER_WORDS } from './circle-data';
 import { MockCircles, type CircleRequest } from './circles';
 import { importIdentity, importSettings, type IdentityWish, type SettingsWish } from './imports';
-import { answerQuestion, visits } from './questions';
+import { MockQuestions } from './questions';
 import { hex, seeded } from './random';
 import { fail } from './refusal';
 import { hasNobody, type Scenario } from './scenario';
@@ -80,6 +80,7 @@ export class MockBackend implements Backend {
   #friends: Friend[];
   #blocked = BLOCKED.map((one) => ({ ...one }));
   readonly #circles: MockCircles;
+  readonly #questions: MockQuestions;
   #job: PeerJob | null = null;
   #jobAdds = false;
   readonly #waiting = new Set<() => boolean>();
@@ -105,6 +106,17 @@ export class MockBackend implements Backend {
       changed: () => this.#circlesChanged(),
     });
     this.#status.access = { ...this.#status.access, ...this.#circles.counts() };
+    this.#status.names = this.#names(this.#settings.names);
+    this.#questions = new MockQuestions(scenario, {
+      now: () => this.#status.time,
+      friends: () => this.#friends,
+      circles: () => this.#circles.all(),
+      ask: (request) => void this.#answer(request),
+      changed: (questions) => {
+        this.#change({ questions });
+        this.#circlesChanged();
+      },
+    });
     this.#settings = {
       ...SETTINGS,
       listen: this.#status.listeners.map(({ uri }) => uri),
@@ -142,6 +154,7 @@ export class MockBackend implements Backend {
       peers,
     };
     this.#circles.tick();
+    this.#questions.tick();
     if (now.state === 'connecting' && now.peers.length > 0 && now.time - now.state_since > 2) {
       if (this.scenario.scene !== 'connecting') this.#connect();
     }
@@ -439,9 +452,10 @@ export class MockBackend implements Backend {
         };
       }
       case 'question_answer':
-        return answerQuestion();
+        this.#questions.answer(request);
+        return { type: 'status', ...this.#status };
       case 'visit_list':
-        return visits(this.#status.time);
+        return { type: 'visits', time: this.#status.time, visits: this.#questions.visits() };
       default:
         return this.#circles.answer(request satisfies CircleRequest);
     }
@@ -454,8 +468,21 @@ export class MockBackend implements Backend {
     const open = inbound === 'everyone' || echo === 'everyone';
     const sessions = next.sessions === 'auto' ? (open ? 'everyone' : 'circles') : next.sessions;
     const listeners = next.listen.map((uri) => ({ uri, up: true, last_error: null }));
-    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners });
+    const names = this.#names(next.names);
+    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners, names });
     return next;
+  }
+
+  #names(on: boolean): Status['names'] {
+    const { suffix } = this.#status.names;
+    if (!on) return { state: 'off', suffix, server: null, resolver: null, hint: null };
+    const { server, resolver } = status('normal').names;
+    if (this.scenario.names === 'wired') {
+      return { state: 'wired', suffix, server, resolver, hint: null };
+    }
+    const command = `resolvectl dns planetary0 ${server ?? ''}`;
+    const hint = `run as root, each time the node comes up: \`${command}\``;
+    return { state: 'answering', suffix, server, resolver: null, hint };
   }
 
   #topology(): Topology {
@@ -724,7 +751,10 @@ export class MockBackend implements Backend {
     const first = this.#topics.size === 0;
     this.#topics = new Set(topics);
     // A minute that has passed already: charts are full from the start.
-    if (first && this.scenario.scene !== 'loading') for (let s = 0; s < 60; s += 1) this.tick();
+    if (first && this.scenario.scene !== 'loading') {
+      for (let s = 0; s < 60; s += 1) this.tick();
+      this.#questions.begin();
+    }
     return Promise.resolve();
   }
 

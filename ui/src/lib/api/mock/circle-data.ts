@@ -183,7 +183,11 @@ function outside(name: string, state: Circle['state'], more: Partial<Circle> = {
 function every(): Kept[] {
   const [first, second] = [friend('Home server'), labelled('Spare key')];
   const forked: Kept = {
-    circle: circle('Old office', { forked: [second], synced_at: null, inviter: first }),
+    circle: circle('Old office', {
+      forked: [second],
+      synced_at: START - 31 * DAY_S,
+      inviter: first,
+    }),
     paper: null,
     members: [
       member(first, { ...online, role: 'admin', rank: 0, added_by: null }),
@@ -210,9 +214,16 @@ export function circlesOf({ circles }: Scenario): Kept[] {
   return [family(), club(), lab(), ...(circles === 'every' ? every() : [])];
 }
 
-export function joinLink(id: string, inviter: string, name: string, expires: number): string {
+export function joinLink(
+  id: string,
+  inviter: string,
+  name: string,
+  expires: number,
+  peers: readonly string[] = [],
+): string {
   const parts = new URLSearchParams({ c: id, k: inviter, t: hex(random, 32), e: String(expires) });
   parts.set('n', name);
+  for (const peer of peers) parts.append('p', peer);
   return `planetary:join?${parts.toString()}`;
 }
 

@@ -16,6 +16,8 @@ export function rehearse(app: App, query: string): void {
   if (wishes.get('sheet') === 'palette') app.navigation.palette = true;
 }
 
+const PEER = 'tls://peers.example:443';
+
 /** Sheets of circles: `?sheet=circle&of=Family&part=reach`. */
 function circleSheetOf(query: string): Sheet | null {
   const wishes = new URLSearchParams(query);
@@ -30,7 +32,7 @@ function circleSheetOf(query: string): Sheet | null {
       return { kind: 'create_circle' };
     case 'join': {
       const [id, inviter] = ['5c'.repeat(32), FRIENDS[0]?.key ?? ''];
-      return { kind: 'join', text: joinLink(id, inviter, 'Book club', START + 86_400) };
+      return { kind: 'join', text: joinLink(id, inviter, 'Book club', START + 86_400, [PEER]) };
     }
     case 'invite':
       return { kind: 'invite', circle };

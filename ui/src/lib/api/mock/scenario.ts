@@ -26,6 +26,12 @@ export type Scene = (typeof SCENES)[number];
 /** Which circles there are: a few, one in every state, or none. */
 export const CIRCLES = ['normal', 'every', 'none'] as const;
 
+/** What is asked from the start; `soon`: somebody knocks after two seconds. */
+export const QUESTIONS = ['none', 'knock', 'guest', 'several', 'soon'] as const;
+
+/** Whether the system asks for names of friends. */
+export const NAMES = ['wired', 'answering'] as const;
+
 export interface Scenario {
   scene: Scene;
   /** Nodes that the topology holds. */
@@ -33,6 +39,8 @@ export interface Scenario {
   /** Friends there are at least; those beyond the usual are made up. */
   friends: number;
   circles: (typeof CIRCLES)[number];
+  questions: (typeof QUESTIONS)[number];
+  names: (typeof NAMES)[number];
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
   /** What the person may do with the service. */
@@ -56,6 +64,8 @@ export function readScenario(query: string): Scenario {
     nodes: Math.min(20_000, Math.max(1, Number(wishes.get('nodes')) || 60)),
     friends: Math.min(1000, Math.max(0, Number(wishes.get('friends')) || 0)),
     circles: oneOf(CIRCLES, wishes.get('circles')) ?? (hasNobody(scene) ? 'none' : 'normal'),
+    questions: oneOf(QUESTIONS, wishes.get('questions')) ?? 'none',
+    names: oneOf(NAMES, wishes.get('names')) ?? 'wired',
     frozen: wishes.has('frozen'),
     rights: oneOf(['change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {
