@@ -11,7 +11,7 @@ use crate::host::key;
 
 /// See the module. The bytes as a question, as the packet that brings it, and as any packet.
 pub fn names(data: &[u8]) {
-    let friends = [("ada", 1), ("xn--zo-oja", 2)];
+    let friends = [("ada", 1), ("xn--zo-ija", 2)];
     let friends = friends.map(|(name, seed)| (Label::new(name).expect("a label"), key(seed)));
     let zone = Zone::new(key(0), friends);
     if let Some(answer) = zone.answer(data) {

@@ -60,15 +60,15 @@ mod tests {
             ("a-b_c.d", "a-b-c-d"),
             ("--Zed--", "zed"),
             ("2nd floor", "2nd-floor"),
-            ("Zoë", "xn--zo-nja"),
-            ("ZOË", "xn--zo-nja"),
-            ("Zoe\u{308}", "xn--zo-nja"),
+            ("Zoë", "xn--zo-ija"),
+            ("ZOË", "xn--zo-ija"),
+            ("Zoe\u{308}", "xn--zo-ija"),
             ("Straße", "xn--strae-oqa"),
-            ("Зоя", "xn--g1aw1a"),
-            ("山田　太郎", "xn----9u6au6kpby475b"),
+            ("Зоя", "xn--g1ao5c"),
+            ("山田　太郎", "xn----cc1bp4h9u1bcu4a"),
             ("Ｆｕｌｌ．Width", "full-width"),
             // Nobody can be given a name that was meant for another script.
-            ("xn--zo-nja", "xn-zo-nja"),
+            ("xn--zo-ija", "xn-zo-ija"),
         ] {
             assert_eq!(label_of(name).as_deref(), Some(expected), "{name}");
         }
