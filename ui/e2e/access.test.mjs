@@ -95,6 +95,23 @@ describe('axe finds nothing', () => {
         await close();
       }
     });
+    test(`what they may reach, and questions, ${appearance}`, async () => {
+      const queries = [
+        ...['normal', 'empty', 'paused', 'open'].map((scene) => ({ tab: 'reach', scene })),
+        ...['knock', 'guest', 'several'].map((questions) => ({ questions })),
+        { questions: 'several', sheet: 'friend' },
+      ];
+      for (const query of queries) {
+        const asked = { view: 'friends', appearance, ...query };
+        const { page, close } = await open(asked, { axe: true });
+        assert.deepEqual(await violations(page), [], Object.values(query).join(', '));
+        await close();
+      }
+      const settings = { view: 'settings', names: 'answering', appearance };
+      const { page, close } = await open(settings, { axe: true });
+      assert.deepEqual(await violations(page), []);
+      await close();
+    });
     test(`sheets, ${appearance}`, async () => {
       for (const sheet of SHEETS) {
         const { page, close } = await open({ sheet, appearance }, { axe: true });
@@ -174,6 +191,8 @@ describe('200 % text', () => {
     { view: 'home', scene: 'welcome' },
     ...SHEETS.map((sheet) => ({ sheet })),
     { view: 'friends', tab: 'circles', circles: 'every' },
+    { view: 'friends', tab: 'reach' },
+    { view: 'friends', questions: 'several' },
     ...['reach', 'invites', 'about'].map((part) => ({ sheet: 'circle', part })),
     { sheet: 'circle', of: 'Robotics lab' },
   ];

@@ -136,6 +136,42 @@ journey('an invite is followed, looked at and agreed to', circles, async (page, 
     .waitFor();
 });
 
+const knock = { view: 'friends', tab: 'reach', questions: 'soon' };
+
+journey('a question comes and is answered by the keyboard', knock, async (page, id) => {
+  await id('tab-circles').focus();
+  const card = id('question');
+  await card.filter({ hasText: 'Ada wants to reach port 5900' }).waitFor();
+  // It takes the focus when the person wants it, and gives it back.
+  assert.equal(await page.evaluate(() => document.activeElement?.dataset.testid), 'tab-circles');
+  await page.keyboard.press('F6');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.evaluate(() => document.activeElement?.dataset.testid), 'tab-circles');
+  await page.keyboard.press('F6');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  const row = id('access-row').filter({ hasText: 'Ada' });
+  await row.filter({ hasText: 'screen sharing' }).waitFor();
+  await id('visit').first().filter({ hasText: 'port 5900' }).waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await row.filter({ hasNotText: 'screen sharing' }).waitFor();
+});
+
+const guest = { view: 'friends', tab: 'circles', questions: 'several' };
+
+journey('questions are refused by Enter, and a guest waits aside', guest, async (page, id) => {
+  await id('question').nth(2).waitFor();
+  await page.keyboard.press('F6');
+  await page.keyboard.press('Enter');
+  await id('question').nth(2).waitFor({ state: 'detached' });
+  await id('question').filter({ hasText: 'Robin' }).getByRole('button').first().click();
+  await id('questions-aside').click();
+  await id('question').filter({ hasText: 'Robin' }).getByTestId('answer-yes').click();
+  await id('circle-row').filter({ hasText: 'Family' }).first().click();
+  await id('member-row').filter({ hasText: 'Robin' }).waitFor();
+});
+
 journey('a peer is added, paused and removed', { view: 'peers' }, async (page, id) => {
   await id('add-peer').click();
   await id('peer-uris').fill('nonsense');

@@ -68,6 +68,8 @@ function shots() {
   if (!scenes && views.includes('friends')) {
     list.push({ view: 'friends', tab: 'circles', scene: 'normal' });
     list.push({ view: 'friends', tab: 'circles', scene: 'normal', circles: 'every' });
+    list.push({ view: 'friends', tab: 'reach', scene: 'normal' });
+    list.push({ view: 'friends', scene: 'normal', questions: 'several' });
   }
   if (!scenes && views.includes('peers'))
     list.push({ view: 'peers', tab: 'public', scene: 'normal' });
@@ -128,7 +130,7 @@ async function take(shot, variant) {
   // A tick of the mock's clock brings traffic and a settled map.
   await page.waitForTimeout(1500);
   const what = shot.sheet ?? (shot.tab ? `${shot.view}_${shot.tab}` : shot.view);
-  const shown = shot.circles ? `${what}_${shot.circles}` : what;
+  const shown = [what, shot.circles, shot.questions].filter(Boolean).join('_');
   const name = `${shown}-${shot.scene}-${appearance}-${size}-${language}-${zoom}x.png`;
   await page.screenshot({ path: join(out, name) });
   await context.close();

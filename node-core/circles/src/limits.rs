@@ -137,6 +137,11 @@ pub const OPERATIONS_OF_STRANGERS_MAX: usize = 64;
 pub const SEQUENCE_GAP_MAX: u32 = 256;
 /// Operations from which on a senior's node writes a checkpoint.
 pub const CHECKPOINT_FROM: usize = 3_000;
+/// Bytes of the state of a checkpoint in one operation.
+pub const CHECKPOINT_PART_LEN: usize = 1_000;
+/// Operations of one checkpoint, enough for 256 members and 1,000 authors. A log whose state is
+/// longer gets none.
+pub const CHECKPOINT_PARTS_MAX: usize = 128;
 /// A checkpoint of this age lets what is older go: whoever was away for less finds every operation.
 pub const CHECKPOINT_AGE: Duration = Duration::from_secs(14 * 86_400);
 
@@ -218,6 +223,8 @@ const _: () = {
     assert!(CHECKPOINT_FROM + OPERATIONS_OF_SENIORS < OPERATIONS_MAX);
     assert!(OPERATIONS_OF_SENIORS * OPERATION_LEN_MAX < LOG_LEN_MAX / 2);
     assert!(BODY_LEN_MAX <= u16::MAX as usize);
+    assert!(CHECKPOINT_PART_LEN + 24 <= BODY_LEN_MAX);
+    assert!(CHECKPOINT_PARTS_MAX <= OPERATIONS_OF_SENIORS);
     // Heads are 24 bytes, and what stands around lists is less than half a kilobyte.
     assert!(HEADS_PER_MESSAGE_MAX * 24 + 512 < MESSAGE_BODY_MAX);
     assert!(OPERATIONS_BYTES_PER_MESSAGE_MAX + 512 < MESSAGE_BODY_MAX);

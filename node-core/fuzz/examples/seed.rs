@@ -47,6 +47,8 @@ fn main() -> io::Result<()> {
     uris()?;
     public_lists()?;
     friend_links()?;
+    circles()?;
+    invites()?;
     filter()?;
     configs()?;
     keys()?;
@@ -247,6 +249,56 @@ fn names() -> io::Result<()> {
     seed("names", "many_records", with(10, 0xff))?;
     seed("names", "an_answer", with(2, 0x81))?;
     seed("names", "cut_short", &question("ada.pln.internal", 28)[..20])
+}
+
+/// Kinds with bodies, and what `docs/circles.md` has as whole operations.
+fn circles() -> io::Result<()> {
+    let document = include_str!("../../docs/circles.md");
+    let vectors = document.split("```vector ").skip(1).filter_map(|block| {
+        let (name, rest) = block.split_once('\n')?;
+        Some((name, rest.split_once("```")?.0))
+    });
+    for (name, text) in vectors {
+        let digits: String = text.split_whitespace().collect();
+        let digit = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal");
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(digit).collect();
+        seed("circle_op", name, &bytes)?;
+        // The kind and the body, without length and signature.
+        seed(
+            "circle_op",
+            &format!("{name}_body"),
+            [&bytes[105..106], &bytes[108..bytes.len() - 64]].concat(),
+        )?;
+    }
+    seed("circle_op", "meta", b"\x06\xa2\x00\x64Home\x01\x82\x66tcp/22\x67udp/1-9")?;
+    seed("circle_op", "meta_empty", b"\x06\xa0")?;
+    seed("circle_op", "key", [&b"\x05\xa2\x00\x01\x01\x58\x20"[..], &[3; 32]].concat())?;
+    let invite = [&b"\x04\xa4\x00\x58\x20"[..], &[1; 32], b"\x01\x09\x02\x01\x03\x00"].concat();
+    seed("circle_op", "invite", invite)?;
+    let removal = [&b"\x03\xa3\x00\x58\x20"[..], &[1; 32], b"\x01\x03\x02\x65moved"].concat();
+    seed("circle_op", "removal", removal)?;
+    seed(
+        "circle_op",
+        "checkpoint",
+        b"\x07\xa3\x00\x00\x01\x01\x02\x4d\x86\x80\x80\x82\x61x\xf6\x82\x80\xf6\xf6\x80",
+    )
+}
+
+fn invites() -> io::Result<()> {
+    let base32 = "aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4a";
+    let token = "aaaqeayeaudaocajbifqydiob4";
+    let with = |token: &str, rest: &str| {
+        format!("planetary:join?c={base32}&k={base32}&t={token}&e=1700000000&n=Family{rest}")
+    };
+    seed("invite", "plain", with(token, ""))?;
+    seed("invite", "peers", with(token, "&p=tls://a.example:1&p=tcp://[2001:db8::1]:2"))?;
+    seed("invite", "token_short", with(&token[1..], ""))?;
+    seed("invite", "token_twice", with(token, &format!("&t={token}")))?;
+    seed("invite", "unknown", with(token, "&x=1"))?;
+    seed("invite", "no_token", format!("c={base32}&k={base32}&e=1&n=x"))?;
+    seed("invite", "time", with(token, "").replace("1700000000", "999999999999999"))?;
+    seed("invite", "invisible", with(token, "%E2%80%AE"))?;
+    seed("invite", "other_link", format!("planetary:friend?k={base32}"))
 }
 
 fn filter() -> io::Result<()> {

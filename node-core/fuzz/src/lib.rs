@@ -17,6 +17,7 @@ mod input;
 mod targets;
 
 pub use targets::backup::backup;
+pub use targets::circle_op::circle_op;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
 pub use targets::filter::filter;
@@ -24,6 +25,7 @@ pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
+pub use targets::invite::invite;
 pub use targets::meta::meta;
 pub use targets::names::names;
 pub use targets::node_info::node_info;
@@ -37,8 +39,9 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 18] = [
     ("backup", backup),
+    ("circle_op", circle_op),
     ("config", config),
     ("control_frames", control_frames),
     ("filter", filter),
@@ -46,6 +49,7 @@ pub const TARGETS: [Target; 16] = [
     ("frames", frames),
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),
+    ("invite", invite),
     ("meta", meta),
     ("names", names),
     ("node_info", node_info),

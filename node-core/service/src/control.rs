@@ -5,6 +5,7 @@
 //! URI that a client names goes into the configuration file and to the dialler, an interface name
 //! to the system's lookup; nothing a client names becomes a path or a command.
 
+mod circles;
 mod friends;
 
 use std::sync::Arc;
@@ -177,9 +178,21 @@ impl Handler for Control {
             Request::IdentityImport { .. } | Request::Import { .. } => {
                 self.told(self.desk.answer(request).await).await
             }
+            other if is_about_circles(&other) => self.answer_about_circles(other).await,
             other => self.answer_about_friends(other).await,
         }
     }
+
+    fn questions_are_shown(&self, clients: usize) {
+        self.node.show_questions(clients);
+    }
+}
+
+fn is_about_circles(request: &Request) -> bool {
+    let name = request.name();
+    ["circle_", "member_", "invite_", "question_", "visit_"]
+        .iter()
+        .any(|subject| name.starts_with(subject))
 }
 
 /// Sends the echo requests one a second and collects what comes back.

@@ -67,7 +67,7 @@ pub enum Kind {
     Remove {
         /// The operation that began it; for a senior [`OpId::of_senior`].
         add: OpId,
-        /// The last number of the member's operations that counts. Who leaves gives its own number.
+        /// The last number of the member's operations that counts. Who leaves keeps all it said.
         cutoff: u32,
         /// Why.
         reason: RemovalReason,

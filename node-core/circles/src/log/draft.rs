@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::{
     Log,
     body::{BodyError, Kind, Role},
+    checkpoint::Standing,
     label::{Label, RemovalReason},
     operation::{CircleId, OpHead, OpId, Operation, OperationError, emit_unsigned, signed_bytes},
     view::{Claim, State},
@@ -171,16 +172,9 @@ impl Log {
         if !view.can_remove(by, whom) {
             return Vec::new();
         }
-        // Who leaves can say it only once where it is a single membership that counts; each of
-        // further ones takes a number more.
-        let own = u32::from(by == whom);
-        let last = self.tip(whom).0;
-        let end = |(at, claim): (u32, &Claim)| Kind::Remove {
-            add: claim.id,
-            cutoff: last.saturating_add(own * (at + 1)),
-            reason: reason.clone(),
-        };
-        (0..).zip(view.current(whom)).map(end).collect()
+        let cutoff = self.tip(whom).0;
+        let end = |claim: &Claim| Kind::Remove { add: claim.id, cutoff, reason: reason.clone() };
+        view.current(whom).map(end).collect()
     }
 
     /// What `by` writes, one after the other, so that the member has another role: a new
@@ -216,12 +210,8 @@ fn allow(log: &Log, draft: &Draft, seq: u32, kind: &Kind) -> Result<(), RuleErro
             let rank = admin()?;
             allow_addition(log, rank, *member, *role)?;
             let invited = via.is_none_or(|via| {
-                log.sound(&author).any(|one| match one.kind() {
-                    Kind::Invite { uses, role: invited, .. } => {
-                        one.id() == via && invited == role && view.invite_uses(&via) < *uses
-                    }
-                    _ => false,
-                })
+                let invite = view.invites.get(&via);
+                invite.is_some_and(|invite| invite.author == author && invite.role == *role)
             });
             if *member == author {
                 Err(RuleError::AlreadyMember)
@@ -253,7 +243,10 @@ fn allow(log: &Log, draft: &Draft, seq: u32, kind: &Kind) -> Result<(), RuleErro
         }
         Kind::Meta { name, suggested } => {
             let rank = admin()?;
-            let wins = |(above, latest): (u32, u32)| rank < above || rank == above && seq > latest;
+            let wins = |chosen: Option<Standing>| {
+                chosen
+                    .is_none_or(|(above, latest, _)| rank < above || rank == above && seq > latest)
+            };
             let effective = (name.is_none() || wins(view.name_by))
                 && (suggested.is_none() || wins(view.suggested_by));
             if effective { Ok(()) } else { Err(RuleError::Outranked) }

@@ -26,10 +26,11 @@ use planetary_proto::NodeKey;
 use super::{
     Log,
     body::{Kind, Role},
+    checkpoint::Standing,
     label::Label,
     operation::{OpId, Operation},
     suggestion::Suggestion,
-    view::{Claim, End, Generation, Membership, State, View},
+    view::{Claim, End, Generation, Membership, OpenInvite, State, View},
 };
 use crate::limits::MEMBERS_MAX;
 
@@ -52,8 +53,8 @@ struct Evaluation<'a> {
     /// REMOVEs that count wherever their rank is small enough, by the membership they name.
     removals: BTreeMap<OpId, Vec<Removal>>,
     counting: BTreeMap<OpId, u32>,
-    uses: BTreeMap<OpId, u32>,
-    metas: Vec<(Standing, &'a Option<Label>, &'a Option<Vec<Suggestion>>)>,
+    name: Chosen<Label>,
+    suggested: Chosen<Vec<Suggestion>>,
     keys: BTreeMap<u32, Generation>,
 }
 
@@ -64,16 +65,36 @@ struct Removal {
     cutoff: u32,
 }
 
-/// What stands before what: by rank, then the latest, then by name. The smallest wins.
-type Standing = (u32, core::cmp::Reverse<u32>, OpId);
+/// What was chosen last, and by which operation.
+type Chosen<T> = Option<(Standing, T)>;
+
+/// The smallest rank wins, then the latest number, then the smallest name.
+fn choose<T: Clone>(chosen: &mut Chosen<T>, by: Standing, value: Option<&T>) {
+    let order = |(rank, seq, id): Standing| (rank, core::cmp::Reverse(seq), id);
+    if let Some(value) = value
+        && chosen.as_ref().is_none_or(|(best, _)| order(by) < order(*best))
+    {
+        *chosen = Some((by, value.clone()));
+    }
+}
 
 impl<'a> Evaluation<'a> {
     fn new(log: &'a Log) -> Self {
         let seniors = log.seniors();
+        let base = log.base();
+        let begun: Vec<_> = match base {
+            Some(base) => base.claims.values().cloned().collect(),
+            None => {
+                let ranked = (0..).zip(seniors);
+                ranked.map(|(rank, key)| Claim::of_senior(*key, rank)).collect()
+            }
+        };
         let mut pending: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (rank, key) in (0..).zip(seniors) {
-            pending.entry(rank).or_default().push(Claim::of_senior(*key, rank));
+        for claim in begun {
+            pending.entry(claim.rank).or_default().push(claim);
         }
+        let chosen = |by: Option<Standing>| by.and_then(|by| base.map(|base| (by, base)));
+        let keys = base.and_then(|base| base.generation).map(|last| (last.number, last));
         Self {
             log,
             // At most `SENIORS_MAX`.
@@ -82,9 +103,11 @@ impl<'a> Evaluation<'a> {
             settled: BTreeMap::new(),
             removals: BTreeMap::new(),
             counting: BTreeMap::new(),
-            uses: BTreeMap::new(),
-            metas: Vec::new(),
-            keys: BTreeMap::new(),
+            name: chosen(base.and_then(|base| base.name_by))
+                .map(|(by, base)| (by, base.name.clone())),
+            suggested: chosen(base.and_then(|base| base.suggested_by))
+                .map(|(by, base)| (by, base.suggested.clone())),
+            keys: keys.into_iter().collect(),
         }
     }
 
@@ -94,7 +117,9 @@ impl<'a> Evaluation<'a> {
         let first = removals
             .filter(|removal| removal.rank < claim.rank && removal.by != claim.member)
             .min_by_key(|removal| (removal.cutoff, removal.rank, removal.by, removal.seq));
-        if let Some(removal) = first {
+        if let Some(removal) = first
+            && claim.end.is_none()
+        {
             claim.cutoff = removal.cutoff;
             claim.end = Some(End { by: removal.by, seq: removal.seq });
         }
@@ -122,8 +147,8 @@ impl<'a> Evaluation<'a> {
     /// Lets count what the admin of this membership has said, as far as no membership of a smaller
     /// rank has done so.
     fn hear(&mut self, claim: &Claim) {
-        let mut invites = Invites::default();
         let log = self.log;
+        let mut invites = Invites::of(log, &claim.member);
         for operation in log.sound(&claim.member) {
             let invited = invites.allow(operation);
             if !claim.covers(operation.seq()) || self.counting.contains_key(&operation.id()) {
@@ -141,8 +166,9 @@ impl<'a> Evaluation<'a> {
                     true
                 }
                 Kind::Meta { name, suggested } => {
-                    let latest = core::cmp::Reverse(operation.seq());
-                    self.metas.push(((claim.rank, latest, operation.id()), name, suggested));
+                    let by = (claim.rank, operation.seq(), operation.id());
+                    choose(&mut self.name, by, name.as_ref());
+                    choose(&mut self.suggested, by, suggested.as_ref());
                     true
                 }
                 Kind::Key { generation, commitment } => {
@@ -169,12 +195,9 @@ impl<'a> Evaluation<'a> {
 
     /// Whether the membership that the operation adds may begin.
     fn add(&mut self, by: &Claim, operation: &Operation) -> bool {
-        let Kind::Add { member, role, label, from, via } = operation.kind() else { return false };
+        let Kind::Add { member, role, label, from, .. } = operation.kind() else { return false };
         if *member == by.member {
             return false;
-        }
-        if let Some(via) = via {
-            *self.uses.entry(*via).or_default() += 1;
         }
         let rank = by.rank.saturating_add(1).max(self.seniors);
         self.pending.entry(rank).or_default().push(Claim {
@@ -192,18 +215,13 @@ impl<'a> Evaluation<'a> {
         true
     }
 
-    fn finish(mut self) -> View {
-        self.metas.sort_by_key(|(standing, ..)| *standing);
-        let named = self.metas.iter().find_map(|(standing, name, _)| {
-            name.as_ref().map(|name| ((standing.0, standing.1.0), name.clone()))
-        });
-        let suggests = self.metas.iter().find_map(|(standing, _, suggested)| {
-            suggested.as_ref().map(|list| ((standing.0, standing.1.0), list.clone()))
-        });
-        let (name_by, name) = named.unwrap_or_else(|| ((u32::MAX, 0), self.log.name().clone()));
-        let (suggested_by, suggested) = suggests.unwrap_or(((u32::MAX, 0), Vec::new()));
+    fn finish(self) -> View {
+        let log = self.log;
+        let name = self.name.as_ref().map_or(log.name(), |(_, name)| name).clone();
+        let suggested = self.suggested.as_ref().map(|(_, list)| list.clone()).unwrap_or_default();
         // Generations count up by one: who skips some cannot keep others from going on.
-        let generation = (1..).map_while(|number| self.keys.get(&number)).last().copied();
+        let first = log.base().and_then(|base| base.generation).map_or(1, |last| last.number);
+        let generation = (first..).map_while(|number| self.keys.get(&number)).last().copied();
         let paper = self.log.paper().filter(|key| {
             self.settled.get(&OpId::of_senior(key)).is_some_and(|claim| claim.end.is_none())
         });
@@ -215,38 +233,67 @@ impl<'a> Evaluation<'a> {
             forked: self.log.forked().collect::<BTreeSet<_>>(),
             generation,
             paper,
-            name_by,
-            suggested_by,
+            name_by: self.name.map(|(by, _)| by),
+            suggested_by: self.suggested.map(|(by, _)| by),
+            invites: open_invites(log, &self.settled),
             claims: self.settled,
-            uses: self.uses,
             counting: self.counting,
         }
     }
 }
 
-/// The invites that an author has made so far, and how often each was used.
-#[derive(Default)]
-struct Invites(BTreeMap<OpId, (Role, u32)>);
+/// The invites that an author has made so far and that have a use left.
+struct Invites(BTreeMap<OpId, OpenInvite>);
 
 impl Invites {
+    /// Those of which no operation of the author's chain tells: they lie before its base.
+    fn of(log: &Log, author: &NodeKey) -> Self {
+        let before = log.base().into_iter().flat_map(|base| &base.invites);
+        let own = before.filter(|(_, invite)| invite.author == *author);
+        Self(own.map(|(id, invite)| (*id, *invite)).collect())
+    }
+
     /// Notes the author's next operation, and says whether the invite that it names, if any, lets
     /// somebody in.
     fn allow(&mut self, operation: &Operation) -> bool {
         match operation.kind() {
             Kind::Invite { uses, role, .. } => {
-                self.0.insert(operation.id(), (*role, *uses));
+                let author = operation.author();
+                self.0.insert(operation.id(), OpenInvite { author, role: *role, left: *uses });
                 true
             }
-            Kind::Add { via: Some(via), role, .. } => match self.0.get_mut(via) {
-                Some((invited, left)) if invited == role && *left > 0 => {
-                    *left -= 1;
-                    true
+            Kind::Add { via: Some(via), role, .. } => {
+                let Some(invite) = self.0.get_mut(via) else { return false };
+                if invite.role != *role {
+                    return false;
                 }
-                _ => false,
-            },
+                invite.left -= 1;
+                if invite.left == 0 {
+                    self.0.remove(via);
+                }
+                true
+            }
             _ => true,
         }
     }
+}
+
+/// The invites of all who ever were admins that have a use left.
+fn open_invites(log: &Log, claims: &BTreeMap<OpId, Claim>) -> BTreeMap<OpId, OpenInvite> {
+    let admins: BTreeSet<_> = claims
+        .values()
+        .filter(|claim| claim.role == Role::Admin)
+        .map(|claim| claim.member)
+        .collect();
+    let mut open = BTreeMap::new();
+    for admin in admins {
+        let mut invites = Invites::of(log, &admin);
+        for operation in log.sound(&admin) {
+            invites.allow(operation);
+        }
+        open.append(&mut invites.0);
+    }
+    open
 }
 
 /// Members and invited keys, from all memberships; the key on paper is none of them.

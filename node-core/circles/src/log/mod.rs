@@ -13,6 +13,7 @@
 //! operation.rs  one record: layout, name, signature      body.rs      what it says, in CBOR
 //! chain.rs      the operations of one author             evaluate.rs  who is a member
 //! view.rs       the answer                               draft.rs     new operations
+//! checkpoint.rs what lets old operations go
 //! sync.rs       what another log lacks                storage.rs   a log as bytes
 //! label.rs, suggestion.rs  texts
 //! ```
@@ -21,6 +22,7 @@
 
 mod body;
 mod chain;
+mod checkpoint;
 mod draft;
 mod evaluate;
 mod label;
@@ -30,13 +32,15 @@ mod suggestion;
 mod sync;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use planetary_proto::NodeKey;
 use thiserror::Error;
 
-use self::chain::Chain;
 pub use self::{
     body::{BodyError, Kind, Role},
     draft::{Draft, RuleError},
@@ -47,6 +51,7 @@ pub use self::{
     sync::Head,
     view::{Generation, Membership, State, View},
 };
+use self::{chain::Chain, checkpoint::Base};
 use crate::limits::{
     LOG_LEN_MAX, OPERATION_LEN_MAX, OPERATIONS_MAX, OPERATIONS_OF_SENIORS,
     OPERATIONS_OF_STRANGERS_MAX, SEQUENCE_GAP_MAX,
@@ -56,6 +61,9 @@ use crate::limits::{
 #[derive(Clone, Debug)]
 pub struct Log {
     genesis: Operation,
+    /// What the log began from, if not from its first operation: a checkpoint, by its last
+    /// operation.
+    base: Option<(OpId, Arc<Base>)>,
     chains: BTreeMap<NodeKey, Chain>,
     /// Seniors, and whom one of these has ever added, whether or not it counts.
     named: BTreeSet<NodeKey>,
@@ -97,12 +105,32 @@ impl Log {
     /// # Errors
     /// [`LogError::NoGenesis`] for any other operation.
     pub fn new(genesis: Operation) -> Result<Self, LogError> {
-        let Kind::Genesis { seniors, .. } = genesis.kind() else {
+        if !matches!(genesis.kind(), Kind::Genesis { .. }) {
             return Err(LogError::NoGenesis);
+        }
+        let mut log = Self {
+            bytes: genesis.bytes().len(),
+            genesis,
+            base: None,
+            chains: BTreeMap::new(),
+            named: BTreeSet::new(),
+            view: OnceLock::new(),
         };
-        let named = seniors.iter().copied().collect();
-        let bytes = genesis.bytes().len();
-        Ok(Self { genesis, chains: BTreeMap::new(), named, bytes, view: OnceLock::new() })
+        log.name_everybody();
+        Ok(log)
+    }
+
+    /// A log of the same circle without operations but the first, on another base or none.
+    fn emptied(&self, base: Option<(OpId, Arc<Base>)>) -> Self {
+        let heads = base.iter().flat_map(|(_, base)| &base.heads);
+        Self {
+            chains: heads.map(|(author, head)| (*author, Chain::new(*head))).collect(),
+            base,
+            genesis: self.genesis.clone(),
+            named: BTreeSet::new(),
+            bytes: self.genesis.bytes().len(),
+            view: OnceLock::new(),
+        }
     }
 
     /// What names the circle.
@@ -136,7 +164,11 @@ impl Log {
         if self.knows(&operation) {
             return Ok(Inserted::Known);
         }
-        if operation.seq() > self.tip(&author).0.saturating_add(SEQUENCE_GAP_MAX) {
+        // Whoever was away for long gets a checkpoint without what lies before it.
+        let checkpoint =
+            matches!(operation.kind(), Kind::Checkpoint { .. }) && self.seniors().contains(&author);
+        let ahead = operation.seq() > self.tip(&author).0.saturating_add(SEQUENCE_GAP_MAX);
+        if ahead && !checkpoint {
             return Err(LogError::TooFarAhead);
         }
         self.room(&author, operation.bytes().len())?;
@@ -168,7 +200,7 @@ impl Log {
     /// Whether there is nothing but the first operation.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.chains.is_empty()
+        self.operations().next().is_none()
     }
 
     /// All operations but the first, by author and number.
@@ -211,25 +243,29 @@ impl Log {
         self.chains.iter().filter(|(_, chain)| chain.is_forked()).map(|(author, _)| *author)
     }
 
+    fn base(&self) -> Option<&Base> {
+        self.base.as_ref().map(|(_, base)| &**base)
+    }
+
     fn seniors(&self) -> &[NodeKey] {
-        match self.genesis.kind() {
-            Kind::Genesis { seniors, .. } => seniors,
-            // `new` takes nothing else.
-            _ => &[],
-        }
+        self.begun().1
     }
 
     fn name(&self) -> &Label {
-        match self.genesis.kind() {
-            Kind::Genesis { name, .. } => name,
-            _ => unreachable!("a log begins with a genesis"),
-        }
+        self.begun().0
     }
 
     fn paper(&self) -> Option<NodeKey> {
+        let (_, seniors, paper) = self.begun();
+        seniors.first().filter(|_| paper).copied()
+    }
+
+    /// What the first operation says: name, seniors, and whether the first is a key on paper.
+    fn begun(&self) -> (&Label, &[NodeKey], bool) {
         match self.genesis.kind() {
-            Kind::Genesis { paper: true, seniors, .. } => seniors.first().copied(),
-            _ => None,
+            Kind::Genesis { name, seniors, paper, .. } => (name, seniors, *paper),
+            // `new` takes nothing else.
+            _ => unreachable!("a log begins with a genesis"),
         }
     }
 
@@ -246,6 +282,19 @@ impl Log {
     fn of_strangers(&self) -> usize {
         let unknown = self.chains.iter().filter(|(author, _)| !self.names(author));
         unknown.flat_map(|(_, chain)| chain.all()).count()
+    }
+
+    /// Notes whose operations may come to count, from what is known now.
+    fn name_everybody(&mut self) {
+        let mut begun: Vec<_> = self.seniors().to_vec();
+        if let Some(base) = self.base() {
+            begun.extend(base.heads.keys());
+            begun.extend(base.claims.values().map(|claim| claim.member));
+        }
+        self.named.extend(begun.iter().copied());
+        for author in begun {
+            self.name_members_of(author);
+        }
     }
 
     /// Notes whom the author has added, if it was added itself, and whom these have added.

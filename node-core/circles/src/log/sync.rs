@@ -36,7 +36,8 @@ impl Log {
     }
 
     /// What somebody lacks who knows as much as `heads` says: whoever adds a key comes before what
-    /// that key has said, and each author's operations come in order. At most `max` operations of
+    /// that key has said, and each author's operations come in order, but for a chain that parts
+    /// from theirs, which comes from its end. At most `max` operations of
     /// together at most `len_max` bytes.
     ///
     /// The first operation of all is among them only if there are no heads.
@@ -86,7 +87,17 @@ impl Log {
     fn introduced(&self) -> Vec<(&NodeKey, &Chain)> {
         let mut seen: BTreeSet<NodeKey> = BTreeSet::new();
         let mut order = Vec::new();
-        let mut next: Vec<NodeKey> = self.seniors().to_vec();
+        // The checkpoint that the log began from comes first: its author is a senior.
+        let mut next: Vec<NodeKey> = self
+            .began_at()
+            .and_then(|id| self.get(&id))
+            .map(Operation::author)
+            .into_iter()
+            .collect();
+        next.extend(self.seniors());
+        next.extend(
+            self.base().into_iter().flat_map(|base| base.claims.values().map(|claim| claim.member)),
+        );
         while !next.is_empty() {
             let mut added = Vec::new();
             for key in next {
@@ -114,17 +125,29 @@ enum Lack {
     From(u32),
     /// The two operations that prove a fork.
     Fork,
+    /// Everything from this number down: theirs is another chain from some lower number on. What
+    /// comes first is new to them, so each message brings both nearer to where the chains part.
+    Down(u32),
 }
 
 impl Lack {
-    fn of(self, chain: &Chain) -> impl Iterator<Item = &Operation> {
+    /// Never what lies behind a gap: whoever has what fills it has more than this chain.
+    fn of(self, chain: &Chain) -> Vec<&Operation> {
         let fork = chain.head().0.saturating_add(1);
-        let (from, to) = match self {
-            Self::Nothing => (1, 0),
-            Self::From(from) => (from, u32::MAX),
-            Self::Fork => (fork, fork),
+        let last = if chain.is_forked() { fork } else { chain.head().0 };
+        let between = |from: u32, to: u32| {
+            chain.all().filter(move |one| from <= one.seq() && one.seq() <= to.min(last)).collect()
         };
-        chain.all().filter(move |one| from <= one.seq() && one.seq() <= to)
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::From(from) => between(from, last),
+            Self::Fork => between(fork, fork),
+            Self::Down(to) => {
+                let mut down: Vec<_> = between(0, to);
+                down.reverse();
+                down
+            }
+        }
     }
 }
 
@@ -135,19 +158,15 @@ fn lack(chain: &Chain, theirs: &Head) -> Lack {
         // The fork behind the sound part, too.
         return Lack::From(theirs.seq.saturating_add(1));
     }
-    if is_fork_of(chain, theirs) {
-        return Lack::Nothing;
-    }
-    if theirs.seq > last && !chain.is_forked() {
+    if is_fork_of(chain, theirs) || theirs.seq > last && !chain.is_forked() {
         return Lack::Nothing;
     }
     if theirs.seq > last.saturating_add(1) {
         // They know one side of the fork and not the other, or another chain altogether. In that
-        // case this chain's head tells them to send all of theirs.
+        // case this chain's head tells them to send theirs.
         return Lack::Fork;
     }
-    // Theirs is another chain from some number on, which only the whole of it shows.
-    Lack::From(0)
+    Lack::Down(theirs.seq)
 }
 
 /// Whether the head is that of a fork of this chain.

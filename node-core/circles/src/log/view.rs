@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use planetary_proto::NodeKey;
 
-use super::{body::Role, label::Label, operation::OpId, suggestion::Suggestion};
+use super::{
+    body::Role, checkpoint::Standing, label::Label, operation::OpId, suggestion::Suggestion,
+};
 
 /// What a log amounts to, from what is known of it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +26,14 @@ pub struct View {
     pub generation: Option<Generation>,
     /// The key on paper that stands above everybody, if there is one.
     pub paper: Option<NodeKey>,
-    /// Rank and number of the operation that chose the name: a later one of the same or a smaller
-    /// rank changes it.
-    pub(super) name_by: (u32, u32),
+    /// The operation that chose the name, if one did since the first.
+    pub(super) name_by: Option<Standing>,
     /// The same for what the circle suggests.
-    pub(super) suggested_by: (u32, u32),
+    pub(super) suggested_by: Option<Standing>,
     /// All memberships that count, those that are over among them.
     pub(super) claims: BTreeMap<OpId, Claim>,
-    /// How many guests came in by each invite.
-    pub(super) uses: BTreeMap<OpId, u32>,
+    /// Invites with a use left.
+    pub(super) invites: BTreeMap<OpId, OpenInvite>,
     /// The operations that count, each with its author's rank in it.
     pub(super) counting: BTreeMap<OpId, u32>,
 }
@@ -95,6 +96,14 @@ pub(super) struct Claim {
     pub(super) cutoff: u32,
     pub(super) accepted: bool,
     pub(super) end: Option<End>,
+}
+
+/// An invite with a use left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpenInvite {
+    pub(super) author: NodeKey,
+    pub(super) role: Role,
+    pub(super) left: u32,
 }
 
 /// What ended a membership.
@@ -162,10 +171,10 @@ impl View {
         self.admin_rank(by).is_some_and(|rank| lowest.is_some_and(|lowest| rank < lowest))
     }
 
-    /// How many guests came in by the invite.
+    /// How many more guests the invite lets in; 0 for one that is not known.
     #[must_use]
-    pub fn invite_uses(&self, invite: &OpId) -> u32 {
-        self.uses.get(invite).copied().unwrap_or(0)
+    pub fn invite_uses_left(&self, invite: &OpId) -> u32 {
+        self.invites.get(invite).map_or(0, |invite| invite.left)
     }
 
     /// Whether the operation has an effect, or had one before others took its place.

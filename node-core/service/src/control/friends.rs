@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{Control, PATH_PATIENCE, unanswered};
 use crate::health::Moment;
-use crate::node::{ChangeError, core_key};
+use crate::node::{ChangeError, Node, core_key};
 use crate::policy;
 use crate::report::plain;
 use crate::state::friends::{self as stored, Friends, FriendsError, Pause, StoreError};
@@ -211,16 +211,7 @@ impl Control {
         name: Option<FriendName>,
         peers: Option<Vec<String>>,
     ) -> Result<Shared, ApiError> {
-        let mut chosen: Vec<LinkPeer> = Vec::new();
-        let named = match peers {
-            Some(named) => named.iter().map(|uri| read_peer(uri)).collect::<Result<_, _>>()?,
-            None => self.node.public_peers(),
-        };
-        for peer in named {
-            if !chosen.contains(&peer) && chosen.len() < limits::LINK_PEERS_MAX {
-                chosen.push(peer);
-            }
-        }
+        let chosen = chosen_peers(&self.node, peers)?;
         let key = plain(&self.node.key());
         let link = FriendLink { key, name, peers: chosen }.fitting();
         let shared_at = now();
@@ -379,6 +370,24 @@ fn replace(friends: &mut Friends, entry: BookFriend) -> Result<(), FriendsError>
     )
 }
 
+/// The peers for a link: those that were named, or those of this node.
+pub(super) fn chosen_peers(
+    node: &Node,
+    peers: Option<Vec<String>>,
+) -> Result<Vec<LinkPeer>, ApiError> {
+    let named = match peers {
+        Some(named) => named.iter().map(|uri| read_peer(uri)).collect::<Result<_, _>>()?,
+        None => node.public_peers(),
+    };
+    let mut chosen: Vec<LinkPeer> = Vec::new();
+    for peer in named {
+        if !chosen.contains(&peer) && chosen.len() < limits::LINK_PEERS_MAX {
+            chosen.push(peer);
+        }
+    }
+    Ok(chosen)
+}
+
 fn read_peer(uri: &str) -> Result<LinkPeer, ApiError> {
     uri.parse::<LinkPeer>().map_err(|error| {
         let shown = planetary_ipc::status::public_uri(uri);
@@ -391,7 +400,7 @@ fn refused(error: FriendsError) -> ApiError {
     change_error(error.into())
 }
 
-fn change_error(error: ChangeError) -> ApiError {
+pub(super) fn change_error(error: ChangeError) -> ApiError {
     use FriendsError as Refused;
     let text = error.to_string();
     match error {

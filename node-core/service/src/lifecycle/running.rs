@@ -41,6 +41,8 @@ pub(super) struct Running {
     /// Ends the control socket when it is dropped or sent to.
     pub(super) close_control: oneshot::Sender<()>,
     pub(super) control: JoinHandle<()>,
+    /// Attends to circles.
+    pub(super) attending: JoinHandle<()>,
 }
 
 impl Running {
@@ -65,8 +67,9 @@ impl Running {
             // A sender that is gone means the same.
             let _ = closed.await;
         }));
+        let attending = tokio::spawn(Arc::clone(&node).attend_circles());
         manager::tell(News::Ready);
-        Ok(Self { node, close_control, control })
+        Ok(Self { node, close_control, control, attending })
     }
 
     /// Serves until a signal or `outside` says stop.

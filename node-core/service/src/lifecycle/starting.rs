@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use planetary_ipc::{HealthItem, Severity};
 use planetary_proto::identity::Identity;
+use zeroize::Zeroizing;
 
 use crate::args::RunArguments;
 use crate::config::{Config, ConfigError, ConfigFile};
@@ -20,6 +21,7 @@ use crate::public::Public;
 use crate::public::kept::{ChosenRecord, Kept, PausedRecord};
 use crate::public::statistics::StatisticsRecord;
 use crate::public::store::ListRecord;
+use crate::state::circles::{CirclesKeeper, LoadedCircles};
 use crate::state::friends::FriendsKeeper;
 use crate::state::identity::{self, Exposure, IdentityError};
 use crate::state::record::{self, Damage, Intent, Record, RecordError, Sequence, SequenceKeeper};
@@ -44,6 +46,9 @@ pub enum StartError {
     /// A record cannot be used.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    NoRandomness(getrandom::Error),
 }
 
 /// Everything a running service needs from the disk and the command line.
@@ -69,6 +74,10 @@ pub struct Started {
     pub public: Public,
     /// Who may reach this computer.
     pub friends: FriendsKeeper,
+    /// The circles.
+    pub circles: LoadedCircles,
+    /// Random, for what circles need chance for.
+    pub circles_seed: Zeroizing<[u8; 32]>,
     /// What was noticed on the way.
     pub health: Health,
     /// For a change of the level; `None` where the process has a log of its own.
@@ -111,6 +120,9 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     if let Some(damage) = damage {
         health.raise(node::friends_damaged(&damage), now);
     }
+    let circles = CirclesKeeper::load(&state_dir, now.unix_s)?;
+    let mut circles_seed = Zeroizing::new([0; 32]);
+    getrandom::fill(circles_seed.as_mut_slice()).map_err(StartError::NoRandomness)?;
     tracing::info!(
         config = %places.config.display(),
         state_dir = %places.state_dir.display(),
@@ -133,6 +145,8 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         intent,
         public,
         friends,
+        circles,
+        circles_seed,
         health,
         log,
     })

@@ -24,21 +24,23 @@ use super::Node;
 use crate::config::Audience;
 use crate::health::{Condition, Moment};
 use crate::names;
-use crate::policy::{self, Doors};
+use crate::policy::{self, Circles, Circumstances, Doors};
 use crate::state::friends::{Friends, FriendsError, FriendsKeeper, StoreError};
 use crate::state::record::Damage;
 
 /// A friend is online when something came from it within this time: three times the longest silence
 /// of an open session.
-const ONLINE_MAX: Duration = Duration::from_secs(60);
+pub(super) const ONLINE_MAX: Duration = Duration::from_secs(60);
 
-/// Friends, and what was made of them.
+/// Friends, and the rules that were made of them and of circles.
 pub(super) struct Keeping {
     keeper: FriendsKeeper,
+    circles: Circles,
     rules: Arc<Rules>,
+    /// The first parts of friends' names for programs.
     labels: Arc<BTreeMap<NodeKey, Label>>,
-    /// Whether there was a pause and a lobby when the rules were made.
-    made_in: (bool, bool),
+    /// What the rules were made in.
+    made_in: Circumstances,
     online: BTreeSet<NodeKey>,
     revision: u64,
 }
@@ -65,16 +67,13 @@ pub enum ChangeError {
 }
 
 impl Keeping {
-    pub(super) fn new(keeper: FriendsKeeper, doors: &Doors, unix_s: u64) -> Self {
-        let rules = Rules::compile(&policy::policy(doors, keeper.friends(), unix_s));
-        let rules = rules.unwrap_or_else(|error| {
-            // Not reached: what a file may hold is less than what the filter takes.
-            tracing::error!(%error, "nobody may open anything: the rules cannot be made");
-            Rules::compile(&Policy { paused: true, ..Policy::default() }).unwrap_or_default()
-        });
-        let made_in = moment_of(keeper.friends(), unix_s);
-        let (rules, labels) = (Arc::new(rules), Arc::new(names::labels(keeper.friends())));
-        Self { keeper, rules, labels, made_in, online: BTreeSet::new(), revision: 0 }
+    pub(super) fn new(keeper: FriendsKeeper, circles: Circles, doors: &Doors, unix_s: u64) -> Self {
+        let rules = Rules::compile(&policy::policy(doors, keeper.friends(), &circles, unix_s));
+        let rules = rules.unwrap_or_else(|error| closed(&error));
+        let made_in = Circumstances::of(keeper.friends(), &circles, unix_s);
+        let (rules, online) = (Arc::new(rules), BTreeSet::new());
+        let labels = Arc::new(names::labels(keeper.friends()));
+        Self { keeper, circles, rules, labels, made_in, online, revision: 0 }
     }
 
     pub(super) fn blocks(&self, key: &identity::NodeKey) -> bool {
@@ -89,11 +88,23 @@ impl Keeping {
     pub(super) fn labels(&self) -> Arc<BTreeMap<NodeKey, Label>> {
         Arc::clone(&self.labels)
     }
-}
 
-/// What of the time the rules depend on.
-fn moment_of(friends: &Friends, unix_s: u64) -> (bool, bool) {
-    (friends.paused(unix_s).is_some(), policy::lobby_until(friends, unix_s).is_some())
+    /// The rules that follow when circles are like that.
+    pub(super) fn rules_with(
+        &self,
+        doors: &Doors,
+        circles: &Circles,
+        unix_s: u64,
+    ) -> Result<Rules, RulesError> {
+        Rules::compile(&policy::policy(doors, self.keeper.friends(), circles, unix_s))
+    }
+
+    /// Takes over how circles are, and the rules that follow.
+    pub(super) fn take_circles(&mut self, circles: Circles, rules: Rules, unix_s: u64) {
+        self.made_in = Circumstances::of(self.keeper.friends(), &circles, unix_s);
+        self.rules = Arc::new(rules);
+        self.circles = circles;
+    }
 }
 
 impl Node {
@@ -119,8 +130,9 @@ impl Node {
             let mut friends = keeping.keeper.friends().clone();
             let done = change(&mut friends)?;
             self.check_addresses(&friends, keeping.keeper.friends())?;
-            let rules = Rules::compile(&policy::policy(&doors, &friends, unix_s))?;
-            let made_in = moment_of(&friends, unix_s);
+            let circles = &keeping.circles;
+            let rules = Rules::compile(&policy::policy(&doors, &friends, circles, unix_s))?;
+            let made_in = Circumstances::of(&friends, circles, unix_s);
             let labels = names::labels(&friends);
             keeping.online.retain(|key| friends.friends().contains_key(key));
             keeping.keeper.store(friends)?;
@@ -130,34 +142,40 @@ impl Node {
             keeping.made_in = made_in;
             done
         };
+        self.tell_circles_of_friends();
         self.tell_rules(&doors).await;
         self.renew_names();
         self.news.notify_one();
         Ok(done)
     }
 
-    /// Makes the rules anew after a change of the configuration. The caller holds the lock.
+    /// Makes the rules anew after a change of the configuration, of circles or of the time. The
+    /// caller holds the lock.
     pub(super) async fn renew_rules(&self) {
         let doors = Doors::of(&self.settings.read().config);
         let unix_s = Moment::now().unix_s;
+        let circles = self.rights_of_circles(unix_s);
         {
             let mut keeping = self.friends.lock();
-            match Rules::compile(&policy::policy(&doors, keeping.keeper.friends(), unix_s)) {
-                Ok(rules) => {
-                    keeping.rules = Arc::new(rules);
-                    keeping.made_in = moment_of(keeping.keeper.friends(), unix_s);
+            match keeping.rules_with(&doors, &circles, unix_s) {
+                Ok(rules) => keeping.take_circles(circles, rules, unix_s),
+                Err(error) => {
+                    let rules = closed(&error);
+                    keeping.take_circles(circles, rules, unix_s);
                 }
-                Err(error) => tracing::error!(%error, "the rules stay as they were"),
             }
         }
         self.tell_rules(&doors).await;
     }
 
-    /// Makes the rules anew when a pause or the time of the lobby is over. Called every second.
+    /// Makes the rules anew when a pause or the time of the lobby is over, or there is no longer
+    /// anybody to be asked. Called every second.
     pub async fn follow_clock(&self) {
         let is_due = || {
             let keeping = self.friends.lock();
-            keeping.made_in != moment_of(keeping.keeper.friends(), Moment::now().unix_s)
+            let (friends, circles) = (keeping.keeper.friends(), &keeping.circles);
+            circles.asks != self.asks()
+                || keeping.made_in != Circumstances::of(friends, circles, Moment::now().unix_s)
         };
         // A change that is being made takes the time into account; the next second will show.
         if is_due()
@@ -169,7 +187,7 @@ impl Node {
     }
 
     /// Hands the rules to the engine.
-    async fn tell_rules(&self, doors: &Doors) {
+    pub(super) async fn tell_rules(&self, doors: &Doors) {
         let rules = self.friends.lock().rules();
         if let Some(engine) = self.engine()
             && let Err(error) = engine.set_rules(rules).await
@@ -204,7 +222,7 @@ impl Node {
         self.elsewhere(services).is_none()
     }
 
-    fn elsewhere<'a>(
+    pub(super) fn elsewhere<'a>(
         &self,
         services: impl IntoIterator<Item = &'a LocalService>,
     ) -> Option<Ipv6Addr> {
@@ -223,14 +241,17 @@ impl Node {
         doors.sessions == Some(Audience::Circles)
     }
 
-    /// Notes which friends are online. Something is written at most every ten minutes.
-    pub(super) async fn look_for_friends(&self, engine: &Engine) {
-        if self.friends.lock().keeper.friends().friends().is_empty() {
+    /// Notes which friends and members are online. Something is written at most every ten minutes.
+    pub(super) async fn look_for_people(&self, engine: &Engine) {
+        let has_friends = !self.friends.lock().keeper.friends().friends().is_empty();
+        if !has_friends && !self.has_circles() {
             return;
         }
         let asked = tokio::time::timeout(super::SNAPSHOT_PATIENCE, engine.sessions()).await;
         if let Ok(Ok(sessions)) = asked {
-            self.see_friends(&sessions, Moment::now().unix_s);
+            let unix_s = Moment::now().unix_s;
+            self.see_friends(&sessions, unix_s);
+            self.see_members(&sessions, unix_s);
         }
     }
 
@@ -281,11 +302,11 @@ impl Node {
             sessions: words(policy::sessions(&doors, friends, unix_s)),
             paused: friends.paused(unix_s).map(pause),
             friends: count(friends.friends().len()),
-            circles: 0,
-            members: 0,
+            circles: count(keeping.circles.count),
+            members: count(keeping.circles.members.len()),
             blocked: count(friends.blocked().len()),
             everyone: friends.everyone().to_vec(),
-            lobby_until: policy::lobby_until(friends, unix_s).map(UnixTime),
+            lobby_until: policy::lobby_until(friends, &keeping.circles, unix_s).map(UnixTime),
         };
         (access, keeping.revision)
     }
@@ -318,6 +339,13 @@ impl Node {
         peers.sort_by_key(|(is_down, _)| *is_down);
         own.chain(peers.into_iter().map(|(_, peer)| peer)).collect()
     }
+}
+
+/// Rules for when none can be made. Not reached by what was changed here, which is compiled before
+/// it is stored: files that somebody has edited may ask for more than the filter takes.
+fn closed(error: &RulesError) -> Rules {
+    tracing::error!(%error, "nobody may open anything: the rules cannot be made");
+    Rules::compile(&Policy { paused: true, ..Policy::default() }).unwrap_or_default()
 }
 
 /// All services that anybody may reach.

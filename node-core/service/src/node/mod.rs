@@ -11,6 +11,7 @@
 
 mod changing;
 mod choosing;
+mod circles;
 mod exploring;
 mod friends;
 mod naming;
@@ -21,6 +22,7 @@ mod take_over;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -35,6 +37,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 pub use self::changing::ChangeSettingsError;
+pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited, suggestion};
 pub use self::exploring::ExploreError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
@@ -48,7 +51,7 @@ use crate::lifecycle::Started;
 use crate::log::LogHandle;
 use crate::policy::Doors;
 use crate::public::Public;
-use crate::report::{Facts, Observer};
+use crate::report::{Facts, Observer, plain};
 use crate::state::StateDir;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
 use crate::survey::Surveyor;
@@ -68,6 +71,11 @@ pub struct Node {
     failed_listeners: Mutex<Vec<FailedListener>>,
     public: Public,
     friends: Mutex<friends::Keeping>,
+    circles: Mutex<circles::Keeping>,
+    /// The exchange of circles has something to do.
+    circles_due: Notify,
+    /// Clients that show questions.
+    askers: AtomicUsize,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
@@ -113,7 +121,15 @@ impl Node {
         let surveyor = Surveyor::new(started.state_dir.path().to_owned());
         let doors = Doors::of(&started.settings.config);
         let (tells, told) = mpsc::channel(NEWS_MAX);
-        let friends = friends::Keeping::new(started.friends, &doors, now.unix_s);
+        let loaded = started.circles;
+        let (circles, damage) =
+            circles::Keeping::new(loaded, &identity, *started.circles_seed, now);
+        let mut health = started.health;
+        if let Some(damaged) = circles::circles_damaged(&damage) {
+            health.raise(damaged, now);
+        }
+        let rights = circles.rights_at(&plain(&identity.key()), now.unix_s);
+        let friends = friends::Keeping::new(started.friends, rights, &doors, now.unix_s);
         let node = Self {
             identity: RwLock::new(identity),
             identity_path: started.identity_path,
@@ -123,11 +139,14 @@ impl Node {
             log: started.log,
             started: now,
             settings: RwLock::new(started.settings),
-            health: Mutex::new(started.health),
+            health: Mutex::new(health),
             sequence: Mutex::new(started.sequence),
             failed_listeners: Mutex::default(),
             public: started.public,
             friends: Mutex::new(friends),
+            circles: Mutex::new(circles),
+            circles_due: Notify::new(),
+            askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
             engine: RwLock::new(None),
@@ -192,6 +211,7 @@ impl Node {
         self.stop_engine().await;
         self.store_statistics();
         self.settle_friends();
+        self.settle_circles();
     }
 
     /// Reads the configuration file again. A file with a mistake changes nothing, and a health item
@@ -230,6 +250,11 @@ impl Node {
     /// Waits for what an engine tells next: messages of other nodes, and visits.
     pub async fn next_told(&self) -> Option<News> {
         self.told.1.lock().await.recv().await
+    }
+
+    /// What an engine has told and nobody has taken.
+    fn told_already(&self) -> Option<News> {
+        self.told.1.try_lock().ok()?.try_recv().ok()
     }
 
     /// Who the node is, as its public key.
@@ -300,7 +325,7 @@ impl Node {
             },
         };
         if let Some(engine) = &engine {
-            self.look_for_friends(engine).await;
+            self.look_for_people(engine).await;
         }
         let now = Moment::now();
         let wanted = self.settings.read().peers();
@@ -320,6 +345,8 @@ impl Node {
             snapshot,
             access,
             friends_revision,
+            circles_revision: self.circles_revision(),
+            questions: self.questions(),
             names: self.names(),
             key: Some(self.key()),
             survey: self.surveyor.latest(),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use planetary_ipc::{ForeignSettings, ImportItem};
 use planetary_proto::identity::{Identity, NodeKey};
+use zeroize::Zeroizing;
 
 use super::{Condition, Config, Connect, EditError, NODE_NOT_STARTED, Node, Severity, SwitchError};
 use crate::config::Edited;
@@ -198,7 +199,12 @@ impl Node {
     async fn turn_to(&self, other: Making) -> Result<Making, SwitchError> {
         let former = self.making(None, None);
         let key = other.identity.key();
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(SwitchError::NoRandomness)?;
         self.sequence.lock().turn_to(&self.state_dir, &key)?;
+        if key != former.identity.key() {
+            self.circles.lock().turn_to(&other.identity, *seed, Moment::now());
+        }
         *self.identity.write() = other.identity;
         self.observer.lock().await.turn_to(key);
         if let Some(log) = &self.log {

@@ -6,6 +6,7 @@
 //! [`state`] word, the [`conditions`] that hold, the checklist of [`doctor`]. Nothing here asks,
 //! waits or writes.
 
+pub mod circles;
 mod computer;
 mod conditions;
 pub mod doctor;
@@ -25,8 +26,8 @@ use std::time::Duration;
 
 use planetary_circles::Reason;
 use planetary_ipc::{
-    Access, Direction, Dropped, HealthItem, ListenerStatus, Names, NodeKey, PeerError, Status,
-    Subnet, TunStatus, UnixTime,
+    Access, Direction, Dropped, HealthItem, ListenerStatus, Names, NodeKey, PeerError, Question,
+    Status, Subnet, TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -74,6 +75,10 @@ pub struct Facts {
     pub access: Access,
     /// Grows when friends change.
     pub friends_revision: u64,
+    /// Grows when circles change.
+    pub circles_revision: u64,
+    /// What waits for an answer of the person.
+    pub questions: Vec<Question>,
     /// How names are answered on this computer.
     pub names: Names,
     /// Who the node is.
@@ -117,6 +122,8 @@ impl Facts {
             revision: 0,
             access: Access::default(),
             friends_revision: 0,
+            circles_revision: 0,
+            questions: Vec::new(),
             names: crate::names::off(),
             key: None,
             survey: Arc::default(),
@@ -210,8 +217,8 @@ impl Observer {
             health,
             topology_revision: self.revision,
             friends_revision: facts.friends_revision,
-            circles_revision: 0,
-            questions: Vec::new(),
+            circles_revision: facts.circles_revision,
+            questions: facts.questions,
             names: facts.names,
         }
     }

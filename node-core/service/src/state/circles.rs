@@ -34,11 +34,11 @@ use super::record::{self, Damage, Loaded, Record, RecordError};
 use super::{ReadError, StateDir, make_private_dir, read_bounded, set_aside};
 
 /// Most circles, whatever the state: one bit each in the packet filter.
-pub const CIRCLES_MAX: usize = 64;
+pub const CIRCLES_MAX: usize = planetary_circles::limits::CIRCLES_MAX;
 
-/// Most services that one circle may reach here, so that all circles together have half of the
-/// filter's rules.
-pub const SERVICES_PER_CIRCLE_MAX: usize = 8 * 1_024 / CIRCLES_MAX;
+/// Most services that one circle may reach here. All of them together, and what is open to everyone,
+/// are bounded by the packet filter, which is asked before a change is stored.
+pub const SERVICES_PER_CIRCLE_MAX: usize = 64;
 
 /// Most invites that are remembered. One that lets nobody in makes room for a new one.
 pub const INVITES_MAX: usize = 256;
@@ -50,7 +50,7 @@ pub const DECLINED_MAX: usize = 256;
 pub const DECLINED_S: u64 = 86_400;
 
 /// Most secrets of one circle that are kept: the present one, and what may still be in use.
-pub const SECRETS_MAX: usize = 4;
+pub const SECRETS_MAX: usize = planetary_circles::limits::SECRETS_KEPT;
 
 /// Largest record, in bytes: 64 circles with a list of services for every member.
 pub const FILE_LEN_MAX: u64 = 8 << 20;
@@ -125,8 +125,8 @@ pub enum Phase {
     Asking,
     /// The inviter's person is asked.
     Waiting,
-    /// The inviter lets this computer in; the log is on its way.
-    Admitted,
+    /// The inviter lets this computer in.
+    Welcome,
     /// The link lets nobody in.
     Refused,
     /// Its time is over.
@@ -136,7 +136,7 @@ pub enum Phase {
 /// A secret of a circle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
-    /// Which one, counted from 0.
+    /// Which one, counted from 1.
     pub generation: u32,
     /// The secret.
     pub secret: Hex<32>,
@@ -149,7 +149,8 @@ pub struct Invite {
     pub circle: CircleId,
     /// The operation that says so in the circle's log.
     pub operation: Hex<32>,
-    /// What the link has in it; erased once nobody is let in any more.
+    /// What the link has in it; erased once it is over or taken back. Until then a guest that was
+    /// let in may ask again, because the answer was lost.
     pub token: Option<Hex<16>>,
     /// The peers in the link.
     pub peers: Vec<String>,
@@ -167,6 +168,8 @@ pub struct Invite {
     pub revoked: bool,
     /// Whom it has let in.
     pub guests: Vec<NodeKey>,
+    /// Whom the person has refused.
+    pub refused: Vec<NodeKey>,
 }
 
 /// A knock that was answered with no.
@@ -291,6 +294,9 @@ pub enum CirclesError {
     /// The circle is here already.
     #[error("the circle is here already")]
     Exists,
+    /// The link is one of this computer's own.
+    #[error("this computer made the link")]
+    OwnLink,
     /// No invite has the number.
     #[error("no invite has the number {0}")]
     NoInvite(u64),
@@ -324,6 +330,12 @@ impl Circle {
         }
     }
 
+    /// Remembers a secret before all others; the oldest makes room.
+    pub fn keep_secret(&mut self, secret: Secret) {
+        self.secrets.insert(0, secret);
+        self.secrets.truncate(SECRETS_MAX);
+    }
+
     /// What the key alone may reach.
     #[must_use]
     pub fn services_of(&self, key: &NodeKey) -> &[LocalService] {
@@ -333,14 +345,6 @@ impl Circle {
     /// All services that somebody may reach.
     pub fn services(&self) -> impl Iterator<Item = &LocalService> {
         self.access.services.iter().chain(self.members.values().flatten())
-    }
-
-    /// Remembers a secret; the oldest makes room.
-    pub fn keep_secret(&mut self, secret: Secret) {
-        self.secrets.retain(|kept| kept.generation != secret.generation);
-        self.secrets.push(secret);
-        self.secrets.sort_by_key(|kept| std::cmp::Reverse(kept.generation));
-        self.secrets.truncate(SECRETS_MAX);
     }
 
     fn check(&self) -> Result<(), CirclesError> {
@@ -363,6 +367,12 @@ impl Invite {
     #[must_use]
     pub fn is_open(&self, unix_s: u64) -> bool {
         !self.revoked && !self.is_used() && unix_s < self.expires
+    }
+
+    /// Whether its token is here and of no more use.
+    #[must_use]
+    pub fn is_to_be_erased(&self, unix_s: u64) -> bool {
+        self.token.is_some() && (self.revoked || unix_s >= self.expires)
     }
 
     /// Whether it has let in as many as it may.
@@ -514,23 +524,30 @@ impl Circles {
         self.invites.get_mut(&number).ok_or(CirclesError::NoInvite(number))
     }
 
-    /// Erases the tokens of invites that let nobody in any more. Returns whether there were any.
+    /// The invite that an operation made, with its number.
+    #[must_use]
+    pub fn invite_of(&self, operation: &[u8; 32]) -> Option<(u64, &Invite)> {
+        let mut all = self.invites.iter();
+        let found = all.find(|(_, invite)| invite.operation.0 == *operation);
+        found.map(|(number, invite)| (*number, invite))
+    }
+
+    /// Changes the invite that an operation made, if it is here.
+    pub fn update_invite(&mut self, operation: &[u8; 32], update: impl FnOnce(&mut Invite)) {
+        let mut all = self.invites.values_mut();
+        all.find(|invite| invite.operation.0 == *operation).map(update);
+    }
+
+    /// Erases the tokens of invites that are over or taken back. Returns whether there were any.
     pub fn erase_tokens(&mut self, unix_s: u64) -> bool {
         let mut erased = false;
         for invite in self.invites.values_mut() {
-            if invite.token.is_some() && !invite.is_open(unix_s) {
+            if invite.is_to_be_erased(unix_s) {
                 invite.token = None;
                 erased = true;
             }
         }
         erased
-    }
-
-    /// Until when the invite that is open longest lets guests in.
-    #[must_use]
-    pub fn invites_until(&self, unix_s: u64) -> Option<u64> {
-        let open = self.invites.values().filter(|invite| invite.is_open(unix_s));
-        open.map(|invite| invite.expires).max()
     }
 
     /// Remembers that a knock was answered with no.
@@ -541,11 +558,6 @@ impl Circles {
             self.declined.remove(0);
         }
         self.declined.push(declined);
-    }
-
-    /// Forgets that a knock was answered with no.
-    pub fn undecline(&mut self, key: &NodeKey, service: &LocalService) {
-        self.declined.retain(|one| one.key != *key || !service.contains(&one.service));
     }
 
     /// Remembers that something came from a member. Returns whether that is news.

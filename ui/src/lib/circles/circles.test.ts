@@ -1,9 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { MockBackend } from '../api/mock/backend';
 import { circlesOf } from '../api/mock/circle-data';
 import { START } from '../api/mock/data';
 import { readScenario } from '../api/mock/scenario';
 import type { Invite, Party } from '../api/protocol';
 import { t } from '../i18n/index.svelte';
+import { App } from '../stores/app.svelte';
 import { circleNameError, labelError } from './names';
 import { isOver, matchingMembers, ordered, orderedMembers, pendingOf } from './order';
 import { countWords, isWord, twoPlaces } from './paper';
@@ -18,6 +20,35 @@ const who = (more: Partial<Party>): Party => ({
   name: null,
   label: null,
   ...more,
+});
+
+describe('the store', () => {
+  it('asks once more, however often it is told to while it asks', async () => {
+    const backend = new MockBackend(readScenario('?frozen'));
+    const app = new App(backend);
+    const ask = vi.spyOn(backend, 'ask');
+    const lists = () => ask.mock.calls.filter(([{ type }]) => type === 'circle_list').length;
+    const loads = [app.circles.load(), app.circles.load()];
+    await Promise.resolve();
+    loads.push(app.circles.load(), app.circles.load(), app.circles.load());
+    await Promise.all(loads);
+    expect(lists()).toBe(2);
+    expect(app.circles.list).toHaveLength(3);
+  });
+
+  it('keeps the members of those that are wanted, and of no others', async () => {
+    const app = new App(new MockBackend(readScenario('?frozen')));
+    const unwant = app.circles.want(family.id);
+    const again = app.circles.want(family.id);
+    await app.circles.load();
+    expect([...app.circles.details.keys()]).toEqual([family.id]);
+    unwant();
+    await app.circles.load();
+    expect(app.circles.details.size).toBe(1);
+    again();
+    await app.circles.load();
+    expect(app.circles.details.size).toBe(0);
+  });
 });
 
 describe('words for somebody', () => {

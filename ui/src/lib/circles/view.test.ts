@@ -1,4 +1,4 @@
-import { render, screen, waitFor, within } from '@testing-library/svelte';
+import { cleanup, render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import App from '../../App.svelte';
@@ -513,6 +513,38 @@ describe('the key on paper', () => {
     await screen.findByTestId('circle-sheet');
     expect(app.navigation.sheet).toEqual({ kind: 'circle', id });
     expect(details()?.members.some(({ party }) => party.key === laptop.key)).toBe(false);
+  });
+});
+
+describe('a friend', () => {
+  async function friendSheet(name: string) {
+    const opened = await open();
+    const key = FRIENDS.find((one) => one.name === name)!.key;
+    opened.app.navigation.open({ kind: 'friend', key });
+    const sheet = within(await screen.findByTestId('friend-sheet'));
+    await settled();
+    await settled();
+    return { ...opened, sheet };
+  }
+
+  it('is shown with what it may reach besides, through circles', async () => {
+    const { sheet, app, circle } = await friendSheet('Grandma');
+    const through = within(await sheet.findByTestId('through-circles'));
+    const only = through.getByRole('button');
+    expect(only.textContent).toContain(t('circles.through.circle', { circle: 'Family' }));
+    expect(only.textContent).toContain('file sharing, ssh, ping');
+    await userEvent.click(only);
+    const id = circle('Family')?.id;
+    expect(app.navigation.sheet).toEqual({ kind: 'circle', id, part: 'reach' });
+  });
+
+  it('is not said to be in a circle that it is not in, or that does not hold', async () => {
+    // Jörg is in one that this computer has not agreed to; a blocked key reaches nothing.
+    for (const name of ['Jörg', 'Old phone']) {
+      const { sheet } = await friendSheet(name);
+      expect(sheet.queryByTestId('through-circles')).toBeNull();
+      cleanup();
+    }
   });
 });
 

@@ -10,6 +10,7 @@ import {
   DoorOpen,
   FileText,
   House,
+  KeyRound,
   Map as MapIcon,
   Moon,
   Network,
@@ -144,6 +145,9 @@ function actions(app: App): Found[] {
       'palette.action.join_circle.words',
       DoorOpen,
       () => navigation.open({ kind: 'join', text: '' }),
+    ),
+    action('reach', 'palette.action.reach', 'palette.action.reach.words', KeyRound, () =>
+      navigation.go('friends', { tab: 'reach' }),
     ),
     action('add_peer', 'palette.action.add_peer', 'palette.action.add_peer.words', Plus, () =>
       navigation.open({ kind: 'add_peer' }),

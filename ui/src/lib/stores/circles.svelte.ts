@@ -22,7 +22,9 @@ export class Circles {
   details = $state.raw<ReadonlyMap<string, CircleDetails>>(new Map());
   failure = $state.raw<Failure | null>(null);
   #revision = -1;
+  /** The question that is on its way, and the one that waits for its answer. */
   #loading = Promise.resolve();
+  #next: Promise<void> | null = null;
   /** How many want the members of a circle. */
   readonly #wanted = new Map<string, number>();
 
@@ -65,8 +67,13 @@ export class Circles {
   /** Asks anew; what is asked while an answer is on its way is asked once more after it. */
   load(): Promise<void> {
     this.#revision = this.service.status?.circles_revision ?? -1;
-    this.#loading = this.#loading.then(() => this.#ask());
-    return this.#loading;
+    const ask = () => {
+      this.#next = null;
+      this.#loading = this.#ask();
+      return this.#loading;
+    };
+    this.#next ??= this.#loading.then(ask, ask);
+    return this.#next;
   }
 
   async #ask(): Promise<void> {
