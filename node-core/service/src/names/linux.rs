@@ -68,16 +68,16 @@ impl Resolver {
                 Unwired::NoResolver
             })?,
         };
-        let told = bus.tell(place).await;
-        self.bus = Some(bus);
-        told.map(|()| RESOLVER)
+        self.bus.insert(bus).tell(place).await.map(|()| RESOLVER)
     }
 
     /// Lets the resolver forget what it was told. An interface that is gone is forgotten already.
     pub(super) async fn unwire(&mut self, place: &Place) {
-        let Some(bus) = self.bus.take() else { return };
+        let Some(bus) = &self.bus else { return };
         let Ok(link) = index(place) else { return };
-        if let Err(error) = bus.manage("RevertLink", &(link,)).await {
+        if bus.is_there().await.unwrap_or(false)
+            && let Err(error) = bus.manage("RevertLink", &(link,)).await
+        {
             tracing::debug!(%error, "the resolver forgets with the interface");
         }
     }

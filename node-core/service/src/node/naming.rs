@@ -29,7 +29,10 @@ impl Node {
     /// How names are answered on this computer.
     #[must_use]
     pub fn names(&self) -> Names {
-        self.naming.told.borrow().clone()
+        match &*self.naming.keeper.lock() {
+            Some(_) => self.naming.told.borrow().clone(),
+            None => off(),
+        }
     }
 
     /// The name of a friend for programs, such as `ada.pln.internal`.
@@ -73,7 +76,6 @@ impl Node {
         if let Some(keeper) = keeper {
             keeper.stop().await;
         }
-        self.naming.told.send_replace(off());
     }
 
     /// Makes the names anew after friends have changed.
