@@ -86,6 +86,7 @@ fn is_there(server: &str) -> bool {
 fn write(server: &str) -> io::Result<()> {
     // The leading dot stands for whatever is below.
     let zones: Vec<String> = zones().map(|zone| format!(".{zone}")).collect();
+    let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
     let written = LOCAL_MACHINE.create(RULE).and_then(|rule| {
         rule.set_u32("Version", VERSION)?;
         rule.set_string("DisplayName", "Planetary Network")?;
