@@ -186,6 +186,8 @@ pub const ONLINE_FOR: Duration = Duration::from_secs(60);
 pub const ROUND: Duration = Duration::from_secs(600);
 /// First pause between attempts to find any member; doubles up to [`ROUND`].
 pub const SEARCH_FIRST: Duration = Duration::from_secs(30);
+/// A node that was removed asks members at least so often whether it still is.
+pub const LOOK_BACK_MAX: Duration = Duration::from_secs(86_400);
 /// Members that are tried at each attempt, and to which what came from others is passed on.
 pub const FANOUT: usize = 3;
 /// What came from others is passed on within this time: long enough for the author's own message.

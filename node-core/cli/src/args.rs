@@ -1,5 +1,6 @@
 //! What can be typed. The only definition of names, options and help texts.
 
+mod circle;
 mod friend;
 mod settings;
 
@@ -11,6 +12,10 @@ use clap::{Parser, Subcommand};
 use planetary_ipc::logs::LogLevel;
 use planetary_ipc::{Target, limits};
 
+pub(crate) use circle::{
+    CircleCommand, CircleRights, InviteArgs, InviteCommand, JoinArgs, MemberOf, OnOff, Picture,
+    QuestionCommand, QuestionsArgs, RecoverArgs,
+};
 pub(crate) use friend::{AddArgs, FriendCommand, Right, RightsArgs, ShareArgs, is_everyone};
 pub(crate) use settings::{ListenerCommand, SettingsCommand};
 
@@ -22,7 +27,9 @@ With --json an error is one line on standard error, with code, message and hint:
 {\"error\": {\"code\": …, \"message\": …, \"hint\": …}}
 The code is one of the service, or: `usage` (the command line is wrong), `output`
 (the answer cannot be written), `file` (a file cannot be read or written),
-`not_confirmed` (a question was not answered with yes), and for a service that
+`not_confirmed` (a question was not answered with yes), `invalid_words` (the words
+are not those of a key on paper), `not_joined` (a link let this computer into no
+circle), and for a service that
 cannot be reached `stopped`, `no_permission`, `version_mismatch`, `untrusted`,
 `unreachable`, `connection_lost`.
 
@@ -142,6 +149,25 @@ pub(crate) enum Command {
     ///
     /// For 48 hours the node listens to strangers who followed it.
     Share(ShareArgs),
+    /// Keep circles: groups of computers that trust each other
+    #[command(subcommand)]
+    Circle(CircleCommand),
+    /// Make links by which guests join your circles, list them, take them back
+    #[command(subcommand)]
+    Invite(InviteCommand),
+    /// Follow a link to join a circle
+    ///
+    /// Asks the computer that made the link, tells what happens, shows the circle and its members,
+    /// and asks whether you agree. Exit code 1 when nothing was joined.
+    Join(JoinArgs),
+    /// Show what waits for an answer of yours, and answer it
+    ///
+    /// Somebody you know knocks at a port that nothing opens to it, or a guest wants to join a
+    /// circle. On a terminal each question is asked. Nobody is asked about knocks while no app and
+    /// no `planetary questions --watch` is there to show them.
+    Questions(QuestionsArgs),
+    /// Show who reached what on this computer lately
+    Visits,
     /// Let nobody open anything on this computer
     ///
     /// Connections that others opened end; what this computer opens goes on.

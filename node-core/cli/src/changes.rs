@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use planetary_ipc::{HealthItem, PeerStatus, State, Status};
+use planetary_ipc::{HealthItem, PeerStatus, Question, State, Status};
 
 use crate::format;
 
@@ -34,6 +34,11 @@ pub(crate) fn changes(old: Option<&Status>, new: &Status) -> Vec<String> {
         lines.push(format!("open to {}", format::access(&new.access, new.time)));
     }
     peer_changes(old, new, &mut lines);
+    let is_new = |asked: &&Question| {
+        old.is_none_or(|old| old.questions.iter().all(|known| known.id != asked.id))
+    };
+    let asked = new.questions.iter().filter(is_new);
+    lines.extend(asked.map(|asked| format!("question {}: {}", asked.id, format::question(asked))));
     health_changes(old, new, &mut lines);
     lines.iter().map(|line| format::plain(line).into_owned()).collect()
 }
@@ -126,6 +131,7 @@ mod tests {
             "peer tls://frankfurt.example:443 up, ",
             "state connected",
             "peer tls://tokyo.example:9001 suspect",
+            "question 3: \"Mum\" (",
             "peer tls://tokyo.example:9001 down: no answer for 3 s",
             "health A peer does not answer: tls://tokyo.example:9001 cannot be reached",
             "peer tls://tokyo.example:9001 up, ",

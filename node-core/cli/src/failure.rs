@@ -1,7 +1,7 @@
 //! How a command ends that was not done: what is said, and the exit code.
 //!
 //! An error has a code for programs. Most are the service's own or name why it cannot be reached,
-//! and are listed in `docs/ipc.md`; four come from here alone:
+//! and are listed in `docs/ipc.md`; six come from here alone:
 //!
 //! | code | when |
 //! | --- | --- |
@@ -9,6 +9,8 @@
 //! | `output` | what there is to say cannot be written, as on a full disk |
 //! | `file` | a file that was named cannot be read, written or understood |
 //! | `not_confirmed` | a question was not answered with yes |
+//! | `invalid_words` | words are not those of a key on paper |
+//! | `not_joined` | a link let this computer into no circle |
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -65,7 +67,8 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
-            Self::Usage(_) | Self::Unasked { .. } | Self::Here { code: "usage", .. } => 2,
+            Self::Usage(_) | Self::Unasked { .. } => 2,
+            Self::Here { code: "usage" | "invalid_words", .. } => 2,
             Self::Request(error) if is_wrong_argument(error) => 2,
             Self::Request(RequestError::Lost) | Self::Absent(_) => 3,
             Self::Request(_) | Self::Output(_) | Self::NotSaved { .. } | Self::Here { .. } => 1,
@@ -163,6 +166,7 @@ fn is_wrong_argument(error: &RequestError) -> bool {
             ErrorCode::InvalidUri
                 | ErrorCode::InvalidTarget
                 | ErrorCode::InvalidFriend
+                | ErrorCode::InvalidLink
                 | ErrorCode::InvalidSetting
         )
     )

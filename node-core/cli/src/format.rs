@@ -9,7 +9,11 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-use planetary_ipc::{Access, Audience, HealthItem, LocalService, Severity, State, UnixTime};
+use planetary_ipc::friends::Protocol;
+use planetary_ipc::{
+    Access, Audience, CircleRef, HealthItem, LocalService, NodeKey, Party, Question, Severity,
+    State, Subject, UnixTime,
+};
 use serde::Serialize;
 
 /// Standard output, and whether it is to be JSON.
@@ -118,6 +122,85 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
         text.replace(char::is_control, "?").into()
     } else {
         text.into()
+    }
+}
+
+/// A name as it can be typed in a shell.
+pub(crate) fn quoted(name: &str) -> Cow<'_, str> {
+    if name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter)) {
+        name.into()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''")).into()
+    }
+}
+
+/// A node in a sentence: by your name for it; by what a circle calls it, which nobody has checked,
+/// and the begin of its key; or by that alone.
+pub(crate) fn party(party: &Party) -> String {
+    let digits = digits(party.key);
+    match (&party.name, &party.label) {
+        (Some(name), _) => plain(name.as_str()).into_owned(),
+        (None, Some(label)) => format!("\"{}\" ({digits})", plain(label.as_str())),
+        (None, None) => digits,
+    }
+}
+
+/// The begin of a key, by which it can be named.
+pub(crate) fn digits(key: NodeKey) -> String {
+    format!("{:.8}", key.to_string())
+}
+
+/// Services, or what stands for none.
+pub(crate) fn services(list: &[LocalService], none: &str) -> String {
+    match list {
+        [] => none.to_owned(),
+        list => list.iter().map(LocalService::to_string).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// A service of one port with what usually is there: `tcp/22 (ssh)`.
+pub(crate) fn known_service(service: &LocalService) -> String {
+    let usual = match service.protocol {
+        Protocol::Tcp(22, 22) => "ssh",
+        Protocol::Tcp(80, 80) | Protocol::Tcp(443, 443) => "web",
+        Protocol::Tcp(445, 445) => "shared files",
+        Protocol::Tcp(631, 631) => "printer",
+        Protocol::Tcp(3_389, 3_389) => "remote desktop",
+        Protocol::Tcp(5_900, 5_900) => "shared screen",
+        _ => return service.to_string(),
+    };
+    format!("{service} ({usual})")
+}
+
+/// What is asked, in a sentence without its full stop.
+pub(crate) fn question(question: &Question) -> String {
+    match &question.subject {
+        Subject::Knock { who, circles, service } => {
+            let of = match &circles[..] {
+                [] => String::new(),
+                circles => format!(" of {}", names(circles)),
+            };
+            let service = known_service(service);
+            format!("{}{of} wants to reach {service} of this computer", party(who))
+        }
+        Subject::Guest { who, circle, .. } => {
+            format!("{} wants to join {}", party(who), plain(circle.name.as_str()))
+        }
+    }
+}
+
+/// Names of circles in a sentence.
+pub(crate) fn names(circles: &[CircleRef]) -> String {
+    let all: Vec<_> = circles.iter().map(|circle| plain(circle.name.as_str())).collect();
+    all.join(" and ")
+}
+
+/// When something last came from a node.
+pub(crate) fn seen(online: bool, last: Option<UnixTime>, now: UnixTime) -> String {
+    match last {
+        _ if online => "online".to_owned(),
+        Some(at) => ago(at, now),
+        None => "never".to_owned(),
     }
 }
 
@@ -236,15 +319,28 @@ pub(crate) fn access(access: &Access, now: UnixTime) -> String {
             if friends > 0 {
                 open.push(format!("{}, as allowed", count(friends, "friend", "friends")));
             }
+            if access.members > 0 {
+                let members = usize::try_from(access.members).unwrap_or(usize::MAX);
+                let circles = usize::try_from(access.circles).unwrap_or(usize::MAX);
+                let (members, circles) =
+                    (count(members, "member", "members"), count(circles, "circle", "circles"));
+                open.push(format!("{members} of {circles}, as allowed"));
+            }
             if !access.everyone.is_empty() {
-                open.push(format!("everyone for {}", services(&access.everyone)));
+                open.push(format!("everyone for {}", first_services(&access.everyone)));
             }
         }
     }
     match access.echo {
         Audience::Everyone => open.push("everyone for pings".to_owned()),
-        Audience::Circles if access.inbound == Audience::Nobody && access.friends > 0 => {
-            open.push("friends for pings".to_owned());
+        Audience::Circles if access.inbound == Audience::Nobody => {
+            let who = match (access.friends > 0, access.members > 0) {
+                (true, true) => Some("friends and members of circles"),
+                (true, false) => Some("friends"),
+                (false, true) => Some("members of circles"),
+                (false, false) => None,
+            };
+            open.extend(who.map(|who| format!("{who} for pings")));
         }
         Audience::Circles | Audience::Nobody => {}
     }
@@ -252,7 +348,7 @@ pub(crate) fn access(access: &Access, now: UnixTime) -> String {
 }
 
 /// The first services of a list, and how many there are beyond them.
-fn services(list: &[LocalService]) -> String {
+fn first_services(list: &[LocalService]) -> String {
     const SHOWN_MAX: usize = 4;
     let shown: Vec<_> = list.iter().take(SHOWN_MAX).map(LocalService::to_string).collect();
     match list.len() - shown.len() {
@@ -374,6 +470,14 @@ mod tests {
             (Access { inbound: Audience::Nobody, ..base.clone() }, "nobody"),
             (Access { inbound: Audience::Nobody, friends: 1, ..base.clone() }, "friends for pings"),
             (Access { echo: Audience::Everyone, ..base.clone() }, "everyone for pings"),
+            (
+                Access { friends: 1, circles: 1, members: 2, ..base.clone() },
+                "1 friend, as allowed; 2 members of 1 circle, as allowed",
+            ),
+            (
+                Access { inbound: Audience::Nobody, circles: 2, members: 1, ..base.clone() },
+                "members of circles for pings",
+            ),
             (
                 Access { paused: pause(None), friends: 3, ..base.clone() },
                 "nobody: paused until `planetary resume`",

@@ -18,6 +18,7 @@ mod files;
 mod format;
 mod keys;
 mod passphrase;
+mod qr;
 mod session;
 
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Asking the person for a passphrase.
+//! Asking the person for a secret: a passphrase, or the words of a key on paper.
 //!
 //! It is typed without being shown, at the terminal that standard input is, or comes from a file.
 //! Where there is no terminal nobody is asked, and the failure says which option answers instead.
@@ -9,17 +9,21 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use planetary_ipc::limits::{PASSPHRASE_CHARS_MIN, PASSPHRASE_LEN_MAX};
+use planetary_ipc::recovery::{RecoveryError, RecoveryKey, WORD_COUNT};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::files;
+
+/// Longest file that is read as words, in bytes.
+const WORDS_FILE_LEN_MAX: u64 = 4_096;
 
 /// A passphrase for something new: typed twice, or from a file.
 pub(crate) async fn choose(file: Option<PathBuf>) -> Result<Zeroizing<String>, Failure> {
     if let Some(file) = file {
         return from_file(&file);
     }
-    let first = hidden("Passphrase for the backup: ").await?;
+    let first = hidden(PASSPHRASE, "Passphrase for the backup: ".to_owned()).await?;
     let chars = first.chars().count();
     if chars < PASSPHRASE_CHARS_MIN {
         return Err(Failure::Here {
@@ -30,7 +34,7 @@ pub(crate) async fn choose(file: Option<PathBuf>) -> Result<Zeroizing<String>, F
             hint: Some("choose several words that belong to no sentence".to_owned()),
         });
     }
-    let second = hidden("The same again: ").await?;
+    let second = hidden(PASSPHRASE, "The same again: ".to_owned()).await?;
     if first != second {
         return Err(Failure::Here {
             code: "not_confirmed",
@@ -45,20 +49,68 @@ pub(crate) async fn choose(file: Option<PathBuf>) -> Result<Zeroizing<String>, F
 pub(crate) async fn recall(file: Option<PathBuf>) -> Result<Zeroizing<String>, Failure> {
     match file {
         Some(file) => from_file(&file),
-        None => hidden("Passphrase of the backup: ").await,
+        None => hidden(PASSPHRASE, "Passphrase of the backup: ".to_owned()).await,
     }
 }
 
-async fn hidden(prompt: &'static str) -> Result<Zeroizing<String>, Failure> {
+/// The key of words that are on paper: typed in one line or in several, or from a file.
+///
+/// # Errors
+/// `invalid_words` for words that are no key, with the number of the one that is wrong.
+pub(crate) async fn paper_key(file: Option<PathBuf>) -> Result<RecoveryKey, Failure> {
+    let invalid = |error: RecoveryError| Failure::Here {
+        code: "invalid_words",
+        message: format!("these are not the words of a key: {error}"),
+        hint: Some(format!(
+            "compare them with the paper; all {WORD_COUNT} are needed, in their order"
+        )),
+    };
+    if let Some(file) = file {
+        let bytes = match file == Path::new("-") {
+            true => files::read_to_end(io::stdin().lock(), WORDS_FILE_LEN_MAX)?,
+            false => Some(files::read(&file, WORDS_FILE_LEN_MAX)?),
+        };
+        let text = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        return RecoveryKey::from_words(text.unwrap_or_default()).map_err(invalid);
+    }
+    let mut all = Zeroizing::new(String::with_capacity(WORDS_FILE_LEN_MAX as usize));
+    let mut prompt = format!("The {WORD_COUNT} words, which are not shown: ");
+    loop {
+        let line = hidden(WORDS, prompt).await?;
+        if all.len() + line.len() < all.capacity() {
+            all.push_str(&line);
+            all.push(' ');
+        }
+        match RecoveryKey::from_words(&all) {
+            Err(RecoveryError::WordCount(count))
+                if count < WORD_COUNT && !line.trim().is_empty() =>
+            {
+                prompt = format!("{count} words so far; the next: ");
+            }
+            read => return read.map_err(invalid),
+        }
+    }
+}
+
+/// Something secret that is asked for: what it is called, and the option that brings it otherwise.
+#[derive(Clone, Copy)]
+struct Secret {
+    what: &'static str,
+    option: &'static str,
+}
+
+const PASSPHRASE: Secret = Secret { what: "the passphrase", option: "--passphrase-file" };
+const WORDS: Secret = Secret { what: "the words", option: "--words-file" };
+
+async fn hidden(secret: Secret, prompt: String) -> Result<Zeroizing<String>, Failure> {
     if !io::stdin().is_terminal() {
+        let Secret { what, option } = secret;
         return Err(Failure::Here {
             code: "usage",
-            message: "there is no terminal to ask for the passphrase".to_owned(),
-            hint: Some(
-                "`--passphrase-file FILE` takes it from a file, `--passphrase-file -` from \
-                 standard input"
-                    .to_owned(),
-            ),
+            message: format!("there is no terminal to ask for {what}"),
+            hint: Some(format!(
+                "`{option} FILE` takes it from a file, `{option} -` from standard input"
+            )),
         });
     }
     aside(move || rpassword::prompt_password_with_config(prompt, terminal()).map(Zeroizing::new))

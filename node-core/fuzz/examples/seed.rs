@@ -48,7 +48,9 @@ fn main() -> io::Result<()> {
     public_lists()?;
     friend_links()?;
     circles()?;
+    circle_messages()?;
     invites()?;
+    join_links()?;
     filter()?;
     configs()?;
     keys()?;
@@ -284,6 +286,16 @@ fn circles() -> io::Result<()> {
     )
 }
 
+fn circle_messages() -> io::Result<()> {
+    let mut seeds = planetary_fuzz::circle_message_seeds().into_iter();
+    seeds.try_for_each(|(name, bytes)| seed("circle_message", name, bytes))?;
+    seed(
+        "circle_message",
+        "endless_list",
+        b"\x27\x00\x0b\xa1\x00\x9b\x7f\xff\xff\xff\xff\xff\xff\xff",
+    )
+}
+
 fn invites() -> io::Result<()> {
     let base32 = "aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4a";
     let token = "aaaqeayeaudaocajbifqydiob4";
@@ -418,6 +430,31 @@ fn friend_links() -> io::Result<()> {
     seed("friend_link", "any_port", "UDP/any")?;
     seed("friend_link", "protocol", "ip/47")?;
     seed("friend_link", "word", "everyone")
+}
+
+fn join_links() -> io::Result<()> {
+    let circle = "rcpivwm2jypimduwspwuebdyjvmwyl6ydd2xqyd2iuq2m6xy4oiq";
+    let key = "aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4a";
+    let whole = format!(
+        "planetary:join?c={circle}&k={key}&t=aaaqeayeaudaocajbifqydiob4&e=1800000000&n=Family"
+    );
+    seed("join_link", "whole", &whole)?;
+    seed("join_link", "parameters", &whole["planetary:join?".len()..])?;
+    seed("join_link", "peers", format!("{whole}&p=tls://a.example:443&p=tcp://%5B2a00::1%5D:1"))?;
+    seed("join_link", "no_token", whole.replace("t=", "T="))?;
+    seed("join_link", "bare_token", whole.replace("t=", ""))?;
+    seed("join_link", "token_surplus", whole.replace("ob4&", "ob5&"))?;
+    seed("join_link", "token_short", whole.replace("ob4&", "ob&"))?;
+    seed("join_link", "time_signed", whole.replace("e=1", "e=+1"))?;
+    seed("join_link", "time_long", whole.replace("e=1", "e=9999999999991"))?;
+    seed("join_link", "name_invisible", format!("{}%E2%80%AE", &whole))?;
+    seed("join_link", "circle_in_digits", whole.replace(circle, &"0a".repeat(32)))?;
+    seed("join_link", "repeated", format!("{whole}&n=Work"))?;
+    seed("join_link", "other_link", whole.replace("join", "friend"))?;
+    let words = "legal winner thank year wave sausage worth useful ".repeat(3);
+    seed("join_link", "words", words.trim_end().replacen("useful", "title", 3))?;
+    let end = words.trim_end().rfind(' ').unwrap_or_default();
+    seed("join_link", "words_of_a_key", format!("{} title", &words[..end]))
 }
 
 fn configs() -> io::Result<()> {

@@ -17,6 +17,7 @@ mod input;
 mod targets;
 
 pub use targets::backup::backup;
+pub use targets::circle_message::{circle_message, circle_message_seeds};
 pub use targets::circle_op::circle_op;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
@@ -26,6 +27,7 @@ pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
 pub use targets::identity_pem::identity_pem;
 pub use targets::invite::invite;
+pub use targets::join_link::join_link;
 pub use targets::meta::meta;
 pub use targets::names::names;
 pub use targets::node_info::node_info;
@@ -39,8 +41,9 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 20] = [
     ("backup", backup),
+    ("circle_message", circle_message),
     ("circle_op", circle_op),
     ("config", config),
     ("control_frames", control_frames),
@@ -50,6 +53,7 @@ pub const TARGETS: [Target; 18] = [
     ("friend_link", friend_link),
     ("identity_pem", identity_pem),
     ("invite", invite),
+    ("join_link", join_link),
     ("meta", meta),
     ("names", names),
     ("node_info", node_info),

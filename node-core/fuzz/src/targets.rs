@@ -1,6 +1,7 @@
 //! The targets, each in a module of its name that says what it asserts.
 
 pub(crate) mod backup;
+pub(crate) mod circle_message;
 pub(crate) mod circle_op;
 pub(crate) mod config;
 pub(crate) mod control_frames;
@@ -10,6 +11,7 @@ pub(crate) mod frames;
 pub(crate) mod friend_link;
 pub(crate) mod identity_pem;
 pub(crate) mod invite;
+pub(crate) mod join_link;
 pub(crate) mod meta;
 pub(crate) mod names;
 pub(crate) mod node_info;

@@ -195,7 +195,7 @@ impl Engine {
         );
         let (changed, changes) = watch::channel(0);
         let woke = Arc::new(Notify::new());
-        let news = NewsSender::new(config.news);
+        let news = NewsSender::new(config.news, Arc::clone(&data));
         let control = Control::new(node, Arc::clone(&data), changed, news, Arc::clone(&woke));
         let mut threads = vec![spawn("control", move || control.run(&inbox))?];
         if data.tun.load().is_some() {

@@ -9,10 +9,16 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use planetary_circles::{Person, Policy, Reason, Rules};
-use planetary_proto::{Identity, NodeKey, upper::InbandKind};
+use planetary_circles::{Person, Policy, Reached, Reason, Rules, Settled};
+use planetary_proto::{
+    ExtensionMessage, Identity, MessageError, NodeKey,
+    upper::{
+        InbandKind,
+        extension::{HAVE, HELLO, JOIN, PUSH},
+    },
+};
 use planetary_runtime::{
-    AskError, Engine, EngineConfig,
+    AskError, Engine, EngineConfig, News,
     links::{
         LocalEnd,
         uri::{ListenUri, PeerUri},
@@ -20,7 +26,8 @@ use planetary_runtime::{
 };
 use tokio::{
     runtime::Handle,
-    time::{Instant, sleep},
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,6 +39,10 @@ fn key(seed: u8) -> NodeKey {
 }
 
 fn engine(seed: u8, policy: &Policy) -> Engine {
+    engine_that_tells(seed, policy, mpsc::channel(1).0)
+}
+
+fn engine_that_tells(seed: u8, policy: &Policy, news: mpsc::Sender<News>) -> Engine {
     let identity = Arc::new(Identity::from_seed(&[seed; 32]));
     let local = LocalEnd::new(Arc::clone(&identity), BTreeSet::new()).expect("a TLS end");
     let config = EngineConfig {
@@ -42,7 +53,7 @@ fn engine(seed: u8, policy: &Policy) -> Engine {
         first_seq: 0,
         tun: None,
         rules: rules(policy),
-        news: tokio::sync::mpsc::channel(1).0,
+        news,
         seed: [seed; 32],
     };
     Engine::start(config, Handle::current()).expect("an engine")
@@ -67,6 +78,7 @@ struct Network {
     closed: Engine,
     friend: Engine,
     hub: Engine,
+    told: [mpsc::Receiver<News>; 3],
 }
 
 impl Network {
@@ -77,14 +89,16 @@ impl Network {
         let address = hub.peers().listen(listener).await.expect("a listener");
         let uri: PeerUri = format!("tcp://{address}").parse().expect("a peer URI");
         let join = |seed, policy: &Policy| {
-            let engine = engine(seed, policy);
+            let (tells, told) = mpsc::channel(64);
+            let engine = engine_that_tells(seed, policy, tells);
             engine.peers().add(uri.clone(), None).expect("a new peer");
-            engine
+            (engine, told)
         };
-        let stranger = join(STRANGER, &open);
-        let closed = join(CLOSED, policy);
-        let friend = join(FRIEND, &open);
-        let network = Self { stranger, closed, friend, hub };
+        let (stranger, to_stranger) = join(STRANGER, &open);
+        let (closed, to_closed) = join(CLOSED, policy);
+        let (friend, to_friend) = join(FRIEND, &open);
+        let told = [to_stranger, to_closed, to_friend];
+        let network = Self { stranger, closed, friend, hub, told };
         // Whoever finds the others by lookups can reach them as far as routing is concerned.
         for from in [&network.stranger, &network.friend] {
             let found = from.find_key(key(CLOSED), PATIENCE).await;
@@ -186,6 +200,139 @@ async fn a_guest_of_the_lobby_says_hello_and_reaches_nothing() {
     closed.set_rules(rules(&policy)).await.expect("a running engine");
     assert!(reaches(stranger, closed, PATIENCE).await);
     network.shutdown().await;
+}
+
+/// The next news that is no visit.
+async fn told(news: &mut mpsc::Receiver<News>) -> News {
+    loop {
+        let next = timeout(PATIENCE, news.recv()).await.expect("news in time").expect("an engine");
+        if !matches!(next, News::Opened { .. } | News::Refused { .. }) {
+            return next;
+        }
+    }
+}
+
+fn message(kind: u8, id: u32, body: &[u8]) -> ExtensionMessage {
+    ExtensionMessage { kind, id, body: body.to_vec() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_go_between_people_and_not_to_strangers() {
+    let policy = Policy { people: vec![friend(FRIEND)], ..Policy::default() };
+    let mut network = Network::with(&policy).await;
+    let Network { stranger, closed, friend, told: [to_stranger, to_closed, to_friend], .. } =
+        &mut network;
+    // Nothing of it arrives.
+    let lost = stranger.request(key(CLOSED), JOIN, b"let me in".to_vec()).await.expect("sent");
+
+    let body = vec![7; ExtensionMessage::BODY_MAX];
+    let id = friend.request(key(CLOSED), HAVE, body.clone()).await.expect("sent");
+    let request = News::Message { from: key(FRIEND), message: message(HAVE, id, &body) };
+    assert_eq!(told(to_closed).await, request);
+    closed.answer(key(FRIEND), message(HAVE + 1, id, &body)).await.expect("sent");
+    let answer = message(HAVE + 1, id, &body);
+    assert_eq!(told(to_friend).await, News::Answered { from: key(CLOSED), id, answer });
+    // The other way round.
+    let id = closed.request(key(FRIEND), PUSH, vec![]).await.expect("sent");
+    let request = News::Message { from: key(CLOSED), message: message(PUSH, id, &[]) };
+    assert_eq!(told(to_friend).await, request);
+    friend.answer(key(CLOSED), message(PUSH + 1, id, b"ok")).await.expect("sent");
+    let answer = News::Answered { from: key(FRIEND), id, answer: message(PUSH + 1, id, b"ok") };
+    // The first request may have been heard twice.
+    while told(to_closed).await != answer {}
+    let wrong = closed.request(key(FRIEND), HELLO, vec![]).await;
+    assert_eq!(wrong, Err(AskError::Message(MessageError::WrongKind(HELLO))));
+    let wrong = closed.answer(key(FRIEND), message(HAVE, 1, &[])).await;
+    assert_eq!(wrong, Err(AskError::Message(MessageError::WrongKind(HAVE))));
+
+    assert_eq!(told(to_stranger).await, News::Unanswered { to: key(CLOSED), id: lost });
+    let heard = std::iter::from_fn(|| to_closed.try_recv().ok());
+    let of_stranger =
+        |news: &News| matches!(news, News::Message { from, .. } if *from == key(STRANGER));
+    assert!(!heard.into_iter().any(|news| of_stranger(&news)));
+    assert!(closed.snapshot().await.expect("a running engine").stats.strangers_ignored > 0);
+    // But a closed node may ask a stranger.
+    let id = closed.request(key(STRANGER), HAVE, vec![]).await.expect("sent");
+    let request = News::Message { from: key(CLOSED), message: message(HAVE, id, &[]) };
+    assert_eq!(told(to_stranger).await, request);
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_of_the_lobby_may_ask_to_join_and_nothing_else() {
+    let policy = Policy { lobby: true, ..Policy::default() };
+    let mut network = Network::with(&policy).await;
+    let Network { stranger, closed, told: [to_stranger, to_closed, _], .. } = &mut network;
+    let unheard = stranger.request(key(CLOSED), HAVE, vec![1]).await.expect("sent");
+    let id = stranger.request(key(CLOSED), JOIN, vec![2]).await.expect("sent");
+    let request = News::Message { from: key(STRANGER), message: message(JOIN, id, &[2]) };
+    assert_eq!(told(to_closed).await, request);
+    closed.answer(key(STRANGER), message(JOIN + 1, id, &[3])).await.expect("sent");
+    let answer = message(JOIN + 1, id, &[3]);
+    assert_eq!(told(to_stranger).await, News::Answered { from: key(CLOSED), id, answer });
+    // The answer made it nothing more than a guest.
+    assert!(!reaches(stranger, closed, SILENCE).await);
+    let counters = closed.snapshot().await.expect("a running engine").counters;
+    assert!(counters.drop_guest > 0);
+
+    // One that is on its way into a circle may say more, and reach nothing.
+    let invited = Person { echo: true, messages_only: true, ..Person::of(key(STRANGER)) };
+    let policy = Policy { people: vec![invited], ..Policy::default() };
+    closed.set_rules(rules(&policy)).await.expect("a running engine");
+    let heard = loop {
+        match told(to_stranger).await {
+            News::Unanswered { id, .. } if id == unheard => break false,
+            News::Answered { id, .. } if id == unheard => break true,
+            _ => {}
+        }
+    };
+    assert!(!heard);
+    let id = stranger.request(key(CLOSED), HAVE, vec![4]).await.expect("sent");
+    let request = News::Message { from: key(STRANGER), message: message(HAVE, id, &[4]) };
+    while told(to_closed).await != request {}
+    assert!(!reaches(stranger, closed, SILENCE).await);
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn visits_and_refusals_of_people_are_told() {
+    let policy = Policy { people: vec![friend(FRIEND)], ..Policy::default() };
+    let mut network = Network::with(&policy).await;
+    let Network { stranger, closed, friend: visitor, told: [_, told, _], .. } = &mut network;
+    assert!(!reaches(stranger, closed, SILENCE).await);
+    assert!(reaches(visitor, closed, PATIENCE).await);
+    let opened = News::Opened { from: key(FRIEND), service: Reached::Echo };
+    assert_eq!(timeout(PATIENCE, told.recv()).await.expect("in time"), Some(opened.clone()));
+
+    let policy = Policy { people: vec![Person::of(key(FRIEND))], asks: true, ..policy };
+    closed.set_rules(rules(&policy)).await.expect("a running engine");
+    assert!(!reaches(visitor, closed, SILENCE).await);
+    let refused = News::Refused { from: key(FRIEND), service: Reached::Echo };
+    while timeout(PATIENCE, told.recv()).await.expect("in time").expect("an engine") != refused {}
+    // Echo is not asked about.
+    assert!(!closed.settle_knock(key(FRIEND), Reached::Echo, Settled::Once));
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_that_nobody_takes_are_lost_and_counted() {
+    let open = Policy::open();
+    let (tells, mut told) = mpsc::channel(1);
+    let (a, b) = (engine(5, &open), engine_that_tells(6, &open, tells));
+    let listener: ListenUri = "tcp://127.0.0.1:0".parse().expect("a listener URI");
+    let address = b.peers().listen(listener).await.expect("a listener");
+    a.peers().add(format!("tcp://{address}").parse().expect("a URI"), None).expect("a new peer");
+    for _ in 0..2 {
+        a.request(key(6), HAVE, vec![]).await.expect("sent");
+    }
+    let begun = Instant::now();
+    while b.snapshot().await.expect("a running engine").counters.news_lost == 0 {
+        assert!(begun.elapsed() < PATIENCE, "nothing is lost");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(matches!(told.try_recv(), Ok(News::Message { .. })), "the first is there");
+    a.shutdown().await;
+    b.shutdown().await;
 }
 
 /// Nodes that are closed to each other still prove that the network is there.

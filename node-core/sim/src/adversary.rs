@@ -30,6 +30,8 @@ pub enum Mischief {
     Mute,
     /// Sends random bytes now and then.
     Noise,
+    /// Loses every third packet that passes through it; counts them.
+    LoseTraffic(usize),
     /// Repeats every handshake that passes through it, at once and again later.
     ReplayHandshakes(Vec<Vec<u8>>),
 }
@@ -51,14 +53,20 @@ impl Mischief {
 
     /// Whether honest hosts keep their links to the rogue.
     pub(crate) const fn keeps_links(&self) -> bool {
-        matches!(self, Self::FullFilters | Self::DeepChain(_) | Self::ReplayHandshakes(_))
+        matches!(
+            self,
+            Self::FullFilters
+                | Self::DeepChain(_)
+                | Self::LoseTraffic(_)
+                | Self::ReplayHandshakes(_)
+        )
     }
 
     /// How often the rogue has an idea of its own.
     pub(crate) fn every(&self) -> Duration {
         match self {
             Self::FloodAnnounces(per_s) => Duration::from_secs(1) / (*per_s).max(1),
-            Self::FullFilters | Self::Mute => Duration::from_secs(60),
+            Self::FullFilters | Self::LoseTraffic(_) | Self::Mute => Duration::from_secs(60),
             Self::DeepChain(_) => Duration::from_secs(1),
             Self::Noise => Duration::from_millis(700),
             Self::ReplayHandshakes(_) => Duration::from_secs(2),
@@ -77,6 +85,11 @@ impl Mischief {
             Self::DeepChain(_) if kind_of(&frame) == Some(FrameKind::Announce) => Vec::new(),
             Self::DeepChain(_) => vec![frame],
             Self::Mute => Vec::new(),
+            Self::LoseTraffic(seen) if kind_of(&frame) == Some(FrameKind::Traffic) => {
+                *seen += 1;
+                if seen.is_multiple_of(3) { Vec::new() } else { vec![frame] }
+            }
+            Self::LoseTraffic(_) => vec![frame],
             Self::ReplayHandshakes(records) if is_handshake(&frame) => {
                 if records.len() < RECORDS_MAX {
                     records.push(frame.clone());
@@ -97,7 +110,7 @@ impl Mischief {
                 chain.frames.clone()
             }
             Self::FloodAnnounces(_) => vec![announce_of_nobody(rng)],
-            Self::FullFilters | Self::Mute => Vec::new(),
+            Self::FullFilters | Self::LoseTraffic(_) | Self::Mute => Vec::new(),
             Self::Noise => {
                 let mut bytes = vec![0; 1 + (rng.next_u32() % 200) as usize];
                 rng.fill_bytes(&mut bytes);

@@ -14,7 +14,9 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use planetary_proto::{Instant, LinkId, Node, NodeKey, time::Duration, upper::InbandKind};
+use planetary_proto::{
+    Instant, LinkId, MessageError, Node, NodeKey, time::Duration, upper::InbandKind,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -308,6 +310,24 @@ impl World {
         let key = self.key(to);
         self.hosts[from.0].ask(key, kind, self.now);
         self.collect(from.0);
+    }
+
+    /// Lets the node of `from` send a request to the node of `to`, which answers with the same body
+    /// backwards; what becomes of it is [`News`]. Returns its number.
+    ///
+    /// # Errors
+    /// [`MessageError`].
+    pub fn request(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        kind: u8,
+        body: &[u8],
+    ) -> Result<u32, MessageError> {
+        let key = self.key(to);
+        let asked = self.hosts[from.0].request(key, kind, body, self.now);
+        self.collect(from.0);
+        asked
     }
 
     // ---- time ----

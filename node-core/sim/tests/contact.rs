@@ -1,7 +1,10 @@
 //! How soon two nodes that never spoke reach each other.
 
-use planetary_proto::time::Duration;
-use planetary_sim::{HostId, Line, World, check};
+use planetary_proto::{
+    time::Duration,
+    upper::extension::{HAVE, PUSH},
+};
+use planetary_sim::{HostId, Line, Memory, Mischief, News, Stop, World, check};
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -121,6 +124,77 @@ fn newcomers_reach_the_far_end_before_it_knows_of_them() {
             let answer = world.answer(ping);
             assert!(answer.is_some_and(|answer| answer <= millis(800)), "seed {seed}: {answer:?}");
         }
+        assert_clean(&world);
+    }
+}
+
+/// How many requests of a host were answered, and how many were not.
+fn requests(world: &World, host: HostId) -> (usize, usize) {
+    let news = || world.news(host).iter().map(|(_, news)| news);
+    let answered = news().filter(|news| matches!(news, News::Replied(..))).count();
+    (answered, news().filter(|news| matches!(news, News::NotReplied(..))).count())
+}
+
+#[test]
+fn a_request_is_answered_over_four_hops_and_nobody_answers_for_nobody() {
+    let mut world = World::new(7);
+    let hosts = chain(&mut world, 5, millis(10));
+    let nobody = world.add_host();
+    world.run_for(millis(1_000));
+    let id = world.request(hosts[0], hosts[4], PUSH, b"abc").unwrap();
+    let lost = world.request(hosts[0], nobody, HAVE, b"").unwrap();
+    // A lookup, the greetings, hello and the request: four times there and back.
+    world.run_for(millis(600));
+    let [(_, News::Replied(from, answer))] = world.news(hosts[0]) else {
+        panic!("{:?}", world.news(hosts[0]));
+    };
+    assert_eq!((*from, answer.id, &answer.body[..]), (world.key(hosts[4]), id, &b"cba"[..]));
+    world.run_for(millis(8_000));
+    let (at, last) = world.news(hosts[0]).last().unwrap();
+    assert_eq!(*last, News::NotReplied(world.key(nobody), lost));
+    assert!(at.since(world.news(hosts[0])[0].0) < millis(8_100));
+    assert_clean(&world);
+}
+
+#[test]
+fn requests_get_through_where_packets_are_lost() {
+    let mut world = World::new(3);
+    let [a, b] = [world.add_host(), world.add_host()];
+    let between = world.add_rogue(Mischief::LoseTraffic(0));
+    for end in [a, b] {
+        world.connect(end, between, Line::new(millis(5)));
+    }
+    world.run_for(millis(2_000));
+    for _ in 0..20 {
+        world.request(a, b, HAVE, b"from a").unwrap();
+        world.request(b, a, PUSH, b"from b").unwrap();
+        world.run_for(millis(1_700));
+    }
+    world.run_for(millis(8_000));
+    // Of single packets four in nine would come and be answered.
+    for host in [a, b] {
+        let (answered, not) = requests(&world, host);
+        assert!(answered >= 15 && answered + not == 20, "{answered} and {not}");
+    }
+    assert_clean(&world);
+}
+
+#[test]
+fn a_far_end_that_has_lost_its_session_is_asked_again() {
+    for seed in 0..5 {
+        let mut world = World::new(seed);
+        let hosts = chain(&mut world, 3, millis(10));
+        world.run_for(millis(1_000));
+        world.request(hosts[0], hosts[2], HAVE, b"1").unwrap();
+        world.run_for(millis(2_000));
+        assert_eq!(requests(&world, hosts[0]), (1, 0));
+        world.stop(hosts[2], Stop::Ended);
+        world.start(hosts[2], Memory::Sequence);
+        // The near end still has the session, and its neighbour has dialled again.
+        world.run_for(millis(10_000));
+        world.request(hosts[0], hosts[2], HAVE, b"2").unwrap();
+        world.run_for(millis(5_000));
+        assert_eq!(requests(&world, hosts[0]), (2, 0), "seed {seed}");
         assert_clean(&world);
     }
 }

@@ -3,7 +3,7 @@
 use planetary_proto::{NodeKey, Now};
 use thiserror::Error;
 
-use super::{Exchange, Invite, Output, Secret, Standing, circle::Circle};
+use super::{Exchange, Invite, Output, Secret, Standing, circle::Circle, messages::first_eight};
 use crate::{
     invite::{TOKEN_LEN, Token},
     limits::{CIRCLES_MAX, INVITES_MAX},
@@ -366,7 +366,9 @@ impl Exchange {
     /// A change of a circle in which this node may write.
     pub(super) fn prepare(&self, circle: &CircleId, now: Now) -> Result<Change, ActError> {
         let change = self.change_of(circle)?;
-        if self.is_settled(circle, now) { Ok(change) } else { Err(ActError::Settling) }
+        // With a gap, what is missing of this node's own chain is about to come.
+        let settled = self.is_settled(circle, now) && !has_gap(&change.log, &self.own);
+        if settled { Ok(change) } else { Err(ActError::Settling) }
     }
 
     fn change_of(&self, circle: &CircleId) -> Result<Change, ActError> {
@@ -395,30 +397,19 @@ impl Exchange {
             change.secret = Some(secret);
         }
     }
-
-    /// What follows from what others have written, without a person being asked: agreeing to a
-    /// membership that takes the place of another.
-    pub(super) fn act_by_itself(&mut self, id: CircleId, now: Now) {
-        let Some(circle) = self.circles.get(&id) else { return };
-        let renewed = circle.log.view().members.get(&self.own).is_some_and(|member| {
-            member.offered.is_some() && (member.renews || circle.standing == Standing::Member)
-        });
-        if !renewed {
-            return;
-        }
-        let Ok(mut change) = self.prepare(&id, now) else { return };
-        let Some(kind) = change.log.acceptance(&self.own, None) else { return };
-        if self.write_all(&mut change, vec![kind]).is_ok() {
-            // Prepared a moment ago, so it cannot be stale.
-            let _ = self.take_over(change, now);
-        }
-    }
 }
 
-/// Number of the last operation of an author.
+/// Number of the last operation of an author that is known and in its place.
 pub(super) fn last_seq(log: &Log, author: &NodeKey) -> u32 {
-    let own = log.operations().filter(|operation| operation.author() == *author);
-    own.map(Operation::seq).max().unwrap_or(0)
+    let short = first_eight(author.as_bytes());
+    let head = log.heads().into_iter().find(|head| head.author == short);
+    head.map_or(0, |head| head.seq)
+}
+
+/// Whether the log knows operations of an author that lie behind others which it does not know.
+fn has_gap(log: &Log, author: &NodeKey) -> bool {
+    let last = last_seq(log, author);
+    log.operations().any(|operation| operation.author() == *author && operation.seq() > last)
 }
 
 /// Whom an invite has let in, as the log says.

@@ -26,14 +26,17 @@ pub(super) struct Circle {
     /// Generation of the secret that this node made and tells the others.
     pub(super) tells: Option<u32>,
     pub(super) synced_at: Option<u64>,
-    /// Whether this node has compared with another member since the log came here.
-    pub(super) compared: bool,
+    /// When this node last compared with another member, since the log came here.
+    pub(super) compared_at: Option<Instant>,
     /// Until then it writes nothing unless it has compared.
     pub(super) settles_at: Instant,
     /// When some member is asked what it knows.
     pub(super) next_round: Instant,
     /// Pause until the round after that, while nobody is found.
     pub(super) pause: Duration,
+    /// See [`Exchange::checkpoint_seen`](super::Exchange::checkpoint_seen).
+    pub(super) checkpoint: Option<(OpId, u64)>,
+    pub(super) next_upkeep: Instant,
 }
 
 /// Another member, an invited key, or one that was removed by this node.
@@ -95,10 +98,12 @@ impl Circle {
             secrets: Vec::new(),
             tells: None,
             synced_at: None,
-            compared: false,
+            compared_at: None,
             settles_at: now.mono,
             next_round: now.mono + SEARCH_FIRST,
             pause: SEARCH_FIRST,
+            checkpoint: None,
+            next_upkeep: now.mono,
         };
         circle.refresh_contacts(own, false);
         circle
@@ -113,7 +118,7 @@ impl Circle {
     pub(super) fn is_settled(&self, own: &NodeKey, now: Now) -> bool {
         let view = self.log.view();
         let is_alone = !view.members.keys().any(|key| key != own && view.is_member(key));
-        self.compared || is_alone || now.mono >= self.settles_at
+        self.compared_at.is_some() || is_alone || now.mono >= self.settles_at
     }
 
     /// Whether `key` takes part in the circle: is a member or invited.
@@ -152,7 +157,8 @@ impl Circle {
             let was_removed = contact.removed;
             contact.removed = !view.members.contains_key(key);
             // Who was removed here is told so, and only then forgotten.
-            !contact.removed || was_removed || (done_here && contact.knows)
+            let is_told = view.past.contains_key(key) && contact.knows && done_here;
+            !contact.removed || was_removed || is_told
         });
         let others = view.members.keys().filter(|key| *key != own);
         if self.standing == Standing::Removed {

@@ -5,7 +5,7 @@
 //! can hide in it. Whatever is longer than a bound, unknown, missing or left over refuses the whole
 //! message. That a message can be read says nothing about whether its sender may send it.
 
-use core::convert::Infallible;
+use core::{convert::Infallible, fmt};
 
 use minicbor::{Decoder, Encoder, encode};
 use thiserror::Error;
@@ -47,6 +47,12 @@ pub mod kind {
 /// `BLAKE2b-128(key = secret of the pair, "planetary circle tag" || circle id)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag(pub [u8; 16]);
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tag(…)")
+    }
+}
 
 /// Authors that a message is about: those whose key begins with `from` or more, and with less than
 /// `below`. A log of more authors than fit a message is compared in several.
@@ -140,6 +146,13 @@ pub enum Message {
     Seen,
 }
 
+impl fmt::Debug for Message {
+    /// Shows the kind alone: the rest holds secrets, and names what strangers must not know.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({:#04x})", self.kind())
+    }
+}
+
 /// What becomes of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
@@ -161,8 +174,8 @@ pub enum MessageError {
     /// No kind of this module.
     #[error("kind {0:#04x} is no message about a circle")]
     UnknownKind(u8),
-    /// Not what `docs/circles.md` has for the kind: wrong in form, beyond a bound, or not written in
-    /// the one way.
+    /// Not what `docs/circles.md` has for the kind: wrong in form, beyond a bound, or not written
+    /// in the one way.
     #[error("malformed message about a circle")]
     Malformed,
 }
@@ -259,6 +272,13 @@ impl Message {
         }
         out.0.into_writer()
     }
+}
+
+/// The first bytes of a key or of what names an operation, as heads have them.
+pub(super) fn first_eight(bytes: &[u8; 32]) -> [u8; 8] {
+    let mut short = [0; 8];
+    short.copy_from_slice(&bytes[..8]);
+    short
 }
 
 /// Reads the members of a map in the order of their keys. What it takes for a message may still

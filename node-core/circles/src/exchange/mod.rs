@@ -25,6 +25,9 @@ mod pairs;
 mod pulls;
 mod secrets;
 mod sync;
+#[cfg(test)]
+mod tests;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -105,7 +108,7 @@ pub enum Output {
     /// There is a new secret: keep [`Exchange::secrets`].
     SecretChanged(CircleId),
     /// This node and another member have compared what they know; said once a minute at most.
-    /// [`Exchange::synced_at`] has the time.
+    /// Keep [`Exchange::synced_at`] and [`Exchange::checkpoint_seen`].
     Synced(CircleId),
     /// A guest wants to be let in and a person has to answer with [`Exchange::settle_guest`].
     Guest {
@@ -188,6 +191,8 @@ struct Talk {
     span: Span,
     /// Messages that it may still take: who keeps it going without an end is left alone.
     rounds: u16,
+    /// The first of the operations that were told last: who lacks it still does not take it.
+    told: Option<OpId>,
 }
 
 impl Exchange {
@@ -361,7 +366,6 @@ impl Exchange {
             return self.unanswered(ticket, now);
         };
         let Some(Asked { about, .. }) = self.asked.remove(&ticket) else { return };
-        self.heard(&from, now);
         match (about, parsed) {
             (About::Sync(talk), Message::Ops { operations, more, heads }) => {
                 self.take_ops(from, talk, &operations, more, heads.as_deref(), now);
@@ -387,6 +391,7 @@ impl Exchange {
             }
             (about, _) => self.give_up_asking(&from, &about, now),
         }
+        self.heard(&from, now);
         self.pump(now);
     }
 
@@ -457,15 +462,6 @@ impl Exchange {
         self.circles
             .values()
             .any(|circle| circle.standing == Standing::Member && circle.log.view().is_member(key))
-    }
-
-    /// What falls due by time alone.
-    fn keep_house(&mut self, now: Now) {
-        self.dismiss_waiting(now);
-        let circles: Vec<CircleId> = self.circles.keys().copied().collect();
-        for circle in circles {
-            self.act_by_itself(circle, now);
-        }
     }
 }
 

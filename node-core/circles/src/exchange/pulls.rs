@@ -132,6 +132,12 @@ impl Exchange {
         if new > 0 {
             pull.tries = 0;
         }
+        if let (false, Some(log)) = (more, &mut pull.log)
+            && log.has_gaps()
+        {
+            // What is missing has been let go by all: a checkpoint stands for it.
+            log.adopt_checkpoint();
+        }
         let is_in = |log: &Log| log.view().members.contains_key(&self.own);
         if more && new > 0 {
             pull.next = now.mono;

@@ -36,8 +36,9 @@ impl Secret {
         Self { generation: last.saturating_add(1), bytes: Zeroizing::new(bytes) }
     }
 
-    /// What the log holds of it.
-    pub(super) fn commitment(&self) -> [u8; 32] {
+    /// What the log holds of it: its BLAKE2b-256.
+    #[must_use]
+    pub fn commitment(&self) -> [u8; 32] {
         blake2b_256(&[&*self.bytes])
     }
 

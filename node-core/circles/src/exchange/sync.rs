@@ -26,9 +26,9 @@ use super::{
 use crate::{
     hash::blake2b_256,
     limits::{
-        ASKED_MAX, FANOUT, FAULTY_FOR, HEADS_PER_MESSAGE_MAX, MESSAGE_BODY_MAX, OPERATION_LEN_MAX,
-        OPERATION_TAIL_LEN, OPERATIONS_BYTES_PER_MESSAGE_MAX, OPERATIONS_PER_MESSAGE_MAX,
-        PASS_ON_WITHIN, ROUND, TALK_ROUNDS_MAX, TELL_AGAIN,
+        ASKED_MAX, FANOUT, FAULTY_FOR, HEADS_PER_MESSAGE_MAX, LOOK_BACK_MAX, MESSAGE_BODY_MAX,
+        OPERATION_LEN_MAX, OPERATION_TAIL_LEN, OPERATIONS_BYTES_PER_MESSAGE_MAX,
+        OPERATIONS_PER_MESSAGE_MAX, PASS_ON_WITHIN, ROUND, TALK_ROUNDS_MAX, TELL_AGAIN,
     },
     log::{CircleId, Head, Inserted, Kind, Log, OpId, Operation},
 };
@@ -43,12 +43,10 @@ enum Step {
     AskSecret(u32),
 }
 
-/// What became of operations that came from somebody.
-#[derive(Default)]
-struct Taken {
-    new: usize,
-    /// Some were not taken, because there were too many.
-    left_out: bool,
+impl Talk {
+    pub(super) fn new(circle: CircleId) -> Self {
+        Self { circle, span: Span::default(), rounds: TALK_ROUNDS_MAX, told: None }
+    }
 }
 
 impl Exchange {
@@ -76,10 +74,15 @@ impl Exchange {
 
     /// Says to a contact whose turn it is what is to be said.
     fn speak(&mut self, id: CircleId, key: NodeKey) {
-        let Some(step) = self.step(&id, &key) else { return };
-        let Some(tag) = self.pairs.tag(&key, &id) else { return };
+        let step = self.step(&id, &key);
+        let Some((step, tag)) = step.zip(self.pairs.tag(&key, &id)) else {
+            if let Some(contact) = self.contact(&id, &key) {
+                contact.due = None;
+            }
+            return;
+        };
         let Some(circle) = self.circles.get(&id) else { return };
-        let talk = Talk { circle: id, span: Span::default(), rounds: TALK_ROUNDS_MAX };
+        let talk = Talk::new(id);
         let (message, about) = match step {
             Step::Offer => (Message::Offer { circle: id }, About::Offer(id)),
             Step::Farewell(operations) => (Message::Push { tag, operations }, About::Farewell(id)),
@@ -97,7 +100,7 @@ impl Exchange {
             ),
         };
         let ticket = self.ask(key, &message, about);
-        if let Some(contact) = self.circles.get_mut(&id).and_then(|it| it.contacts.get_mut(&key)) {
+        if let Some(contact) = self.contact(&id, &key) {
             contact.due = None;
             contact.asked = Some(ticket);
         }
@@ -129,16 +132,12 @@ impl Exchange {
             }
             Some(count) => {
                 let new = circle.since(count).and_then(|new| {
-                    let wanted = |operation: &&Operation| new.contains(&operation.id());
-                    let found: Vec<Vec<u8>> = circle
-                        .log
-                        .operations()
-                        .filter(wanted)
-                        .map(|operation| operation.bytes().to_vec())
-                        .collect();
-                    let len: usize = found.iter().map(Vec::len).sum();
+                    // In the order in which they came: who is added before what it says.
+                    let found: Vec<Operation> =
+                        new.iter().filter_map(|id| circle.log.get(id)).cloned().collect();
+                    let len: usize = found.iter().map(|operation| operation.bytes().len()).sum();
                     let fits = found.len() == new.len() && len <= OPERATIONS_BYTES_PER_MESSAGE_MAX;
-                    fits.then_some(found)
+                    fits.then(|| bytes_of(&found))
                 });
                 Some(new.map_or(Step::Have, Step::Push))
             }
@@ -238,10 +237,15 @@ impl Exchange {
         if self.contact(&id, &from).is_some_and(|contact| contact.is_faulty(now)) {
             return Some(nothing);
         }
+        let before = self.circles.get(&id)?.arrived;
         self.take_operations(id, from, operations, now);
         let circle = self.circles.get_mut(&id)?;
+        let arrived = circle.arrived;
         if let Some(contact) = circle.contacts.get_mut(&from) {
             contact.knows = true;
+            if contact.has == Some(before) {
+                contact.has = Some(arrived);
+            }
         }
         if !circle.takes_part(&from) {
             return Some(nothing);
@@ -268,18 +272,28 @@ impl Exchange {
             return;
         }
         if more {
-            if taken.new > 0 {
+            if taken > 0 {
                 self.compare(from, talk, talk.span.from);
             }
             return;
         }
+        self.go_on_from_checkpoint(talk.circle, from, now);
         if let Some(heads) = heads {
-            self.go_on(from, talk, heads, taken.left_out, now);
-        } else if taken.new > 0 {
+            self.go_on(from, talk, heads, false, now);
+        } else if taken > 0 {
             // The heads did not fit beside the operations.
             self.compare(from, talk, talk.span.from);
         }
         // Else it takes no part in the circle, as it sees it.
+    }
+
+    /// A member has told all that it has. Where something is still missing everybody has let it
+    /// go.
+    fn go_on_from_checkpoint(&mut self, id: CircleId, from: NodeKey, now: Now) {
+        let Some(circle) = self.circles.get_mut(&id) else { return };
+        if circle.log.has_gaps() && circle.log.adopt_checkpoint() {
+            self.changed(id, Some(from), now);
+        }
     }
 
     /// The answer to [`Message::Push`].
@@ -305,7 +319,7 @@ impl Exchange {
         }
         let many = circle.log.heads().len() > HEADS_PER_MESSAGE_MAX;
         match heads {
-            Some(heads) if talk.span.is_all() => self.go_on(from, talk, heads, false, now),
+            Some(heads) if talk.span.is_all() => self.go_on(from, talk, heads, true, now),
             // Of a log with many authors it does not say what it has.
             _ if many && upto.is_some() => {
                 if let Some(contact) = self.contact(&talk.circle, &from) {
@@ -318,8 +332,8 @@ impl Exchange {
     }
 
     /// `from` has what `heads` say of the span of a talk: tells it what it lacks, asks for what is
-    /// lacking here, goes on to the next span, or is done.
-    fn go_on(&mut self, from: NodeKey, mut talk: Talk, heads: &[Head], full: bool, now: Now) {
+    /// lacking here unless it has just told all it has, goes on to the next span, or is done.
+    fn go_on(&mut self, from: NodeKey, mut talk: Talk, heads: &[Head], ask: bool, now: Now) {
         let Some(circle) = self.circles.get(&talk.circle) else { return };
         let (mut operations, _) = missing(&circle.log, heads, talk.span);
         // It takes part, so the first operation is there.
@@ -328,9 +342,12 @@ impl Exchange {
         let lacks_here = in_span.into_iter().any(|head| circle.log.lacks(head));
         let arrived = circle.arrived;
         let is_member = circle.log.view().is_member(&from);
-        if !operations.is_empty() {
+        if let Some(first) = operations.first().map(Operation::id) {
             let Some(rounds) = talk.rounds.checked_sub(1) else { return };
             let Some(tag) = self.pairs.tag(&from, &talk.circle) else { return };
+            if talk.told.replace(first) == Some(first) {
+                return;
+            }
             talk.rounds = rounds;
             let operations = bytes_of(&operations);
             let message = Message::Push { tag, operations };
@@ -339,9 +356,9 @@ impl Exchange {
                 contact.asked = Some(ticket);
             }
         } else if lacks_here {
-            // It was asked for that already, or has come by it since.
-            if !full {
-                self.look_again(&talk.circle, &from, now);
+            // If it was not told now, then at the next comparison: perhaps it was too much.
+            if ask {
+                self.compare(from, talk, talk.span.from);
             }
         } else if let Some(next) = talk.span.below {
             self.compare(from, talk, Some(next));
@@ -360,26 +377,16 @@ impl Exchange {
         }
     }
 
-    /// Asks a contact what it knows, in a while: it may have news, or claim what it never gives.
-    fn look_again(&mut self, circle: &CircleId, key: &NodeKey, now: Now) {
-        if let Some(contact) = self.contact(circle, key)
-            && contact.same_at.is_none_or(|at| now.mono.since(at) > SOON)
-        {
-            contact.same_at = Some(now.mono);
-            contact.has = None;
-            contact.due_by(now.mono + SOON);
-        }
-    }
-
-    /// Verifies operations of others and adds them to the log.
+    /// Verifies operations of others and adds them to the log, as far as there is room and their
+    /// authors have not said too much. Returns how many were new.
     fn take_operations(
         &mut self,
         id: CircleId,
         from: NodeKey,
         operations: &[Vec<u8>],
         now: Now,
-    ) -> Taken {
-        let mut taken = Taken::default();
+    ) -> usize {
+        let mut taken = 0;
         let own = self.own;
         let Some(circle) = self.circles.get_mut(&id) else { return taken };
         let known: BTreeSet<OpId> = match operations {
@@ -401,17 +408,12 @@ impl Exchange {
             let budget = circle.budgets.entry(author).or_insert_with(|| Budget::new(now));
             // What this node signed itself before it was set back to a backup is no flood.
             if author != own && !budget.allow(now) {
-                taken.left_out = true;
                 continue;
             }
             let name = operation.id();
-            match circle.log.insert(operation) {
-                Ok(Inserted::New) => {
-                    taken.new += 1;
-                    circle.has_arrived(name);
-                }
-                Ok(Inserted::Known) => {}
-                Err(_) => taken.left_out = true,
+            if circle.log.insert(operation) == Ok(Inserted::New) {
+                taken += 1;
+                circle.has_arrived(name);
             }
         }
         // Budgets are only kept for authors whose operations are, of which there are few enough.
@@ -420,7 +422,7 @@ impl Exchange {
                 circle.log.operations().map(Operation::author).collect();
             circle.budgets.retain(|author, _| authors.contains(author));
         }
-        if taken.new > 0 {
+        if taken > 0 {
             self.changed(id, Some(from), now);
         }
         taken
@@ -444,7 +446,7 @@ impl Exchange {
                     contact.due_by(at);
                 }
             }
-            self.act_by_itself(id, now);
+            self.agree_to_renewal(id, now);
         } else {
             // The author tells everybody, whether or not it was heard lately.
             circle.contacts.values_mut().for_each(|contact| contact.due_by(now.mono));
@@ -460,50 +462,64 @@ impl Exchange {
         let at = now.mono + self.random_within(SOON);
         for circle in self.circles.values_mut() {
             let (arrived, live) = (circle.arrived, circle.is_live());
+            let speaks_of_secret =
+                circle.secret_for(key).is_some() || circle.wants_secret(key).is_some();
             let Some(contact) = circle.contacts.get_mut(key) else { continue };
             contact.told = 0;
             contact.has_no_secret = false;
             let is_fresh = contact.same_at.is_some_and(|at| now.mono.since(at) < ROUND);
-            if contact.has != Some(arrived) || (live && !is_fresh) {
+            if contact.has != Some(arrived) || live && (!is_fresh || speaks_of_secret) {
                 contact.due_by(at);
             }
         }
     }
 
     /// Looks around in each circle whose time has come: with one member that is online, or, while
-    /// nobody was found since the start or nobody is online, with some others.
+    /// nobody was found lately, with some. A node that was removed asks others ever more seldom
+    /// whether that still holds.
     pub(super) fn begin_rounds(&mut self, now: Now) {
-        let ids: Vec<CircleId> = self.circles.keys().copied().collect();
-        for id in ids {
+        let due = self.circles.iter().filter(|(_, circle)| circle.next_round <= now.mono);
+        let due: Vec<CircleId> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            self.look_around(id, now);
             let Some(circle) = self.circles.get_mut(&id) else { continue };
-            if now.mono < circle.next_round {
-                continue;
-            }
-            let compared = circle.compared;
-            let pause = if compared { ROUND } else { circle.pause };
-            circle.pause = (pause * 2).min(ROUND);
-            let live = circle.is_live();
-            let members = circle.contacts.keys().filter(|key| circle.log.view().is_member(key));
-            let members: Vec<NodeKey> = members.copied().collect();
-            let (online, offline): (Vec<NodeKey>, Vec<NodeKey>) =
-                members.into_iter().partition(|key| self.is_online(key, now));
-            let asked = match (online.is_empty(), compared) {
-                _ if !live => Vec::new(),
-                (false, true) => self.some_of(online, 1),
-                (false, false) => self.some_of(online, FANOUT),
-                (true, _) => self.some_of(offline, FANOUT),
-            };
-            for key in asked {
-                if let Some(contact) = self.contact(&id, &key) {
-                    contact.due_by(now.mono);
-                }
-            }
+            let is_live = circle.is_live();
+            let is_found = is_live && circle.compared_at.is_some();
+            let pause = if is_found { ROUND } else { circle.pause };
+            circle.pause = (pause * 2).min(if is_live { ROUND } else { LOOK_BACK_MAX });
             // A fifth earlier or later, so that members do not all ask at one moment.
             let spread = pause / 5;
             let jitter = self.random_within(spread * 2);
             if let Some(circle) = self.circles.get_mut(&id) {
                 circle.next_round = now.mono + (pause - spread) + jitter;
             }
+        }
+    }
+
+    fn look_around(&mut self, id: CircleId, now: Now) {
+        let Some(circle) = self.circles.get(&id) else { return };
+        let view = circle.log.view();
+        let members = view.members.keys().filter(|key| view.is_member(key) && **key != self.own);
+        let (online, offline): (Vec<NodeKey>, Vec<NodeKey>) =
+            members.copied().partition(|key| self.is_online(key, now));
+        let lately = circle.compared_at.is_some_and(|at| now.mono.since(at) < ROUND * 2);
+        let count = if lately { 1 } else { FANOUT };
+        match circle.standing {
+            Standing::Member | Standing::Invited => {
+                let asked = if online.is_empty() { offline } else { online };
+                for key in self.some_of(asked, count) {
+                    if let Some(contact) = self.contact(&id, &key) {
+                        contact.due_by(now.mono);
+                    }
+                }
+            }
+            // Whoever removed this node may have been removed itself, with what it did.
+            Standing::Removed if self.asked.len() < ASKED_MAX => {
+                for key in self.some_of([online, offline].concat(), FANOUT) {
+                    self.compare(key, Talk::new(id), None);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -543,6 +559,7 @@ impl Exchange {
     }
 
     pub(super) fn farewell_was_heard(&mut self, circle: CircleId, key: &NodeKey) {
+        self.has_answered(&circle, key);
         if let Some(circle) = self.circles.get_mut(&circle)
             && circle.contacts.get(key).is_some_and(|contact| contact.removed)
         {
@@ -558,7 +575,7 @@ impl Exchange {
 
     fn compared(&mut self, id: CircleId, now: Now) {
         let Some(circle) = self.circles.get_mut(&id) else { return };
-        let is_first = !core::mem::replace(&mut circle.compared, true);
+        let is_first = circle.compared_at.replace(now.mono).is_none();
         let before = circle.synced_at.replace(now.unix_s);
         if is_first || before.is_none_or(|before| now.unix_s.abs_diff(before) >= 60) {
             self.outputs.push_back(Output::Synced(id));
@@ -567,7 +584,7 @@ impl Exchange {
             circle.synced_at = before;
         }
         if is_first {
-            self.act_by_itself(id, now);
+            self.agree_to_renewal(id, now);
         }
     }
 

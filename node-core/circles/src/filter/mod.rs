@@ -9,7 +9,8 @@
 //! taken apart; (3) the destination is this node; (4) the key is not blocked; then, for later
 //! fragments, what the first one was found to be, and for others: (5) a known flow, judged anew if
 //! the rules have changed since; (6) ICMPv6 errors about a known flow; (7) echo requests; (8) TCP
-//! begins with a SYN; (9) the rules; (10) dropped. Outbound the same checks hold with the ends
+//! begins with a SYN; (9) the rules, and where no rule names anything, what the person at this
+//! machine says (`knocks.rs`); (10) dropped. Outbound the same checks hold with the ends
 //! exchanged, and in place of (7) and (9) whom this machine may speak to; what passes opens a flow.
 //!
 //! A verdict is a function of the state, the packet and the time; nothing is allocated for a packet
@@ -370,16 +371,16 @@ impl Filter {
         }
         // People are asked about this machine, not about others behind it.
         if reason == Reason::NoRule && tuple.local == *self.own.address.as_bytes() {
-            let may_ask =
-                self.rules.asks_about(key, reached) && self.notices.len() < NOTICES_PER_SHARD_MAX;
-            match self.knocks.knock(key, reached, may_ask, now) {
+            let asks = self.rules.asks_about(key, reached);
+            let is_heard = self.notices.len() < NOTICES_PER_SHARD_MAX;
+            match self.knocks.knock(key, reached, asks && is_heard, now) {
                 Knock::Granted => return Ok(()),
-                Knock::Open => return Err(Reason::Asked),
                 Knock::First => {
                     self.note(Notice::Knocked(*key, reached));
                     return Err(Reason::Asked);
                 }
-                Knock::Refused => {}
+                Knock::Open if asks => return Err(Reason::Asked),
+                Knock::Open | Knock::Refused => {}
             }
         }
         self.note(Notice::Refused(*key, reached));

@@ -49,8 +49,8 @@ pub struct Policy {
     /// Who may open a session here. `Circles`: people; strangers are not answered unless this
     /// machine has called them, so they cannot even tell that it is on.
     pub sessions: Audience,
-    /// A link for new friends is out: strangers may say who they are, in a short session without
-    /// IPv6.
+    /// A link for new friends or an invite to a circle is out: strangers may say who they are and
+    /// ask to join, in a short session without IPv6.
     pub lobby: bool,
     /// Nobody may open anything here, echo included, until this is over.
     pub paused: bool,

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use planetary_circles::{
-    Audience, Budget, Destination, Filter, Person, Policy, Protocol, Reason, Rule, Rules, Service,
-    Verdict, Who,
+    Audience, Budget, Destination, Filter, Notice, Person, Policy, Protocol, Reached, Reason, Rule,
+    Rules, Service, Settled, Verdict, Who,
+    limits::{KNOCKERS_PER_SHARD_MAX, NOTICES_PER_SHARD_MAX},
 };
-use planetary_proto::time::{Duration, Instant};
+use planetary_proto::{
+    NodeKey,
+    session::Standing,
+    time::{Duration, Instant},
+};
 
 use super::packets::{
     ACK, Body, Damage, End, Extension, FIN, RST, SYN, Sketch, echo, error, own, remote, tcp, udp,
@@ -68,6 +73,18 @@ impl Bench {
         assert_eq!(self.pass(&sketch), Verdict::Reject(reason), "{sketch:?}");
     }
 
+    /// Answers the question whether [`FRIEND`] may reach a service.
+    pub(crate) fn settle(&mut self, reached: Reached, settled: Settled) -> bool {
+        self.filter.settle_knock(&key(FRIEND), reached, settled, self.now)
+    }
+
+    /// What there is to tell.
+    pub(crate) fn notices(&mut self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        self.filter.take_notices(&mut notices);
+        notices
+    }
+
     /// A connection from one end to the other, up to where it is established.
     pub(crate) fn connects(&mut self, from: End, to: End, port: u16) {
         self.passes(tcp(from, 5000, to, port, SYN));
@@ -80,11 +97,14 @@ pub(crate) fn anywhere(protocol: Protocol) -> Service {
     Service { protocol, destination: Destination::Anywhere }
 }
 
-pub(crate) fn policy() -> Policy {
-    let key = |end: End| match end {
+pub(crate) fn key(end: End) -> NodeKey {
+    match end {
         End::Far(peer, _) => remote(peer).key,
         other => panic!("{other:?} has no key"),
-    };
+    }
+}
+
+pub(crate) fn policy() -> Policy {
     let services = vec![anywhere(Protocol::Udp(53, 53))];
     let rules = [Protocol::Tcp(22, 23), Protocol::Other(47)];
     let rules = rules.map(|protocol| Rule { who: Who::Circles(0b11), service: anywhere(protocol) });
@@ -412,6 +432,282 @@ fn line_22_to_24_this_machine_speaks_to_whom_it_may() {
     let sketch = error(ME, STRANGER, udp(STRANGER, 1, ME, 2));
     bench.is_dropped(sketch, Reason::ErrorUnrelated);
     assert_eq!(bench.filter.drops().outbound(Reason::OutboundRefused), 3);
+}
+
+/// The policy, with somebody there to be asked.
+fn asking() -> Policy {
+    Policy { asks: true, ..policy() }
+}
+
+#[test]
+fn line_28_a_person_that_knocks_is_asked_about() {
+    let mut bench = Bench::new(&asking());
+    bench.is_dropped(tcp(FRIEND, 5000, ME, 80, SYN), Reason::Asked);
+    let knocked = |end, reached| Notice::Knocked(key(end), reached);
+    assert_eq!(bench.notices(), [knocked(FRIEND, Reached::Tcp(80))]);
+    // As long as the question is open, whatever wants to reach the same waits in silence.
+    for (port, seconds) in [(5000, 1), (5000, 3), (6000, 25)] {
+        bench.wait(seconds);
+        bench.is_dropped(tcp(FRIEND, port, ME, 80, SYN), Reason::Asked);
+    }
+    assert_eq!(bench.notices(), []);
+    assert_eq!(bench.filter.sizes().flows, 0);
+    bench.is_dropped(udp(GUEST, 5000, ME, 53), Reason::Asked);
+    assert_eq!(bench.notices(), [knocked(GUEST, Reached::Udp(53))]);
+    // Strangers are not asked about, nor what is no beginning, nor other protocols, echo, machines
+    // behind this one, or what a rule names.
+    bench.is_dropped(tcp(STRANGER, 5000, ME, 80, SYN), Reason::NoRule);
+    assert_eq!(bench.notices(), []);
+    bench.is_told(tcp(FRIEND, 5001, ME, 80, ACK), Reason::TcpMidstream);
+    bench.is_told(other(FRIEND, ME, 50), Reason::NoRule);
+    bench.connects(FRIEND, ME, 22);
+    let mut bench = Bench::new(&asking());
+    bench.is_told(tcp(FRIEND, 5000, End::Own(7), 80, SYN), Reason::NoRule);
+    bench.is_told(echo(GUEST, ME, false, 1), Reason::EchoRefused);
+    // A yes for the machine is none for those behind it.
+    bench.is_dropped(tcp(FRIEND, 5000, ME, 80, SYN), Reason::Asked);
+    assert!(bench.settle(Reached::Tcp(80), Settled::Once));
+    bench.is_told(tcp(FRIEND, 5000, End::Own(7), 80, SYN), Reason::NoRule);
+
+    let declined = |reached| {
+        let mut policy = asking();
+        policy.people[1].declined = vec![Reached::Udp(80), reached];
+        policy
+    };
+    for (policy, reason) in [
+        (policy(), Reason::NoRule),
+        (declined(Reached::Tcp(80)), Reason::NoRule),
+        (Policy { inbound: Audience::Nobody, ..asking() }, Reason::Shut),
+        (Policy { paused: true, ..asking() }, Reason::Shut),
+    ] {
+        let mut bench = Bench::new(&policy);
+        bench.is_told(tcp(FRIEND, 5000, ME, 80, SYN), reason);
+        assert!(!bench.notices().iter().any(|notice| matches!(notice, Notice::Knocked(..))));
+    }
+    let mut bench = Bench::new(&declined(Reached::Tcp(81)));
+    bench.is_dropped(tcp(FRIEND, 5000, ME, 80, SYN), Reason::Asked);
+    // Nobody is there any more: silence would be for nothing.
+    bench.set(&policy());
+    bench.is_told(tcp(FRIEND, 5000, ME, 80, SYN), Reason::NoRule);
+}
+
+#[test]
+fn line_29_one_question_at_a_time_and_three_an_hour() {
+    let mut bench = Bench::new(&asking());
+    bench.is_dropped(tcp(FRIEND, 5000, ME, 80, SYN), Reason::Asked);
+    bench.is_told(tcp(FRIEND, 5000, ME, 81, SYN), Reason::NoRule);
+    bench.is_told(udp(FRIEND, 5000, ME, 80), Reason::NoRule);
+    bench.is_dropped(tcp(GUEST, 5000, ME, 81, SYN), Reason::Asked);
+    for port in [81, 82] {
+        bench.wait(30);
+        bench.is_dropped(tcp(FRIEND, 5000, ME, port, SYN), Reason::Asked);
+    }
+    bench.wait(30);
+    bench.is_told(tcp(FRIEND, 5000, ME, 83, SYN), Reason::NoRule);
+    bench.wait(3600 - 91);
+    bench.is_told(tcp(FRIEND, 5000, ME, 83, SYN), Reason::NoRule);
+    bench.filter.sweep(bench.now);
+    bench.wait(1);
+    bench.is_dropped(tcp(FRIEND, 5000, ME, 83, SYN), Reason::Asked);
+    bench.wait(29);
+    bench.is_told(tcp(FRIEND, 5000, ME, 84, SYN), Reason::NoRule);
+}
+
+#[test]
+fn line_30_a_no_and_silence_are_not_asked_about_again_at_once() {
+    let mut bench = Bench::new(&asking());
+    let knock = tcp(FRIEND, 5000, ME, 80, SYN);
+    bench.is_dropped(knock.clone(), Reason::Asked);
+    assert!(!bench.settle(Reached::Tcp(81), Settled::Refused), "nobody asked");
+    assert!(bench.settle(Reached::Tcp(80), Settled::Refused));
+    assert!(!bench.settle(Reached::Tcp(80), Settled::Once), "it is answered");
+    bench.is_told(knock.clone(), Reason::NoRule);
+    // Another question may come.
+    bench.is_dropped(udp(FRIEND, 5000, ME, 80), Reason::Asked);
+    bench.wait(30);
+    assert!(!bench.settle(Reached::Udp(80), Settled::Once), "too late");
+    bench.is_told(udp(FRIEND, 5000, ME, 80), Reason::NoRule);
+    bench.is_told(knock.clone(), Reason::NoRule);
+    bench.wait(30);
+    bench.is_dropped(knock, Reason::Asked);
+    bench.is_told(udp(FRIEND, 5000, ME, 80), Reason::NoRule);
+}
+
+#[test]
+fn line_31_a_yes_lets_in_for_a_minute() {
+    let mut bench = Bench::new(&asking());
+    let knock = |port| tcp(FRIEND, 5000, ME, port, SYN);
+    bench.is_dropped(knock(80), Reason::Asked);
+    bench.wait(29);
+    assert!(bench.settle(Reached::Tcp(80), Settled::Once));
+    bench.connects(FRIEND, ME, 80);
+    bench.wait(59);
+    // Another connection to the same, and to nothing else.
+    bench.passes(tcp(FRIEND, 6000, ME, 80, SYN));
+    bench.is_dropped(tcp(GUEST, 6000, ME, 80, SYN), Reason::Asked);
+    bench.is_dropped(udp(FRIEND, 6000, ME, 80), Reason::Asked);
+    bench.is_dropped(tcp(STRANGER, 6000, ME, 80, SYN), Reason::NoRule);
+    assert!(bench.settle(Reached::Udp(80), Settled::Refused));
+    bench.wait(1);
+    bench.is_dropped(tcp(FRIEND, 7000, ME, 80, SYN), Reason::Asked);
+    // What was let in goes on.
+    bench.passes(tcp(FRIEND, 5000, ME, 80, ACK));
+    bench.passes(tcp(ME, 80, FRIEND, 6000, SYN | ACK));
+    // It is one of this person's flows as any other.
+    assert_eq!(bench.filter.sizes().inbound, 2);
+}
+
+#[test]
+fn line_32_what_was_let_in_once_lives_as_long_as_the_person_may_be_here() {
+    let begin = || {
+        let mut bench = Bench::new(&asking());
+        bench.is_dropped(tcp(FRIEND, 5000, ME, 80, SYN), Reason::Asked);
+        assert!(bench.settle(Reached::Tcp(80), Settled::Once));
+        bench.connects(FRIEND, ME, 80);
+        bench.wait(60);
+        bench
+    };
+    let mut bench = begin();
+    let mut declined = asking();
+    declined.people[1].declined = vec![Reached::Tcp(80)];
+    for stays in [policy(), declined, Policy { inbound: Audience::Everyone, ..policy() }, policy()]
+    {
+        bench.set(&stays);
+        bench.passes(tcp(FRIEND, 5000, ME, 80, ACK));
+        bench.passes(tcp(ME, 80, FRIEND, 5000, ACK));
+        bench.passes(error(ME, FRIEND, tcp(FRIEND, 5000, ME, 80, ACK)));
+    }
+    let mut removed = asking();
+    removed.people.pop();
+    let mut apart = asking();
+    apart.people[1].messages_only = true;
+    for (ends, told) in [
+        (Policy { paused: true, ..asking() }, Some(Reason::TcpMidstream)),
+        (Policy { inbound: Audience::Nobody, ..asking() }, Some(Reason::TcpMidstream)),
+        (Policy { blocked: vec![key(FRIEND)], ..asking() }, None),
+        (removed, None),
+        (apart, None),
+    ] {
+        let mut bench = begin();
+        bench.set(&ends);
+        let verdict = bench.pass(&tcp(FRIEND, 5000, ME, 80, ACK));
+        match told {
+            Some(reason) => assert_eq!(verdict, Verdict::Reject(reason)),
+            None => assert!(matches!(verdict, Verdict::Drop(_)), "{verdict:?}"),
+        }
+        // And does not come back.
+        bench.set(&asking());
+        bench.is_told(tcp(FRIEND, 5000, ME, 80, ACK), Reason::TcpMidstream);
+    }
+}
+
+#[test]
+fn line_33_who_is_only_on_the_way_into_a_circle_is_a_stranger_for_packets() {
+    let mut policy = asking();
+    policy.people[1].messages_only = true;
+    policy.outbound = Audience::Circles;
+    let mut bench = Bench::new(&policy);
+    for port in [22, 80] {
+        bench.is_dropped(tcp(FRIEND, 5000, ME, port, SYN), Reason::NoRule);
+    }
+    bench.is_dropped(udp(FRIEND, 5000, ME, 53), Reason::NoRule);
+    bench.is_dropped(echo(FRIEND, ME, false, 1), Reason::EchoRefused);
+    bench.is_dropped(tcp(FRIEND, 5000, ME, 22, ACK), Reason::TcpMidstream);
+    bench.is_told(tcp(ME, 5000, FRIEND, 22, SYN), Reason::OutboundRefused);
+    assert_eq!(bench.notices(), []);
+    assert_eq!(bench.filter.sizes(), planetary_circles::Sizes::default());
+    // But it gets a session, and answers there.
+    let standing = |policy: &Policy| Rules::compile(policy).unwrap().standing(&key(FRIEND));
+    assert_eq!(standing(&policy), Standing::Welcome);
+    policy.sessions = Audience::Nobody;
+    assert_eq!(standing(&policy), Standing::Stranger);
+    policy.blocked = vec![key(FRIEND)];
+    assert_eq!(standing(&policy), Standing::Blocked);
+}
+
+#[test]
+fn line_34_the_subnet_is_not_the_node() {
+    let mut policy = policy();
+    policy.rules[0].service.destination = Destination::Subnet;
+    let mut bench = Bench::new(&policy);
+    for host in [1, 7, 255] {
+        bench.connects(FRIEND, End::Own(host), 22);
+    }
+    bench.is_told(tcp(FRIEND, 5000, ME, 22, SYN), Reason::NoRule);
+    bench.is_told(tcp(FRIEND, 5000, End::Own(7), 24, SYN), Reason::NoRule);
+    bench.is_told(tcp(GUEST, 5000, End::Own(7), 22, SYN), Reason::NoRule);
+    bench.is_dropped(tcp(STRANGER, 5000, End::Own(7), 22, SYN), Reason::NoRule);
+}
+
+#[test]
+fn visits_and_refusals_are_told_once_a_look() {
+    let mut policy = policy();
+    let service = anywhere(Protocol::Tcp(80, 80));
+    policy.rules.push(Rule { who: Who::Everyone, service });
+    let mut bench = Bench::new(&policy);
+    bench.connects(STRANGER, ME, 80);
+    bench.passes(tcp(STRANGER, 6000, ME, 80, SYN));
+    bench.passes(echo(FRIEND, ME, false, 1));
+    bench.passes(other(FRIEND, ME, 47));
+    bench.passes(tcp(ME, 5000, STRANGER, 22, SYN));
+    bench.is_told(udp(FRIEND, 5000, ME, 99), Reason::NoRule);
+    bench.is_told(udp(FRIEND, 5001, ME, 99), Reason::NoRule);
+    bench.is_told(echo(GUEST, ME, false, 1), Reason::EchoRefused);
+    bench.is_dropped(tcp(STRANGER, 5000, ME, 81, SYN), Reason::NoRule);
+    let told = [
+        Notice::Opened(key(STRANGER), Reached::Tcp(80)),
+        Notice::Opened(key(FRIEND), Reached::Echo),
+        Notice::Refused(key(FRIEND), Reached::Udp(99)),
+        Notice::Refused(key(GUEST), Reached::Echo),
+    ];
+    assert_eq!(bench.notices(), told);
+    bench.passes(tcp(STRANGER, 7000, ME, 80, SYN));
+    assert_eq!(bench.notices(), told[..1]);
+    // A pause is no refusal of a rule's.
+    bench.set(&Policy { paused: true, ..policy });
+    bench.is_told(udp(FRIEND, 5000, ME, 99), Reason::Shut);
+    assert_eq!(bench.notices(), []);
+}
+
+#[test]
+fn notices_are_few_and_nobody_asks_where_nobody_hears() {
+    let mut bench = Bench::new(&asking());
+    let most = NOTICES_PER_SHARD_MAX as u16;
+    bench.is_dropped(tcp(FRIEND, 5000, ME, 1000, SYN), Reason::Asked);
+    for port in 0..2 * most {
+        assert!(!bench.pass(&udp(FRIEND, 5000, ME, 2000 + port)).is_accept());
+    }
+    bench.wait(1);
+    bench.is_told(tcp(GUEST, 5000, ME, 80, SYN), Reason::NoRule);
+    assert_eq!(bench.notices().len(), NOTICES_PER_SHARD_MAX);
+    bench.is_dropped(tcp(GUEST, 5000, ME, 80, SYN), Reason::Asked);
+    assert_eq!(bench.notices(), [Notice::Knocked(key(GUEST), Reached::Tcp(80))]);
+}
+
+#[test]
+fn only_so_many_people_are_asked_about_at_a_time() {
+    let far = |number: usize| {
+        let mut bytes = [9; 32];
+        bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        NodeKey::from_bytes(bytes)
+    };
+    let people = (0..=KNOCKERS_PER_SHARD_MAX).map(|number| Person::of(far(number)));
+    let policy = Policy { people: people.collect(), asks: true, ..Policy::default() };
+    let mut bench = Bench::new(&policy);
+    let knock = |bench: &mut Bench, number| {
+        let remote = planetary_circles::Remote::of(far(number));
+        let mut packet = tcp(FRIEND, 5000, ME, 80, SYN).bytes();
+        packet[8..24].copy_from_slice(remote.territory.address.as_bytes());
+        let verdict = bench.filter.inbound(&remote, &packet, bench.now);
+        bench.notices();
+        verdict
+    };
+    for number in 0..KNOCKERS_PER_SHARD_MAX {
+        assert_eq!(knock(&mut bench, number), Verdict::Drop(Reason::Asked));
+    }
+    assert_eq!(knock(&mut bench, KNOCKERS_PER_SHARD_MAX), Verdict::Reject(Reason::NoRule));
+    bench.wait(3600);
+    assert_eq!(knock(&mut bench, KNOCKERS_PER_SHARD_MAX), Verdict::Drop(Reason::Asked));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Packets and policies out of bytes: few keys, addresses, ports and identifiers, so that packets
 //! meet flows.
 
-use planetary_circles::{Audience, Destination, Person, Policy, Protocol, Rule, Service, Who};
+use planetary_circles::{
+    Audience, Destination, Person, Policy, Protocol, Reached, Rule, Service, Who,
+};
 
 use super::packets::{
     ACK, Body, Damage, End, Extension, FIN, PEERS, Part, RST, SYN, Sketch, remote,
@@ -204,6 +206,18 @@ impl Choices<'_> {
         let which = self.byte();
         let chosen = rules.into_iter().enumerate().filter(|(at, _)| which >> at & 1 == 1);
         policy.rules = chosen.map(|(_, rule)| rule).collect();
+        if self.chance(20) {
+            let service =
+                Service { protocol: Protocol::Tcp(0, 65_535), destination: Destination::Subnet };
+            policy.rules.push(Rule { who: Who::Circles(0b11), service });
+        }
+        policy.asks = self.chance(60);
+        for person in &mut policy.people {
+            person.messages_only = self.chance(8);
+            if self.chance(20) {
+                person.declined = vec![Reached::Tcp(1000), Reached::Udp(22), Reached::Udp(80)];
+            }
+        }
         policy
     }
 }
@@ -218,5 +232,6 @@ pub(crate) fn lively() -> Policy {
     let mut policy = Choices(all.iter()).policy();
     (policy.inbound, policy.echo) = (Audience::Circles, Audience::Circles);
     (policy.paused, policy.blocked) = (false, Vec::new());
+    policy.people.iter_mut().for_each(|person| person.messages_only = false);
     policy
 }

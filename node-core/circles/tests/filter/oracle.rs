@@ -3,7 +3,10 @@
 //! works out anew each time what they come to. It shares no code with the filter but the names of
 //! reasons and the form of a policy.
 
-use planetary_circles::{Audience, Destination, Policy, Protocol, Reason, Service, Verdict, Who};
+use planetary_circles::{
+    Audience, Destination, Notice, Person, Policy, Protocol, Reached, Reason, Service, Settled,
+    Verdict, Who,
+};
 use planetary_proto::NodeKey;
 
 use super::{
@@ -33,6 +36,37 @@ struct Flow {
     ours: bool,
     /// Whether this machine sent it, TCP flags, when.
     packets: Vec<(bool, u8, u64)>,
+    /// A person said yes, once.
+    once: bool,
+}
+
+/// A question that was opened: about whom and what, when, and what was answered when.
+struct Question {
+    peer: usize,
+    reached: Reached,
+    asked: u64,
+    answer: Option<(Settled, u64)>,
+}
+
+impl Question {
+    fn is_open(&self, now: u64) -> bool {
+        self.answer.is_none() && now < self.asked + 30 * SECOND
+    }
+
+    /// Whether yes still counts.
+    fn is_granted(&self, now: u64) -> bool {
+        matches!(self.answer, Some((Settled::Once, at)) if now < at + 60 * SECOND)
+    }
+
+    /// Whether a no, or silence, still counts.
+    fn is_quiet(&self, now: u64) -> bool {
+        let since = match self.answer {
+            Some((Settled::Once, _)) => return false,
+            Some((Settled::Refused, at)) => at,
+            None => self.asked + 30 * SECOND,
+        };
+        (since..since + 60 * SECOND).contains(&now)
+    }
 }
 
 /// Packets in fragments: which way, with whom, between whom, which, since when, under which rules,
@@ -56,6 +90,9 @@ pub(crate) struct Oracle {
     /// Echo requests let in: with whom, when.
     echoes: Vec<Bucket>,
     answers: Bucket,
+    questions: Vec<Question>,
+    /// What there is to tell.
+    pub(crate) notices: Vec<Notice>,
 }
 
 /// So many a second, so many at once.
@@ -127,7 +164,23 @@ impl Oracle {
         let echo = Bucket { per_s: 10, burst: 10 * SECOND, level: 10 * SECOND, at: 0 };
         let answers = Bucket { per_s: 50, burst: 100 * SECOND, level: 100 * SECOND, at: 0 };
         let (flows, pieces) = (Vec::new(), Vec::new());
-        Self { policy, bounds, rules: 0, flows, pieces, echoes: vec![echo; peers], answers }
+        let echoes = vec![echo; peers];
+        let (questions, notices) = (Vec::new(), Vec::new());
+        Self { policy, bounds, rules: 0, flows, pieces, echoes, answers, questions, notices }
+    }
+
+    /// Answers the last question about a service, if it is open.
+    pub(crate) fn settle(
+        &mut self,
+        peer: usize,
+        reached: Reached,
+        settled: Settled,
+        now: u64,
+    ) -> bool {
+        let questions = self.questions.iter_mut().rev();
+        let last = questions.into_iter().find(|q| (q.peer, q.reached) == (peer, reached));
+        let open = last.filter(|question| question.is_open(now));
+        open.map(|question| question.answer = Some((settled, now))).is_some()
     }
 
     pub(crate) fn set_policy(&mut self, policy: Policy) {
@@ -215,7 +268,8 @@ impl Oracle {
         let is_request = matches!(sketch.body, Body::Echo { reply: false, .. });
         let known = known.filter(|at| {
             let flow = &self.flows[*at];
-            self.allows(flow).is_ok() && !(flow.is_closed() && opens)
+            let stays = self.allows(flow).is_ok() || flow.once && self.tolerates(flow);
+            stays && !(flow.is_closed() && opens)
         });
         match known {
             Some(at) => {
@@ -235,12 +289,17 @@ impl Oracle {
                 if matches!(sketch.body, Body::Tcp { .. }) && !opens {
                     return Err(Reason::TcpMidstream);
                 }
-                let flow = flow(out, peer, sketch, (out, flags, now));
-                self.allows(&flow)?;
+                let mut flow = flow(out, peer, sketch, (out, flags, now));
+                if let Err(reason) = self.allows(&flow) {
+                    self.ask(&flow, reason, now)?;
+                    flow.once = true;
+                }
                 if !out && is_request && !self.echoes[peer].take(now) {
                     return Err(Reason::EchoRate);
                 }
+                let reached = (!out).then(|| reached(&flow)).flatten();
                 self.add(flow)?;
+                reached.inspect(|reached| self.note(Notice::Opened(key(peer), *reached)));
             }
         }
         if let Some(part) = part {
@@ -333,11 +392,57 @@ impl Oracle {
             && about.source == sketch.dest;
         let at = is_readable.then(|| self.flow_of(!out, peer, about)).flatten();
         let at = at.ok_or(Reason::ErrorUnrelated)?;
-        if self.allows(&self.flows[at]).is_err() {
+        let flow = &self.flows[at];
+        if self.allows(flow).is_err() && !(flow.once && self.tolerates(flow)) {
             self.flows.remove(at);
             return Err(Reason::ErrorUnrelated);
         }
         Ok(())
+    }
+
+    /// What becomes of a flow that the policy does not let be: it is refused, but for a yes, and
+    /// kept waiting while a question is open.
+    fn ask(&mut self, flow: &Flow, reason: Reason, now: u64) -> Result<(), Reason> {
+        let Some(person) = self.person(flow.peer) else { return Err(reason) };
+        let wants_rule = matches!(reason, Reason::NoRule | Reason::EchoRefused);
+        let Some(reached) = reached(flow).filter(|_| wants_rule) else { return Err(reason) };
+        let asks = self.policy.asks
+            && self.policy.inbound == Audience::Circles
+            && !person.declined.contains(&reached);
+        if reason == Reason::NoRule && flow.own.0 == End::Own(0) {
+            let of_peer = || self.questions.iter().filter(|q| q.peer == flow.peer);
+            let last = of_peer().rfind(|question| question.reached == reached);
+            if last.is_some_and(|question| question.is_granted(now)) {
+                return Ok(());
+            }
+            if asks && last.is_some_and(|question| question.is_open(now)) {
+                return Err(Reason::Asked);
+            }
+            let is_quiet = last.is_some_and(|question| question.is_quiet(now));
+            let is_busy = of_peer().any(|question| question.is_open(now));
+            let lately = of_peer().filter(|question| now < question.asked + 3600 * SECOND).count();
+            if asks && !is_quiet && !is_busy && lately < 3 {
+                let (peer, asked) = (flow.peer, now);
+                self.questions.push(Question { peer, reached, asked, answer: None });
+                self.note(Notice::Knocked(key(peer), reached));
+                return Err(Reason::Asked);
+            }
+        }
+        self.note(Notice::Refused(key(flow.peer), reached));
+        Err(reason)
+    }
+
+    /// Whether a flow that was let in once may go on although no rule names it.
+    fn tolerates(&self, flow: &Flow) -> bool {
+        !self.policy.paused
+            && self.policy.inbound != Audience::Nobody
+            && self.person(flow.peer).is_some()
+    }
+
+    fn note(&mut self, notice: Notice) {
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
     }
 
     /// The flow of a packet that goes this way.
@@ -423,8 +528,9 @@ impl Oracle {
         });
     }
 
-    fn person(&self, peer: usize) -> Option<&planetary_circles::Person> {
-        self.policy.people.iter().find(|person| person.key == key(peer))
+    fn person(&self, peer: usize) -> Option<&Person> {
+        let is_it = |person: &&Person| person.key == key(peer) && !person.messages_only;
+        self.policy.people.iter().find(is_it)
     }
 
     fn is_blocked(&self, peer: usize) -> bool {
@@ -470,5 +576,16 @@ fn flow(out: bool, peer: usize, sketch: &Sketch, packet: (bool, u8, u64)) -> Flo
     };
     let (source, dest) = ((sketch.source, from), (sketch.dest, to));
     let (own, far) = if out { (source, dest) } else { (dest, source) };
-    Flow { peer, protocol, own, far, ours, packets: vec![packet] }
+    Flow { peer, protocol, own, far, ours, packets: vec![packet], once: false }
+}
+
+/// What a flow reaches here, as it is told.
+fn reached(flow: &Flow) -> Option<Reached> {
+    match flow.protocol {
+        _ if flow.ours => None,
+        6 => Some(Reached::Tcp(flow.own.1)),
+        17 => Some(Reached::Udp(flow.own.1)),
+        58 => Some(Reached::Echo),
+        _ => None,
+    }
 }

@@ -6,7 +6,9 @@
 
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
-use planetary_circles::{Answer, Budget, Filter, Person, Policy, Reason, Rules, Verdict};
+use planetary_circles::{
+    Answer, Budget, Filter, Notice, Person, Policy, Reached, Reason, Rules, Settled, Verdict,
+};
 use planetary_proto::time::Instant;
 use proptest::{prelude::*, test_runner::TestRunner};
 
@@ -52,11 +54,15 @@ struct Tally {
     reasons: BTreeMap<Reason, usize>,
     /// States that flows were found in by accepted packets, by their timeouts.
     states: BTreeMap<u64, usize>,
+    /// What was told: visits, refusals, and questions.
+    told: [usize; 3],
+    /// Questions that were answered with yes and no, and too late.
+    answers: [usize; 3],
 }
 
 fn compare(
     bounds: Bounds,
-    steps: &[(Step, [u8; 30])],
+    steps: &[(Step, [u8; 36])],
     tally: &mut Tally,
 ) -> Result<(), TestCaseError> {
     let Bounds { all, inbound, per_key, per_key_inbound } = bounds;
@@ -66,6 +72,8 @@ fn compare(
     let mut filter = Filter::new(own(), rules(&lively()), budget);
     let mut oracle = Oracle::new(lively(), bounds, PEERS);
     let (mut now, mut earlier) = (0, Vec::<Earlier>::new());
+    let mut asked: Option<(usize, Reached)> = None;
+    let mut notices = Vec::new();
     for (step, more) in steps {
         let mut choices = Choices(step.iter());
         now += match choices.byte() {
@@ -77,6 +85,15 @@ fn compare(
             let policy = Choices(more.iter()).policy();
             filter.set_rules(rules(&policy));
             oracle.set_policy(policy);
+        }
+        if let Some((peer, reached)) = asked
+            && more[35] < 32
+        {
+            let settled = if more[34] < 160 { Settled::Once } else { Settled::Refused };
+            let is_open = filter.settle_knock(&remote(peer).key, reached, settled, at);
+            prop_assert_eq!(is_open, oracle.settle(peer, reached, settled, now));
+            tally.answers[if is_open { settled as usize } else { 2 }] += 1;
+            asked = None;
         }
         if choices.chance(5) {
             filter.sweep(at);
@@ -118,6 +135,19 @@ fn compare(
                 state.inspect(|state| *tally.states.entry(state / SECOND).or_default() += 1);
             }
         }
+        filter.take_notices(&mut notices);
+        prop_assert_eq!(&notices, &std::mem::take(&mut oracle.notices));
+        for notice in notices.drain(..) {
+            let kind = match notice {
+                Notice::Opened(..) => 0,
+                Notice::Refused(..) => 1,
+                Notice::Knocked(_, reached) => {
+                    asked = Some((peer, reached));
+                    2
+                }
+            };
+            tally.told[kind] += 1;
+        }
         if !matches!(sketch.body, Body::Error { .. } | Body::Icmp(_)) {
             earlier.push(Earlier { out, peer, sketch });
         }
@@ -132,7 +162,7 @@ fn config(cases: u32) -> ProptestConfig {
 
 #[test]
 fn the_filter_and_the_oracle_agree() {
-    let steps = prop::collection::vec(any::<(Step, [u8; 30])>(), 1..600);
+    let steps = prop::collection::vec(any::<(Step, [u8; 36])>(), 1..600);
     let strategy = (prop::sample::select(BOUNDS.to_vec()), steps);
     let tally = RefCell::new(Tally::default());
     let mut runner = TestRunner::new(config(500));
@@ -141,9 +171,17 @@ fn the_filter_and_the_oracle_agree() {
     run.unwrap_or_else(|error| panic!("{error}"));
     let tally = tally.into_inner();
     println!(
-        "{} {} {} {:?} {:?}",
-        tally.packets, tally.accepted, tally.rejected, tally.reasons, tally.states
+        "{} {} {} {:?} {:?} {:?} {:?}",
+        tally.packets,
+        tally.accepted,
+        tally.rejected,
+        tally.reasons,
+        tally.states,
+        tally.told,
+        tally.answers
     );
+    assert!(tally.told.iter().all(|count| *count >= 200), "{:?} told", tally.told);
+    assert!(tally.answers.iter().all(|count| *count >= 10), "{:?} answered", tally.answers);
     assert!(tally.packets > 50_000, "{} packets", tally.packets);
     for reason in Reason::ALL {
         let count = tally.reasons.get(&reason).copied().unwrap_or(0);
@@ -165,7 +203,7 @@ proptest! {
     ) {
         let people = lively().people.into_iter();
         let people = people.map(|p| Person { echo: false, services: vec![], ..p }).collect();
-        let policy = Policy { people, ..Policy::default() };
+        let policy = Policy { people, asks: true, ..Policy::default() };
         let rules = Arc::new(Rules::compile(&policy).unwrap());
         let mut filter = Filter::new(own(), rules, Budget::new(64));
         for (step, now) in steps.iter().zip(1..) {

@@ -174,12 +174,8 @@ pub(crate) struct ShareArgs {
     /// Suggest no peers
     #[arg(long)]
     pub(crate) no_peers: bool,
-    /// Show the link as a QR code as well
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) qr: bool,
-    /// Write the link as a QR code to a PNG file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) png: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) picture: super::Picture,
 }
 
 /// Whether a word stands for all nodes.

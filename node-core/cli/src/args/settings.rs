@@ -17,7 +17,8 @@ pub(crate) enum SettingsCommand {
 pub(crate) enum Setting {
     /// Who may open connections to this computer: nobody, circles or everyone
     ///
-    /// `circles` are friends, each what it was allowed, and everyone what is open to everyone.
+    /// `circles` are friends and members of circles, each what it was allowed, and everyone what is
+    /// open to everyone.
     /// With `everyone` any node reaches any port.
     Inbound {
         #[arg(value_name = "WHO", value_parser = audience)]
@@ -34,6 +35,12 @@ pub(crate) enum Setting {
     Sessions {
         #[arg(value_name = "WHO", value_parser = sessions)]
         value: SessionsSetting,
+    },
+    /// Whether names such as ada.pln.internal are answered on this computer: true or false
+    Names {
+        #[arg(value_name = "BOOL")]
+        #[arg(action = clap::ArgAction::Set)]
+        value: bool,
     },
     /// Whether the names of program and system stay out of what this node tells: true or false
     ///
@@ -84,6 +91,7 @@ impl Setting {
             Self::Inbound { value } => change.inbound = Some(value),
             Self::Echo { value } => change.echo = Some(value),
             Self::Sessions { value } => change.sessions = Some(value),
+            Self::Names { value } => change.names = Some(value),
             Self::NodeInfoPrivacy { value } => change.node_info_privacy = Some(value),
             Self::LogLevel { value } => change.log_level = Some(value),
             Self::PublicListUrl { value } => change.public_list_url = Some(value),

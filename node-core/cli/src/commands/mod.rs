@@ -1,11 +1,14 @@
 //! What each command means: one file per command.
 
 mod address;
+mod circle;
 mod doctor;
 mod explore;
 mod friend;
 mod identity;
 mod import;
+mod invite;
+mod join;
 mod logs;
 mod path;
 mod pause;
@@ -13,11 +16,13 @@ mod peer;
 mod peer_public;
 mod peer_test;
 mod ping;
+mod questions;
 mod settings;
 mod share;
 mod status;
 mod switch;
 mod topology;
+mod visits;
 mod watch;
 
 use std::process::ExitCode;
@@ -63,6 +68,11 @@ pub(crate) async fn run(
         Command::Listener(command) => settings::listener(&session, &printer, command).await,
         Command::Friend(command) => return friend::run(command, &session, &printer).await,
         Command::Share(args) => share::run(&session, &printer, args).await,
+        Command::Circle(command) => return circle::run(command, &session, &printer).await,
+        Command::Invite(command) => invite::run(command, &session, &printer).await,
+        Command::Join(args) => return join::run(&session, &printer, args).await,
+        Command::Questions(args) => questions::run(&session, &printer, args).await,
+        Command::Visits => visits::run(&session, &printer).await,
         Command::Pause { for_s } => pause::pause(&session, &printer, for_s).await,
         Command::Resume => pause::resume(&session, &printer).await,
         Command::Identity(IdentityCommand::Export(args)) => {

@@ -55,6 +55,7 @@ fn shown(settings: &Settings) -> String {
         ("inbound", settings.inbound.name().to_owned()),
         ("echo", settings.echo.name().to_owned()),
         ("sessions", settings.sessions.name().to_owned()),
+        ("names", settings.names.to_string()),
         ("node_info_privacy", settings.node_info_privacy.to_string()),
         ("log_level", settings.log_level.name().to_owned()),
         ("public_list_url", list.url.clone().unwrap_or_else(format::dash)),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use planetary_ipc::{Direction, ListenerStatus, PeerSource, PeerStatus, State, Status, UnixTime};
+use planetary_ipc::{
+    Direction, ListenerStatus, Names, NamesState, PeerSource, PeerStatus, State, Status, UnixTime,
+};
 
 use crate::failure::Failure;
 use crate::format::{self, Align, Printer, Style, Tone};
@@ -96,6 +98,10 @@ fn about(status: &Status, room: Room) -> Vec<(&'static str, String)> {
         ("address", status.address.to_string()),
         ("open to", format::access(&status.access, status.time)),
     ];
+    if !status.questions.is_empty() {
+        let waiting = format::count(status.questions.len(), "question waits", "questions wait");
+        rows.push(("asks you", format!("{waiting} for an answer: planetary questions")));
+    }
     if room.lasting {
         rows.push(("subnet", status.subnet.to_string()));
         rows.push(("key", status.key.to_string()));
@@ -119,9 +125,27 @@ fn about(status: &Status, room: Room) -> Vec<(&'static str, String)> {
         rows.extend(names.zip(status.listeners.iter().map(listener)));
         let uptime = format::duration(status.uptime_s);
         rows.push(("interface", interface));
+        rows.extend(names_of_nodes(&status.names).map(|text| ("names", text)));
         rows.push(("service", format!("{}, up {uptime}", status.version)));
     }
     rows
+}
+
+/// How programs of this computer find nodes by name, or what to do so that they do.
+fn names_of_nodes(names: &Names) -> Option<String> {
+    let all = format!("NAME.{}", names.suffix);
+    match (names.state, &names.hint) {
+        (NamesState::Off, _) => None,
+        (NamesState::Wired, _) => Some(match &names.resolver {
+            Some(resolver) => format!("{all}, asked through {resolver}"),
+            None => all,
+        }),
+        (NamesState::Answering, hint) => {
+            let server = names.server.map_or_else(String::new, |server| format!(" at {server}"));
+            let hint = hint.as_deref().map_or_else(String::new, |hint| format!("; {hint}"));
+            Some(format!("{all}, answered{server}, but the system does not ask there{hint}"))
+        }
+    }
 }
 
 /// How many packets of others were not let in, and mostly why.
@@ -251,7 +275,7 @@ mod tests {
         let many = fitting(&status, 1_000, Style::Plain);
         assert_eq!(many, whole);
         assert!(!whole.contains("more"), "{whole}");
-        for lines in 14..whole.lines().count() {
+        for lines in 15..whole.lines().count() {
             let text = fitting(&status, lines, Style::Plain);
             assert!(text.lines().count() <= lines, "{lines} lines: {text}");
             assert!(text.contains("3 of 55 peers connected\n"), "{text}");

@@ -12,21 +12,23 @@
 //! A link that is followed is answered after two seconds, or after six if the last bit of its token
 //! is set: then its person is asked first. A token of zeros is refused.
 
+mod invites;
+mod questions;
+
 use base64ct::{Base64, Encoding};
 
 use super::friends::{Friends, named, read};
 use super::peer::scatter;
 use super::world::{EPOCH, address_of, made_up_key};
 use crate::circles::{
-    Answer, Circle, CircleAccess, CircleAccessChange, CircleChange, CircleDetails, CircleDraft,
-    CircleId, CircleList, CircleRef, CircleState, Invite, InviteList, InviteState, Member,
-    MemberRole, MemberState, Party, Question, Subject, Visit, VisitList, VisitOutcome,
+    Circle, CircleAccess, CircleAccessChange, CircleChange, CircleDetails, CircleDraft, CircleId,
+    CircleList, CircleRef, CircleState, Invite, InviteList, InviteState, Member, MemberRole,
+    MemberState, Party, Question, Subject, Visit, VisitList, VisitOutcome,
 };
 use crate::error::{ApiError, ErrorCode};
-use crate::friends::{self, Access, FriendChange, FriendName, LocalService};
+use crate::friends::{self, Access, FriendName, LocalService};
 use crate::identity::{NodeKey, UnixTime};
 use crate::limits;
-use crate::link::{JoinLink, LinkPeer, TOKEN_LEN};
 use crate::message::{Reply, Request};
 use crate::recovery::RecoveryKey;
 
@@ -236,7 +238,7 @@ impl Circles {
             Request::InviteCreate { circle, role, uses, valid_s, peers, asks } => {
                 let (index, _) = self.index_as_admin(circle, here.own)?;
                 let valid_s = valid_s.unwrap_or(limits::INVITE_VALID_S_DEFAULT);
-                let peers = peers.map(|peers| read_peers(&peers)).transpose()?;
+                let peers = peers.map(|peers| invites::read_peers(&peers)).transpose()?;
                 let open = self.open_invite(index, here.own, here.now, valid_s, peers);
                 let role = role.unwrap_or(MemberRole::Member);
                 let invite = Invite { role, uses: uses.unwrap_or(1), asks, ..open };
@@ -590,292 +592,6 @@ impl Circles {
         Ok(id)
     }
 
-    fn open_invite(
-        &mut self,
-        index: usize,
-        own: NodeKey,
-        now: u64,
-        valid_s: u64,
-        peers: Option<Vec<LinkPeer>>,
-    ) -> Invite {
-        let circle = &self.held[index].circle;
-        self.number += 1;
-        let mut token = [0; TOKEN_LEN];
-        for (word, chunk) in (0..).zip(token.chunks_exact_mut(8)) {
-            chunk.copy_from_slice(&scatter(0x70c + self.number, word).to_be_bytes());
-        }
-        let usual = || "tls://frankfurt.example:443".parse().ok();
-        let link = JoinLink {
-            circle: circle.id,
-            inviter: own,
-            token: token.into(),
-            expires: UnixTime(now + valid_s),
-            name: circle.name.clone(),
-            peers: peers.unwrap_or_else(|| usual().into_iter().collect()),
-        };
-        Invite {
-            id: self.number,
-            circle: circle.id,
-            circle_name: circle.name.clone(),
-            link: Some(link.fitting().to_string()),
-            state: InviteState::Open,
-            role: MemberRole::Member,
-            uses: 1,
-            used: 0,
-            asks: false,
-            created_at: UnixTime(now),
-            expires_at: UnixTime(now + valid_s),
-            guests: Vec::new(),
-        }
-    }
-
-    fn join(
-        &mut self,
-        link: &str,
-        label: Option<FriendName>,
-        here: Here,
-    ) -> Result<CircleId, ApiError> {
-        let wrong = |text: String| ApiError::new(ErrorCode::InvalidLink, text);
-        let link: JoinLink = link.parse().map_err(|error| wrong(format!("{error}")))?;
-        if link.inviter == here.own {
-            return Err(wrong("this computer made the link itself".to_owned())
-                .with_hint("send it to whom you want to invite"));
-        }
-        if let Ok(index) = self.index(link.circle) {
-            let Circle { state, name, .. } = &self.held[index].circle;
-            if matches!(state, CircleState::Member | CircleState::Invited) {
-                return Err(invalid(format!("this computer is in {name} already")));
-            }
-            self.held.remove(index);
-        }
-        let state = match link.expires.0 <= here.now {
-            true => CircleState::Expired,
-            false => CircleState::Asking,
-        };
-        let asks = link.token[TOKEN_LEN - 1] & 1 == 1;
-        let refused = *link.token == [0; TOKEN_LEN];
-        self.held.push(Held {
-            members: Vec::new(),
-            paper: None,
-            join: Some(Join { at: here.now, asks, refused, label }),
-            circle: Circle {
-                state,
-                inviter: Some(party(link.inviter, None)),
-                expires_at: Some(link.expires),
-                ..circle(link.circle, link.name.as_str(), here.now)
-            },
-        });
-        self.revision += 1;
-        Ok(link.circle)
-    }
-
-    /// The other side of a link that was followed.
-    fn go_on_joining(&mut self, id: CircleId, here: Here) {
-        let Ok(index) = self.index(id) else { return };
-        let held = &mut self.held[index];
-        let Some(join) = &held.join else { return };
-        let since = here.now - join.at;
-        let before = held.circle.state;
-        held.circle.state = match (before, join.refused, join.asks) {
-            (CircleState::Asking, true, _) if since >= 2 => CircleState::Refused,
-            (CircleState::Asking, false, true) if since >= 2 => CircleState::Waiting,
-            (CircleState::Asking, false, false) if since >= 2 => CircleState::Invited,
-            (CircleState::Asking, ..)
-                if held.circle.expires_at.is_some_and(|at| at.0 <= here.now) =>
-            {
-                CircleState::Expired
-            }
-            (CircleState::Waiting, ..) if since >= 6 => CircleState::Invited,
-            (state, ..) => state,
-        };
-        if held.circle.state == before {
-            return;
-        }
-        self.revision += 1;
-        if held.circle.state == CircleState::Invited
-            && let Some(inviter) = held.circle.inviter.clone()
-        {
-            let label = join.label.as_ref().map(ToString::to_string);
-            let own = person(here.own, label.as_deref(), MemberRole::Member, 1, Some(inviter.key));
-            let other = seen(made_up_key(0x221), "Nadia", 1, inviter.key, Some(0));
-            let admin = Member {
-                online: true,
-                ..person(inviter.key, Some("Front desk"), MemberRole::Admin, 0, None)
-            };
-            held.members = vec![admin, other, Member { state: MemberState::Invited, ..own }];
-            held.circle.inviter = Some(party(inviter.key, Some("Front desk")));
-            held.circle.suggested = read(&["tcp/8080"]);
-            held.join = None;
-        }
-    }
-
-    fn visit(
-        &mut self,
-        key: NodeKey,
-        service: Option<LocalService>,
-        outcome: VisitOutcome,
-        now: u64,
-    ) {
-        let same = |visit: &&mut Visit| {
-            (visit.who.key, visit.service, visit.outcome) == (key, service, outcome)
-        };
-        match self.visits.iter_mut().find(same) {
-            Some(visit) => (visit.count, visit.last_at) = (visit.count + 1, UnixTime(now)),
-            None => self.visits.push(Visit {
-                who: self.party_of(key),
-                service,
-                outcome,
-                count: 1,
-                first_at: UnixTime(now),
-                last_at: UnixTime(now),
-            }),
-        }
-    }
-
-    fn knock(&mut self, key: NodeKey, text: &str, now: u64) {
-        let Some(wanted) = service(text) else { return };
-        let shared: Vec<_> = self.held.iter().filter(|held| held.has(key)).collect();
-        let allowed = shared.iter().any(|held| {
-            let own = held.members.iter().filter(|member| member.key() == key);
-            let mut lists =
-                own.map(|member| &member.services).chain([&held.circle.access.services]);
-            lists.any(|list| list.contains(&wanted))
-        });
-        let circles = shared.iter().map(|held| held.reference()).collect::<Vec<_>>();
-        if circles.is_empty() {
-            return;
-        }
-        if allowed {
-            return self.visit(key, Some(wanted), VisitOutcome::Opened, now);
-        }
-        let who = self.party_of(key);
-        self.ask(now, now + KNOCK_S, Subject::Knock { who, circles, service: wanted });
-    }
-
-    fn guest(&mut self, key: NodeKey, now: u64) {
-        let is_open = |invite: &&Invite| invite.state == InviteState::Open && invite.asks;
-        let Some(invite) = self.invites.iter().find(is_open) else { return };
-        let circle = CircleRef { id: invite.circle, name: invite.circle_name.clone() };
-        let (until, invite) = (now + 3_600, invite.id);
-        let who = party(key, Some("Tim"));
-        self.ask(now, until, Subject::Guest { who, circle, invite });
-    }
-
-    fn ask(&mut self, now: u64, until: u64, subject: Subject) {
-        self.number += 1;
-        self.questions.push(Question {
-            id: self.number,
-            asked_at: UnixTime(now),
-            until: UnixTime(until),
-            subject,
-        });
-    }
-
-    fn expire(&mut self, now: u64) {
-        let is_over = |question: &Question| question.until.0 <= now;
-        let over: Vec<_> = self.questions.extract_if(.., |question| is_over(question)).collect();
-        for question in over {
-            if let Subject::Knock { who, service, .. } = question.subject {
-                self.visit(who.key, Some(service), VisitOutcome::Refused, now);
-            }
-        }
-        for invite in self.invites.iter_mut().filter(|invite| invite.expires_at.0 <= now) {
-            if invite.state == InviteState::Open {
-                (invite.state, invite.link) = (InviteState::Expired, None);
-            }
-        }
-    }
-
-    fn settle(
-        &mut self,
-        number: u64,
-        answer: Answer,
-        circle: Option<CircleId>,
-        here: Here,
-        friends: &mut Friends,
-    ) -> Result<(), ApiError> {
-        let found = self.questions.iter().position(|question| question.id == number);
-        let Some(found) = found else {
-            let text = format!("no question has the number {number}");
-            return Err(ApiError::new(ErrorCode::QuestionNotFound, text));
-        };
-        let does_not_fit = |hint: &str| {
-            let text = "the answer does not fit the question";
-            Err(ApiError::new(ErrorCode::InvalidRequest, text).with_hint(hint))
-        };
-        let subject = self.questions[found].subject.clone();
-        let outcome = match (&subject, answer) {
-            (Subject::Knock { who, service, .. }, Answer::Always) => {
-                self.allow_always(who.key, *service, friends)?;
-                VisitOutcome::Opened
-            }
-            (Subject::Knock { circles, service, .. }, Answer::Circle) => {
-                let meant = match (circle, &circles[..]) {
-                    (Some(id), _) => circles.iter().find(|circle| circle.id == id),
-                    (None, [only]) => Some(only),
-                    (None, _) => None,
-                };
-                let Some(meant) = meant else {
-                    return does_not_fit("name one of the circles of the question");
-                };
-                let allow = vec![*service];
-                let change = CircleAccessChange { allow, ..CircleAccessChange::default() };
-                self.change_access(meant.id, change)?;
-                VisitOutcome::Opened
-            }
-            (Subject::Knock { .. }, Answer::Once) => VisitOutcome::Opened,
-            (Subject::Guest { invite, .. }, Answer::Yes | Answer::No) => {
-                if answer == Answer::Yes {
-                    self.let_in(&subject, *invite, here);
-                }
-                VisitOutcome::Refused
-            }
-            (Subject::Knock { .. }, Answer::No) => VisitOutcome::Refused,
-            (Subject::Knock { .. }, Answer::Yes) => {
-                return does_not_fit("answer with once, always, circle or no");
-            }
-            (Subject::Guest { .. }, _) => return does_not_fit("answer with yes or no"),
-        };
-        if let Subject::Knock { who, service, .. } = subject {
-            self.visit(who.key, Some(service), outcome, here.now);
-        }
-        self.questions.remove(found);
-        self.revision += 1;
-        Ok(())
-    }
-
-    fn allow_always(
-        &mut self,
-        key: NodeKey,
-        service: LocalService,
-        friends: &mut Friends,
-    ) -> Result<(), ApiError> {
-        if friends.name_of(key).is_some() {
-            let change = FriendChange { allow: vec![service], ..FriendChange::default() };
-            return friends.change(key, change).map(drop);
-        }
-        let members = self.held.iter_mut().flat_map(|held| &mut held.members);
-        for member in members.filter(|member| member.key() == key).take(1) {
-            friends::allow(&mut member.services, &[service]);
-        }
-        Ok(())
-    }
-
-    fn let_in(&mut self, subject: &Subject, number: u64, here: Here) {
-        let Subject::Guest { who, circle, .. } = subject else { return };
-        let Ok(index) = self.index(circle.id) else { return };
-        let label = who.label.as_ref().map(ToString::to_string);
-        let guest = person(who.key, label.as_deref(), MemberRole::Member, 2, Some(here.own));
-        self.held[index].members.push(Member { state: MemberState::Invited, ..guest });
-        for invite in self.invites.iter_mut().filter(|invite| invite.id == number) {
-            invite.used += 1;
-            invite.guests.push(who.clone());
-            if invite.used >= invite.uses {
-                (invite.state, invite.link) = (InviteState::Used, None);
-            }
-        }
-    }
-
     fn party_of(&self, key: NodeKey) -> Party {
         let members = self.held.iter().flat_map(|held| &held.members);
         let known = members.into_iter().find(|member| member.key() == key);
@@ -916,16 +632,6 @@ fn change_services(
     friends::deny(list, deny).map_err(|error| invalid(error.to_string()))?;
     friends::allow(list, allow);
     Ok(())
-}
-
-fn read_peers(peers: &[String]) -> Result<Vec<LinkPeer>, ApiError> {
-    let read = |uri: &String| {
-        uri.parse::<LinkPeer>().map_err(|error| {
-            let text = format!("{}: {error}", crate::status::public_uri(uri));
-            ApiError::new(ErrorCode::InvalidUri, text)
-        })
-    };
-    peers.iter().map(read).collect()
 }
 
 fn invalid(text: String) -> ApiError {
@@ -1010,6 +716,8 @@ fn service(text: &str) -> Option<LocalService> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circles::Answer;
+    use crate::link::JoinLink;
     use crate::mock::Mock;
     use crate::server::Handler;
     use crate::{PeerCredentials, Status};

@@ -17,11 +17,11 @@ use crate::{
 
 /// The session table of a node that carries no traffic.
 #[derive(Default)]
-struct Sessions {
+pub(super) struct Sessions {
     open: BTreeMap<NodeKey, (Opener, Sealer, Option<Coords>)>,
     /// Others are welcome.
-    standings: BTreeMap<NodeKey, Standing>,
-    guests: BTreeSet<NodeKey>,
+    pub(super) standings: BTreeMap<NodeKey, Standing>,
+    pub(super) guests: BTreeSet<NodeKey>,
 }
 
 impl SessionTable for Sessions {
@@ -69,18 +69,18 @@ impl SessionTable for Sessions {
     }
 }
 
-const LINK: LinkId = LinkId(1);
+pub(super) const LINK: LinkId = LinkId(1);
 
-fn identity(number: u8) -> Identity {
+pub(super) fn identity(number: u8) -> Identity {
     Identity::from_seed(&[number; 32])
 }
 
-fn at(millis: u64) -> Now {
+pub(super) fn at(millis: u64) -> Now {
     Now { mono: Instant::from_micros(millis * 1000), unix_s: 1_700_000_000 + millis / 1000 }
 }
 
 /// The node of identity 1, without links.
-fn lonely_node() -> Node<Sessions> {
+pub(super) fn lonely_node() -> Node<Sessions> {
     let config =
         NodeConfig { identity: identity(1), group: None, node_info: b"{}".to_vec(), first_seq: 1 };
     Node::new(config, Sessions::default(), [0; 32], at(0))
@@ -88,7 +88,7 @@ fn lonely_node() -> Node<Sessions> {
 
 /// The node of identity 1, which has identity 2 for a neighbour over [`LINK`] and has said all that
 /// there is to say.
-fn node() -> Node<Sessions> {
+pub(super) fn node() -> Node<Sessions> {
     let mut node = lonely_node();
     node.handle_link_up(LINK, identity(2).key(), 0, at(0));
     drain(&mut node);
@@ -113,20 +113,20 @@ impl Node<Sessions> {
     }
 
     /// How many frames of this kind are to be sent.
-    fn sends(&self, kind: FrameKind) -> usize {
+    pub(super) fn sends(&self, kind: FrameKind) -> usize {
         let is_kind = |frame: &[u8]| frame[cut_frame(frame).unwrap().unwrap().0] == kind as u8;
         self.outbox.transmits.iter().filter(|transmit| is_kind(&transmit.frame)).count()
     }
 }
 
-fn drain(node: &mut Node<Sessions>) {
+pub(super) fn drain(node: &mut Node<Sessions>) {
     while node.poll_transmit().is_some() {}
     while node.poll_event().is_some() {}
 }
 
 /// Does something too often at one moment, and again a second later. What is `done` must be the
 /// burst and then the rate, and the rest is counted.
-fn assert_rate(
+pub(super) fn assert_rate(
     rate: Rate,
     node: &mut Node<Sessions>,
     mut act: impl FnMut(&mut Node<Sessions>, Now),
@@ -150,7 +150,7 @@ fn announce(node: &Identity, parent: &Identity, port: u64) -> Announce {
     Announce { edge, psig: edge.sign(parent), sig: edge.sign(node) }
 }
 
-fn init(from: &Identity, seq: u64) -> Vec<u8> {
+pub(super) fn init(from: &Identity, seq: u64) -> Vec<u8> {
     let pair = |byte| ExchangeSecret::from_bytes(&[byte; 32]);
     let said = Handshake { current: pair(1).public(), next: pair(2).public(), key_seq: 0, seq };
     compose(HandshakeKind::Init, &said, from, None, &identity(1).key(), &pair(3)).unwrap()
@@ -486,12 +486,12 @@ fn a_node_whose_links_are_all_silent_stays_where_it_is() {
 
 impl Node<Sessions> {
     /// The rules say this of a key from now on.
-    fn regard(&mut self, key: NodeKey, standing: Standing, now: Now) {
+    pub(super) fn regard(&mut self, key: NodeKey, standing: Standing, now: Now) {
         self.sessions.standings.insert(key, standing);
         self.review_sessions(now);
     }
 
-    fn has_session(&self, key: &NodeKey) -> bool {
+    pub(super) fn has_session(&self, key: &NodeKey) -> bool {
         let here = self.contacts.has_session(key);
         assert_eq!(
             here,

@@ -147,3 +147,231 @@ impl<S: SessionTable> Node<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        limits::{CALLED_TIME, EXTENSION_RATE, GUEST_TIME},
+        node::bounds::{LINK, Sessions, assert_rate, at, drain, identity, init, node},
+        upper::extension::{HAVE, OFFER, PUSH, SECRET},
+        wire::FrameKind,
+    };
+
+    const FAR: u8 = 2;
+
+    fn message(kind: u8, id: u32) -> ExtensionMessage {
+        ExtensionMessage { kind, id, body: vec![7; 20] }
+    }
+
+    impl Node<Sessions> {
+        /// A message of the far end arrives.
+        fn hear(&mut self, message: &ExtensionMessage, now: Now) {
+            self.handle_extension(identity(FAR).key(), &message.emit()[1..], now);
+        }
+
+        /// What is said to the far end, in messages of this kind, and what is told; the rest is
+        /// forgotten.
+        fn outcome(&mut self) -> (Vec<ExtensionMessage>, Vec<Event>) {
+            let (mut said, mut told) = (Vec::new(), Vec::new());
+            while self.poll_transmit().is_some() {}
+            while let Some(event) = self.poll_event() {
+                match event {
+                    Event::Send(key, data) => {
+                        assert_eq!(key, identity(FAR).key());
+                        said.extend(ExtensionMessage::parse(&data[1..]));
+                    }
+                    Event::Requested(..) | Event::Answered(..) | Event::Unanswered(..) => {
+                        told.push(event);
+                    }
+                    _ => {}
+                }
+            }
+            (said, told)
+        }
+
+        /// Does what is due until `end`.
+        fn pass(&mut self, end: Now) -> (Vec<(u64, ExtensionMessage)>, Vec<Event>) {
+            let (mut said, mut told) = (Vec::new(), Vec::new());
+            while let Some((due, _)) = self.poll_timeout().filter(|(due, _)| *due <= end.mono) {
+                let millis = due.as_micros().div_ceil(1000);
+                self.handle_timeout(at(millis));
+                let (more, news) = self.outcome();
+                said.extend(more.into_iter().map(|message| (millis, message)));
+                told.extend(news);
+            }
+            (said, told)
+        }
+    }
+
+    /// A node with a session with its neighbour, of which the rules say this.
+    fn with_session(standing: Standing) -> Node<Sessions> {
+        let far = identity(FAR);
+        let mut node = node();
+        node.regard(far.key(), standing, at(0));
+        if standing == Standing::Wanted {
+            node.regard(far.key(), Standing::Welcome, at(0));
+        }
+        node.handle_handshake(far.key(), &init(&far, 1), at(0));
+        node.regard(far.key(), standing, at(0));
+        drain(&mut node);
+        node
+    }
+
+    #[test]
+    fn who_may_ask_what() {
+        use Standing::{Guest, Wanted, Welcome};
+        let far = identity(FAR).key();
+        for standing in [Guest, Wanted, Welcome] {
+            let mut node = with_session(standing);
+            assert!(node.has_session(&far));
+            for (id, kind) in (0..).zip([HAVE, JOIN, SECRET, PUSH, OFFER]) {
+                node.hear(&message(kind, id), at(10));
+                let told = Event::Requested(far, message(kind, id));
+                let expected =
+                    if standing == Welcome || kind == JOIN { vec![told] } else { vec![] };
+                assert_eq!(node.outcome(), (vec![], expected), "{standing:?} {kind:#x}");
+            }
+            let ignored = if standing == Welcome { 0 } else { 4 };
+            assert_eq!(node.stats.strangers_ignored, ignored);
+            // Everybody may find out what this node is.
+            node.hear(&ExtensionMessage::hello(HELLO, 9), at(20));
+            let ack = ExtensionMessage::hello(HELLO + 1, 9);
+            assert_eq!(node.outcome(), (vec![ack], vec![]));
+        }
+        for standing in [Standing::Blocked, Standing::Stranger] {
+            let mut node = node();
+            node.regard(far, standing, at(0));
+            for kind in [HELLO, JOIN, HAVE] {
+                node.hear(&message(kind, 1), at(0));
+            }
+            assert_eq!(node.outcome(), (vec![], vec![]));
+            assert_eq!(node.stats.strangers_ignored, 3);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_and_no_answer_is_counted() {
+        let mut node = with_session(Standing::Welcome);
+        for kind in [0, 0x10, 0x30, 0xff, HAVE + 1, HELLO + 1] {
+            node.hear(&message(kind, 1), at(0));
+        }
+        node.handle_extension(identity(FAR).key(), &[], at(0));
+        node.handle_extension(identity(FAR).key(), &[1, HELLO, 0, 0, 0, 1, 0], at(0));
+        assert_eq!(node.outcome(), (vec![], vec![]));
+        assert_eq!(node.stats.messages_ignored, 8);
+    }
+
+    #[test]
+    fn requests_are_heard_at_a_rate() {
+        assert_rate(
+            EXTENSION_RATE,
+            &mut with_session(Standing::Welcome),
+            |node, now| node.hear(&message(HAVE, 1), now),
+            |node| {
+                let is_request = |event: &&Event| matches!(event, Event::Requested(..));
+                node.outbox.events.iter().filter(is_request).count()
+            },
+        );
+    }
+
+    #[test]
+    fn a_request_calls_says_hello_and_is_repeated() {
+        let far = identity(FAR);
+        let mut node = node();
+        node.regard(far.key(), Standing::Stranger, at(0));
+        let id = node.request(far.key(), JOIN, vec![7; 20], at(0)).unwrap();
+        assert_eq!(node.sends(FrameKind::Traffic), 1, "a greeting");
+        assert_eq!(node.outcome(), (vec![], vec![]));
+        node.handle_handshake(far.key(), &init(&far, 1), at(100));
+        assert_eq!(node.outcome().0, [ExtensionMessage::hello(HELLO, id)]);
+        node.hear(&ExtensionMessage::hello(HELLO + 1, id), at(200));
+        assert_eq!(node.outcome().0, [message(JOIN, id)]);
+        let (said, told) = node.pass(at(5_000));
+        assert_eq!(said, [(1200, message(JOIN, id)), (3200, message(JOIN, id))]);
+        assert_eq!(told, []);
+        let answer = message(JOIN + 1, id);
+        node.hear(&answer, at(5_000));
+        assert_eq!(node.outcome(), (vec![], vec![Event::Answered(far.key(), answer)]));
+        let (said, told) = node.pass(at(20_000));
+        assert_eq!((said, told), (vec![], vec![]));
+
+        // It is known now.
+        let next = node.request(far.key(), HAVE, vec![7; 20], at(20_000)).unwrap();
+        assert_eq!(node.outcome().0, [message(HAVE, next)]);
+        let (said, told) = node.pass(at(28_100));
+        assert_eq!(said.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [21_000, 23_000, 27_000]);
+        assert_eq!(told, [Event::Unanswered(far.key(), next)]);
+    }
+
+    #[test]
+    fn a_request_to_nowhere_is_over_in_eight_seconds() {
+        let mut node = node();
+        node.handle_link_down(LINK, at(0));
+        let far = identity(FAR).key();
+        let id = node.request(far, HAVE, vec![], at(0)).unwrap();
+        let blocked = identity(9).key();
+        node.regard(blocked, Standing::Blocked, at(0));
+        let to_blocked = node.request(blocked, HAVE, vec![], at(0)).unwrap();
+        assert_eq!(node.request(node.key(), HAVE, vec![], at(0)), Err(MessageError::ToItself));
+        let (said, mut told) = node.pass(at(8_100));
+        told.sort_by_key(|event| *event != Event::Unanswered(far, id));
+        assert_eq!(said, []);
+        assert_eq!(told, [Event::Unanswered(far, id), Event::Unanswered(blocked, to_blocked)]);
+        assert_eq!(node.sizes().requests, 0);
+    }
+
+    #[test]
+    fn an_answer_to_a_guest_leaves_it_a_guest() {
+        let far = identity(FAR).key();
+        let mut node = with_session(Standing::Guest);
+        node.hear(&message(JOIN, 5), at(0));
+        node.outcome();
+        node.answer(far, &message(JOIN + 1, 5), at(10)).unwrap();
+        assert_eq!(node.outcome().0, [message(JOIN + 1, 5)]);
+        assert!(node.sessions.guests.contains(&far));
+        node.handle_timeout(at(GUEST_TIME.as_secs() * 1000 + 20));
+        assert!(!node.has_session(&far));
+        // Nobody is called for the sake of an answer.
+        node.answer(far, &message(JOIN + 1, 5), at(40_000)).unwrap();
+        assert_eq!(node.sends(FrameKind::Traffic), 0);
+        assert_eq!(node.outcome(), (vec![], vec![]));
+        // A guest that is asked something itself was called.
+        let mut node = with_session(Standing::Guest);
+        node.request(far, HAVE, vec![], at(100)).unwrap();
+        assert!(node.sessions.guests.is_empty());
+        assert_eq!(node.outcome().0[0].kind, HELLO);
+        assert!(CALLED_TIME > GUEST_TIME);
+    }
+
+    #[test]
+    fn what_is_no_answer_is_not_sent_as_one() {
+        let far = identity(FAR).key();
+        let mut node = with_session(Standing::Welcome);
+        for kind in [HELLO, HELLO + 1, HAVE, 0x11] {
+            let refused = node.answer(far, &message(kind, 1), at(0));
+            assert_eq!(refused, Err(MessageError::WrongKind(kind)));
+        }
+        let long = ExtensionMessage { body: vec![0; 9000], ..message(HAVE + 1, 1) };
+        assert_eq!(node.answer(far, &long, at(0)), Err(MessageError::TooLong(9000)));
+        let own = node.key();
+        assert_eq!(node.answer(own, &message(HAVE + 1, 1), at(0)), Err(MessageError::ToItself));
+        assert_eq!(node.outcome(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_session_that_ends_in_between_is_greeted_again() {
+        let far = identity(FAR);
+        let mut node = with_session(Standing::Welcome);
+        node.hear(&ExtensionMessage::hello(HELLO, 1), at(0));
+        node.outcome();
+        let id = node.request(far.key(), HAVE, vec![7; 20], at(0)).unwrap();
+        assert_eq!(node.outcome().0, [message(HAVE, id)]);
+        node.contacts.forget(&far.key());
+        node.sessions.close(&far.key());
+        let (said, _) = node.pass(at(1_500));
+        assert_eq!(said, []);
+        node.handle_handshake(far.key(), &init(&far, 2), at(1_600));
+        assert_eq!(node.outcome().0, [message(HAVE, id)]);
+    }
+}

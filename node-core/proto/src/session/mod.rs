@@ -27,9 +27,10 @@ pub enum Standing {
     Blocked,
     /// Its greetings are not answered, unless this node has called it.
     Stranger,
-    /// It may say who it is: a short session without IPv6 and without services.
+    /// It may say who it is and ask to join a circle: a short session without IPv6 and without
+    /// services.
     Guest,
-    /// This machine speaks with it: a session, but no services.
+    /// This machine speaks with it: a session, but no services. It may ask to join a circle.
     Wanted,
     /// A session, and answers to what nodes ask each other.
     Welcome,

@@ -381,3 +381,303 @@ fn forget_oldest<T>(table: &mut BTreeMap<NodeKey, T>, at: impl Fn(&T) -> Instant
         table.remove(&key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn key(number: usize) -> NodeKey {
+        let mut bytes = [7; 32];
+        bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        NodeKey::from_bytes(bytes)
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1000)
+    }
+
+    fn message(kind: u8, id: u32) -> ExtensionMessage {
+        ExtensionMessage { kind, id, body: vec![1, 2, 3] }
+    }
+
+    /// Requests of a node that knows what key 1 is capable of.
+    struct Bench {
+        extensions: Extensions,
+        rng: ChaCha20Rng,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut extensions = Extensions::new(at(0));
+            extensions.learn(key(1), CAPABLE_OF_CIRCLES, at(0));
+            Self { extensions, rng: ChaCha20Rng::from_seed([1; 32]) }
+        }
+
+        fn ask(&mut self, to: usize, kind: u8, now: Instant) -> Result<u32, MessageError> {
+            self.extensions.ask(key(to), kind, vec![1, 2, 3], &mut self.rng, now)
+        }
+
+        /// What is said to a key at this moment if there is a way.
+        fn say(&mut self, to: usize, now: Instant) -> Vec<ExtensionMessage> {
+            let _ = self.extensions.due(now);
+            let said = self.extensions.take_due(&key(to), now);
+            said.iter().map(|data| ExtensionMessage::parse(&data[1..]).unwrap()).collect()
+        }
+    }
+
+    #[test]
+    fn layout() {
+        let message = ExtensionMessage { kind: JOIN, id: 0x0102_0304, body: b"hi".to_vec() };
+        assert_eq!(message.emit(), b"\x50\x01\x22\x01\x02\x03\x04hi");
+        assert_eq!(message.encoded_len(), 9);
+        assert_eq!(format!("{message:?}"), "ExtensionMessage(0x22, 0x01020304, 2 bytes)");
+        // The design allows sixteen bytes to anybody.
+        assert_eq!(ExtensionMessage::hello(HELLO, 5).emit(), b"\x50\x01\x01\0\0\0\x05\0\0\0\x01");
+        let kinds = [HELLO, HAVE, JOIN, SECRET, PUSH, OFFER];
+        for kind in 0..=255 {
+            assert_eq!(is_request(kind), kinds.contains(&kind));
+            let answers = ExtensionMessage { kind, ..message.clone() }.answers();
+            assert_eq!(answers, kinds.into_iter().find(|asked| asked + 1 == kind));
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_ignored() {
+        let parse = ExtensionMessage::parse;
+        let whole = [&[1, HAVE, 0, 0, 0, 9][..], &[0; ExtensionMessage::BODY_MAX]].concat();
+        assert_eq!(parse(&whole).map(|message| message.encoded_len()), Some(EXTENSION_LEN_MAX));
+        assert_eq!(parse(&[&whole[..], &[0]].concat()), None, "too long");
+        assert_eq!(parse(&whole[..6]).map(|message| message.id), Some(9));
+        assert_eq!(parse(&whole[..5]), None);
+        assert_eq!(parse(&[2, HAVE, 0, 0, 0, 9]), None, "another version");
+        let cut = ExtensionMessage { body: vec![0; 3], ..message(HELLO, 1) };
+        assert_eq!(cut.capabilities(), None);
+        let longer = ExtensionMessage { body: vec![0, 0, 0, 3, 9], ..cut };
+        assert_eq!(longer.capabilities(), Some(3));
+    }
+
+    #[test]
+    fn a_request_is_said_four_times_and_over_after_eight_seconds() {
+        let mut bench = Bench::new();
+        let id = bench.ask(1, HAVE, at(0)).unwrap();
+        let mut said = Vec::new();
+        let mut now = at(0);
+        let late = loop {
+            let messages = bench.say(1, now);
+            assert!(messages.iter().all(|said| *said == message(HAVE, id)));
+            said.extend(messages.iter().map(|_| now));
+            let late = bench.extensions.expire(now);
+            if !late.is_empty() {
+                break late;
+            }
+            let next = bench.extensions.next_timeout().unwrap();
+            assert!(next > now, "nobody is woken for nothing");
+            now = next;
+        };
+        assert_eq!(said, [at(0), at(1000), at(3000), at(7000)]);
+        assert_eq!((late, now), (vec![(key(1), id)], at(8000)));
+        assert_eq!((bench.extensions.next_timeout(), bench.extensions.sizes()), (None, (0, 0)));
+    }
+
+    #[test]
+    fn without_a_way_nothing_is_due_but_the_end() {
+        let mut bench = Bench::new();
+        let id = bench.ask(1, HAVE, at(0)).unwrap();
+        assert_eq!(bench.extensions.due(at(5000)), []);
+        assert_eq!(bench.extensions.next_timeout(), Some(at(8000)));
+        assert!(bench.extensions.waits_for(&key(1)));
+        assert_eq!(bench.say(1, at(7999)), [message(HAVE, id)]);
+        assert_eq!(bench.extensions.expire(at(8000)), [(key(1), id)]);
+        assert!(!bench.extensions.waits_for(&key(1)));
+    }
+
+    #[test]
+    fn only_the_answer_to_a_request_that_waits_counts() {
+        let mut bench = Bench::new();
+        let id = bench.ask(1, HAVE, at(0)).unwrap();
+        let mut answered =
+            |from, kind, id| bench.extensions.answered(key(from), &message(kind, id), at(1));
+        assert_eq!(answered(2, HAVE + 1, id), Answered::Unasked, "of somebody else");
+        assert_eq!(answered(1, HAVE + 1, id ^ 1), Answered::Unasked, "to another question");
+        assert_eq!(answered(1, JOIN + 1, id), Answered::Unasked, "of another kind");
+        assert_eq!(answered(1, HELLO + 1, id), Answered::Unasked, "no hello was said");
+        assert_eq!(answered(1, HAVE + 1, id), Answered::Request);
+        assert_eq!(answered(1, HAVE + 1, id), Answered::Unasked, "twice");
+        assert_eq!(bench.extensions.sizes().0, 0);
+    }
+
+    #[test]
+    fn an_unknown_far_end_is_told_hello_until_it_answers() {
+        let mut bench = Bench::new();
+        let ids = [HAVE, JOIN].map(|kind| bench.ask(2, kind, at(0)).unwrap());
+        let first = *ids.iter().min().unwrap();
+        let hello = ExtensionMessage::hello(HELLO, first);
+        assert_eq!(bench.say(2, at(0)), [hello.clone()], "one hello for both, and nothing else");
+        assert_eq!(bench.say(2, at(1000)), [hello]);
+        let ack = ExtensionMessage::hello(HELLO + 1, first);
+        let answered =
+            |bench: &mut Bench, from| bench.extensions.answered(key(from), &ack, at(1100));
+        assert_eq!(answered(&mut bench, 3), Answered::Unasked);
+        assert_eq!(answered(&mut bench, 2), Answered::Hello);
+        assert!(bench.extensions.waits_for(&key(2)));
+        let mut kinds: Vec<_> = bench.say(2, at(1100)).iter().map(|said| said.kind).collect();
+        kinds.sort_unstable();
+        assert_eq!(kinds, [HAVE, JOIN]);
+        assert_eq!(bench.say(2, at(2100)).len(), 2, "repeated from its first saying on");
+        assert_eq!(answered(&mut bench, 2), Answered::Unasked, "it has said so");
+    }
+
+    #[test]
+    fn a_far_end_that_says_hello_itself_is_asked_at_once() {
+        let mut bench = Bench::new();
+        let id = bench.ask(2, HAVE, at(0)).unwrap();
+        bench.say(2, at(0));
+        bench.extensions.learn(key(2), CAPABLE_OF_CIRCLES | 8, at(10));
+        assert_eq!(bench.say(2, at(10)), [message(HAVE, id)]);
+        // What it is capable of besides does not begin anything anew.
+        bench.extensions.learn(key(2), CAPABLE_OF_CIRCLES, at(20));
+        assert_eq!(bench.say(2, at(20)), []);
+    }
+
+    #[test]
+    fn who_knows_nothing_of_circles_is_not_asked() {
+        let mut bench = Bench::new();
+        let first = bench.ask(2, HAVE, at(0)).unwrap();
+        bench.say(2, at(0));
+        bench.extensions.learn(key(2), 0, at(10));
+        let second = bench.ask(2, HAVE, at(20)).unwrap();
+        assert_eq!(bench.say(2, at(20)), []);
+        let mut late = bench.extensions.expire(at(20));
+        late.sort_unstable_by_key(|(_, id)| *id != first);
+        assert_eq!(late, [(key(2), first), (key(2), second)]);
+        // It may have become another program.
+        bench.ask(2, HAVE, at(30)).unwrap();
+        assert_eq!(bench.say(2, at(30))[0].kind, HELLO);
+    }
+
+    #[test]
+    fn what_cannot_be_a_request_is_refused() {
+        let mut bench = Bench::new();
+        for kind in [0, HELLO, HELLO + 1, HAVE + 1, 0x10, 0x2a, 0xff] {
+            assert_eq!(bench.ask(1, kind, at(0)), Err(MessageError::WrongKind(kind)));
+        }
+        let Bench { extensions, rng } = &mut bench;
+        let long = vec![0; ExtensionMessage::BODY_MAX + 1];
+        let refused = extensions.ask(key(1), HAVE, long, rng, at(0));
+        assert_eq!(refused, Err(MessageError::TooLong(ExtensionMessage::BODY_MAX + 1)));
+        for number in 0..EXTENSION_REQUESTS_MAX {
+            bench.ask(number, HAVE, at(0)).unwrap();
+        }
+        assert_eq!(bench.ask(1, HAVE, at(0)), Err(MessageError::Busy));
+        bench.extensions.expire(at(8000));
+        assert!(bench.ask(1, HAVE, at(8000)).is_ok());
+    }
+
+    #[test]
+    fn guests_share_a_rate_and_people_do_not() {
+        let mut extensions = Extensions::new(at(0));
+        let mut heard =
+            |from: usize, standing, len, now| extensions.may_ask(key(from), standing, len, now);
+        let guests = EXTENSION_GUESTS_RATE.burst as usize;
+        assert!((0..guests).all(|guest| heard(guest, Standing::Guest, 100, at(0))));
+        assert!(!heard(guests, Standing::Wanted, 100, at(0)), "whoever comes after them");
+        assert!((0..100).all(|person| heard(person, Standing::Welcome, 100, at(0))));
+        // Each person has a rate of its own, in messages and in bytes.
+        let burst = EXTENSION_RATE.burst as usize;
+        let of_one = (0..burst + 9).filter(|_| heard(1000, Standing::Welcome, 9, at(0)));
+        assert_eq!(of_one.count(), burst);
+        let mut bytes = 0;
+        for second in 0..60 {
+            while heard(2000, Standing::Welcome, EXTENSION_LEN_MAX, at(second * 1000)) {
+                bytes += EXTENSION_LEN_MAX;
+            }
+        }
+        let most = EXTENSION_BYTES.burst + 60 * EXTENSION_BYTES.per_s;
+        assert!((most as usize - EXTENSION_LEN_MAX..=most as usize).contains(&bytes), "{bytes}");
+        let guest = |extensions: &mut Extensions| {
+            extensions.may_ask(key(1), Standing::Guest, EXTENSION_LEN_MAX, at(90_000))
+        };
+        assert!(guest(&mut extensions) && guest(&mut extensions) && !guest(&mut extensions));
+    }
+
+    #[test]
+    fn tables_do_not_grow_and_who_was_quiet_longest_goes() {
+        let mut extensions = Extensions::new(at(0));
+        for number in 0..2 * EXTENSION_ABLE_MAX {
+            let now = at(number as u64 * 1000);
+            extensions.learn(key(number), 1, now);
+            extensions.may_ask(key(number), Standing::Welcome, 9, now);
+            extensions.may_ask(key(number), Standing::Guest, 9, now);
+            extensions.may_ask(key(0), Standing::Welcome, 9, now);
+        }
+        assert_eq!(
+            extensions.sizes(),
+            (0, EXTENSION_ABLE_MAX + EXTENSION_PEOPLE_MAX + EXTENSION_GUESTS_MAX)
+        );
+        assert!(
+            extensions.people.contains_key(&key(0)) && !extensions.people.contains_key(&key(1))
+        );
+        let last = key(2 * EXTENSION_ABLE_MAX - 1);
+        assert!(extensions.able.contains_key(&last) && extensions.guests.contains_key(&last));
+    }
+
+    proptest! {
+        #[test]
+        fn messages_come_back_as_they_were(kind: u8, id: u32, body in prop::collection::vec(any::<u8>(), 0..100)) {
+            let message = ExtensionMessage { kind, id, body };
+            let data = message.emit();
+            prop_assert_eq!(data.len(), message.encoded_len());
+            prop_assert_eq!(ExtensionMessage::parse(&data[1..]), Some(message));
+        }
+
+        /// Whatever far ends say and whenever there is a way, each request ends once, in time, and
+        /// is said at most four times more than its far end becomes known.
+        #[test]
+        fn every_request_ends_once(steps in prop::collection::vec(any::<[u8; 4]>(), 0..120)) {
+            let mut bench = Bench::new();
+            let mut now = 0;
+            let mut open = BTreeMap::new();
+            let mut ids = vec![0];
+            for [what, who, which, wait] in steps {
+                let to = usize::from(who % 3);
+                let id = ids[usize::from(which) % ids.len()];
+                match what % 5 {
+                    0 => {
+                        let id = bench.ask(to, HAVE, at(now)).unwrap();
+                        prop_assert!(open.insert((key(to), id), (now, 0)).is_none());
+                        ids.push(id);
+                    }
+                    1 => for said in bench.say(to, at(now)) {
+                        let (asked, times) = open.get_mut(&(key(to), said.id)).unwrap();
+                        *times += u32::from(said.kind != HELLO);
+                        prop_assert!(now - *asked < 8000 && *times <= 4);
+                    },
+                    2 => {
+                        let answer = message(HAVE + 1, id);
+                        let answered = bench.extensions.answered(key(to), &answer, at(now));
+                        let was_open = open.remove(&(key(to), id)).is_some();
+                        prop_assert_eq!(answered == Answered::Request, was_open);
+                    }
+                    3 => {
+                        let hello = ExtensionMessage::hello(HELLO + 1, id);
+                        let _ = bench.extensions.answered(key(to), &hello, at(now));
+                    }
+                    _ => {
+                        now += u64::from(wait) * 20;
+                        for late in bench.extensions.expire(at(now)) {
+                            let (asked, _) = open.remove(&late).unwrap();
+                            prop_assert!(now - asked >= 8000);
+                        }
+                    }
+                }
+                prop_assert_eq!(bench.extensions.sizes().0, open.len());
+                let end = open.values().map(|(asked, _)| asked + 8000).min();
+                let wakes = bench.extensions.next_timeout();
+                prop_assert!(wakes <= end.map(at).or(wakes) && wakes.is_some() == end.is_some());
+            }
+        }
+    }
+}

@@ -1,8 +1,12 @@
 //! What the engine tells its owner unasked: messages of other nodes, and who came to the door.
 
+use std::sync::Arc;
+
 use planetary_circles::{Notice, Reached};
 use planetary_proto::{ExtensionMessage, NodeKey};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
+
+use crate::data::{DataPlane, count};
 
 /// Something that happened, for whoever owns the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,27 +63,27 @@ pub enum News {
 /// The way of news to the owner, which never waits: what finds no room is lost and counted.
 pub(crate) struct NewsSender {
     channel: Sender<News>,
-    pub(crate) lost: u64,
+    data: Arc<DataPlane>,
 }
 
 impl NewsSender {
-    pub(crate) const fn new(channel: Sender<News>) -> Self {
-        Self { channel, lost: 0 }
+    pub(crate) const fn new(channel: Sender<News>, data: Arc<DataPlane>) -> Self {
+        Self { channel, data }
     }
 
-    pub(crate) fn tell(&mut self, news: News) {
+    pub(crate) fn tell(&self, news: News) {
         // An owner that has dropped its end does not want to know.
         if let Err(TrySendError::Full(_)) = self.channel.try_send(news) {
-            self.lost += 1;
+            count(&self.data.counters.news_lost);
         }
     }
 
     /// Visits leave half of the room to messages, which somebody waits for.
-    pub(crate) fn tell_notices(&mut self, notices: Vec<Notice>) {
+    pub(crate) fn tell_notices(&self, notices: Vec<Notice>) {
         for notice in notices {
             let is_visit = !matches!(notice, Notice::Knocked(..));
             if is_visit && self.channel.capacity() <= self.channel.max_capacity() / 2 {
-                self.lost += 1;
+                count(&self.data.counters.news_lost);
             } else {
                 self.tell(notice.into());
             }

@@ -75,7 +75,7 @@ pub(crate) struct Routes {
     pub(crate) links: BTreeMap<LinkId, Arc<Egress>>,
 }
 
-/// Packets by what became of them.
+/// Packets by what became of them, and what could not be told.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) tun_in: AtomicU64,
@@ -89,6 +89,8 @@ pub(crate) struct Counters {
     pub(crate) drop_too_big: AtomicU64,
     /// IPv6 of guests.
     pub(crate) drop_guest: AtomicU64,
+    /// News that the engine's owner was too slow to take.
+    pub(crate) news_lost: AtomicU64,
 }
 
 impl Routes {

@@ -81,7 +81,7 @@ pub struct LinkSnapshot {
     pub uptime: Duration,
 }
 
-/// Packets by what became of them, since the start.
+/// Packets by what became of them, since the start, and what could not be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Read from the interface.
@@ -104,6 +104,8 @@ pub struct Counters {
     pub drop_too_big: u64,
     /// Dropped: IPv6 of guests, who may only say who they are.
     pub drop_guest: u64,
+    /// Messages of other nodes, visits and knocks for which the channel of news had no room.
+    pub news_lost: u64,
 }
 
 /// A known edge of the tree.
@@ -249,6 +251,7 @@ impl Counters {
             drop_session: counters.drop_session.load(Relaxed),
             drop_too_big: counters.drop_too_big.load(Relaxed),
             drop_guest: counters.drop_guest.load(Relaxed),
+            news_lost: counters.news_lost.load(Relaxed),
         }
     }
 }

@@ -154,6 +154,7 @@ fn counters(facts: &Facts, status: &Status) -> Vec<Counter> {
             ("drop_session", counters.drop_session),
             ("drop_too_big", counters.drop_too_big),
             ("drop_guest", counters.drop_guest),
+            ("news_lost", counters.news_lost),
             ("rate_limited", stats.rate_limited),
             ("weak_keys", stats.weak_keys),
             ("infos_refused", stats.infos_refused),

@@ -9,7 +9,7 @@ use planetary_proto::{
     forward::{Decision, WATERMARK_START},
     session::{SEAL_OVERHEAD_MAX, SESSION_TRAFFIC},
     upper::{
-        PAYLOAD_INBAND, PAYLOAD_IPV6,
+        PAYLOAD_EXTENSION, PAYLOAD_INBAND, PAYLOAD_IPV6,
         ipv6::{Echo, Territory, check_inbound, check_outbound},
     },
     wire::{FrameKind, TrafficHeader, TrafficView},
@@ -113,6 +113,9 @@ impl Host {
             }
             [PAYLOAD_INBAND, message @ ..] => {
                 self.change(at, |node, now| node.handle_inband(source, message, now));
+            }
+            [PAYLOAD_EXTENSION, message @ ..] => {
+                self.change(at, |node, now| node.handle_extension(source, message, now));
             }
             _ => {}
         }

@@ -18,8 +18,8 @@ use std::{
 };
 
 use planetary_proto::{
-    Event, ForwardingTable, Identity, Instant, LinkId, Misbehaviour, Node, NodeConfig, NodeKey,
-    Now,
+    Event, ExtensionMessage, ForwardingTable, Identity, Instant, LinkId, Misbehaviour, Node,
+    NodeConfig, NodeKey, Now,
     time::Duration,
     upper::{InbandAnswer, InbandKind, ipv6::Territory},
 };
@@ -85,6 +85,12 @@ pub enum News {
     Answer(NodeKey, InbandAnswer),
     /// A question was not answered in time.
     NoAnswer(NodeKey, InbandKind),
+    /// A request arrived, perhaps not for the first time.
+    Requested(NodeKey, ExtensionMessage),
+    /// A request was answered.
+    Replied(NodeKey, ExtensionMessage),
+    /// A request, by its number, was not answered in time.
+    NotReplied(NodeKey, u32),
 }
 
 /// See the module.
@@ -358,6 +364,12 @@ impl Host {
             }
             Event::Inband(key, answer) => self.news.push((at, News::Answer(key, answer))),
             Event::InbandTimeout(key, kind) => self.news.push((at, News::NoAnswer(key, kind))),
+            Event::Requested(key, request) => {
+                self.news.push((at, News::Requested(key, request.clone())));
+                self.reply(key, request, at);
+            }
+            Event::Answered(key, answer) => self.news.push((at, News::Replied(key, answer))),
+            Event::Unanswered(key, id) => self.news.push((at, News::NotReplied(key, id))),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! Echo requests and the answers to them: how the simulator asks whether one node reaches another.
 
 use planetary_proto::{
-    Address, Instant, NodeKey,
+    Address, ExtensionMessage, Instant, MessageError, NodeKey,
     time::Duration,
     upper::{
         InbandKind,
@@ -58,6 +58,30 @@ impl Host {
     /// Asks another node something over a session.
     pub(crate) fn ask(&mut self, key: NodeKey, kind: InbandKind, at: Instant) {
         self.change(at, |node, now| node.ask(key, kind, now));
+    }
+
+    /// Sends another node a request that has to be answered. Returns its number.
+    pub(crate) fn request(
+        &mut self,
+        key: NodeKey,
+        kind: u8,
+        body: &[u8],
+        at: Instant,
+    ) -> Result<u32, MessageError> {
+        let mut asked = Err(MessageError::ToItself);
+        self.change(at, |node, now| asked = node.request(key, kind, body.to_vec(), now));
+        asked
+    }
+
+    /// Answers a request with its own body, backwards.
+    pub(super) fn reply(&mut self, key: NodeKey, request: ExtensionMessage, at: Instant) {
+        let ExtensionMessage { kind, id, mut body } = request;
+        body.reverse();
+        let answer = ExtensionMessage { kind: kind + 1, id, body };
+        self.change(at, |node, now| {
+            // It is as long as the request.
+            let _ = node.answer(key, &answer, now);
+        });
     }
 
     pub(super) fn send_ping(&mut self, number: u32, at: Instant) {

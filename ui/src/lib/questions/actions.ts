@@ -17,12 +17,13 @@ function say(app: App, text: string, undo?: () => Promise<unknown>): void {
 
 export async function answerKnock(
   app: App,
-  { id, subject }: Question & { subject: Knock },
+  question: Question & { subject: Knock },
   answer: Exclude<Answer, 'yes'>,
   circle: CircleRef | null = null,
 ): Promise<boolean> {
-  const done = await attempt(app, () => app.questions.answer(id, answer, circle?.id ?? null));
+  const done = await attempt(app, () => app.questions.answer(question, answer, circle?.id ?? null));
   if (!done) return false;
+  const { subject } = question;
   const values = { who: whoAsks(subject), service: askedWords(subject.service) };
   if (answer === 'always') {
     say(app, t('question.said.always', values), closeTo(app, subject));
@@ -44,9 +45,9 @@ function closeTo(app: App, { who, circles, service }: Knock) {
 }
 
 export async function answerGuest(app: App, question: Question, yes: boolean): Promise<boolean> {
-  const { id, subject } = question;
+  const { subject } = question;
   if (subject.kind !== 'guest') return false;
-  const done = await attempt(app, () => app.questions.answer(id, yes ? 'yes' : 'no'));
+  const done = await attempt(app, () => app.questions.answer(question, yes ? 'yes' : 'no'));
   if (done) {
     const values = { who: whoAsks(subject), circle: subject.circle.name };
     say(app, t(yes ? 'question.said.yes' : 'question.said.guest_no', values));

@@ -141,6 +141,22 @@ describe('Questions', () => {
     expect(app.toasts.list.at(-1)?.tone).toBe('bad');
   });
 
+  it('of a service that was started anew are not taken for those before', async () => {
+    const { app } = await open('questions=knock');
+    const [asked] = app.questions.waiting;
+    if (!asked) throw new Error('nothing is asked');
+    await userEvent.click(screen.getByTestId('answer-no'));
+    await settled();
+    const { connection } = app.service;
+    if (connection.state !== 'ready') throw new Error('not ready');
+    const again = { ...asked, asked_at: asked.asked_at + 5 };
+    const status = { ...connection.status, questions: [again] };
+    app.service.status = status;
+    app.service.connection = { ...connection, status };
+    await settled();
+    expect(cards()).toHaveLength(1);
+  });
+
   it('ask for attention when the person came for them', async () => {
     const { backend } = await open('questions=knock');
     backend.play('show', { view: 'questions' });

@@ -4,22 +4,25 @@ import type { Backend } from '../api/backend';
 import type { Answer, Question } from '../api/protocol';
 import type { Service } from './service.svelte';
 
+/** Numbers begin anew with the service. */
+const keyOf = ({ id, asked_at }: Question) => `${id} ${asked_at}`;
+
 export class Questions {
   /** Answered here, and still in the last status perhaps. */
-  #answered = $state.raw<ReadonlySet<number>>(new Set());
+  #answered = $state.raw<ReadonlySet<string>>(new Set());
   /** Put aside: they wait without being shown. */
-  #aside = $state.raw<ReadonlySet<number>>(new Set());
+  #aside = $state.raw<ReadonlySet<string>>(new Set());
   /** Grows when the person asks for the questions, from the tray, a notification or the keyboard. */
   wished = $state(0);
 
   readonly waiting: readonly Question[] = $derived.by(() => {
     const { ready, status, time } = this.service;
     if (!ready || !status) return [];
-    return status.questions.filter(({ id, until }) => until > time && !this.#answered.has(id));
+    return status.questions.filter((one) => one.until > time && !this.#answered.has(keyOf(one)));
   });
   /** Those to show, the one that is over soonest first. */
   readonly shown: readonly Question[] = $derived(
-    this.waiting.filter(({ id }) => !this.#aside.has(id)).sort((a, b) => a.until - b.until),
+    this.waiting.filter((one) => !this.#aside.has(keyOf(one))).sort((a, b) => a.until - b.until),
   );
 
   constructor(
@@ -31,18 +34,19 @@ export class Questions {
     return this.service.want('questions');
   }
 
-  async answer(question: number, answer: Answer, circle: string | null = null): Promise<void> {
-    this.#answered = new Set([...this.#answered, question]);
+  async answer(question: Question, answer: Answer, circle: string | null = null): Promise<void> {
+    const key = keyOf(question);
+    this.#answered = new Set([...this.#answered, key]);
     try {
-      await this.backend.ask({ type: 'question_answer', question, answer, circle });
+      await this.backend.ask({ type: 'question_answer', question: question.id, answer, circle });
     } catch (error) {
-      this.#answered = new Set([...this.#answered].filter((id) => id !== question));
+      this.#answered = new Set([...this.#answered].filter((one) => one !== key));
       throw error;
     }
   }
 
-  putAside(question: number): void {
-    this.#aside = new Set([...this.#aside, question]);
+  putAside(question: Question): void {
+    this.#aside = new Set([...this.#aside, keyOf(question)]);
   }
 
   /** Shows all that wait, and brings the keyboard to them. */

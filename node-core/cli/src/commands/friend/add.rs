@@ -158,16 +158,9 @@ fn words(added: &Added, asked_by_address: bool) -> String {
     for RefusedPeer { uri, reason } in &added.peers_refused {
         text += &format!("Not added: {} ({})\n", format::plain(uri), format::plain(reason));
     }
-    text +=
-        &format!("To be sure of the key, compare it: planetary friend verify {}\n", quoted(&name));
+    text += &format!(
+        "To be sure of the key, compare it: planetary friend verify {}\n",
+        format::quoted(&name)
+    );
     text
-}
-
-/// A name as it can be typed.
-fn quoted(name: &str) -> String {
-    if name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter)) {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', "'\\''"))
-    }
 }

@@ -7,6 +7,9 @@ use super::{friend_named, reach, services};
 use crate::failure::Failure;
 use crate::format::{self, Align, Printer, Style};
 
+/// Why a friend has no name for programs.
+const NO_HOST: &str = "none: the name makes no host name, or another friend's makes the same";
+
 /// What `planetary friend list --json` prints.
 #[derive(Serialize)]
 struct List {
@@ -57,6 +60,7 @@ fn friends(list: &List, style: Style) -> String {
         ("SEEN", Align::Left),
         ("VERIFIED", Align::Left),
         ("MAY REACH", Align::Left),
+        ("HOST", Align::Left),
         ("ADDRESS", Align::Left),
     ];
     let row = |friend: &Friend| {
@@ -65,6 +69,7 @@ fn friends(list: &List, style: Style) -> String {
             seen(friend, list.time),
             yes_or_no(friend.verified).to_owned(),
             if friend.blocked { "blocked".to_owned() } else { reach(friend) },
+            friend.host.clone().unwrap_or_else(format::dash),
             friend.address.to_string(),
         ]
     };
@@ -83,6 +88,7 @@ fn page(friend: &Friend, time: UnixTime) -> String {
         ("name", friend.name.to_string()),
         ("key", friend.key.to_string()),
         ("address", friend.address.to_string()),
+        ("host", friend.host.clone().unwrap_or_else(|| NO_HOST.to_owned())),
         ("subnet", friend.subnet.to_string()),
         ("verified", yes_or_no(friend.verified).to_owned()),
         ("may reach", reach(friend)),
@@ -98,11 +104,7 @@ fn page(friend: &Friend, time: UnixTime) -> String {
 }
 
 fn seen(friend: &Friend, time: UnixTime) -> String {
-    match friend.last_seen {
-        _ if friend.online => "online".to_owned(),
-        Some(at) => format::ago(at, time),
-        None => "never".to_owned(),
-    }
+    format::seen(friend.online, friend.last_seen, time)
 }
 
 fn yes_or_no(it_is: bool) -> &'static str {

@@ -54,7 +54,7 @@ async fn friend_named(client: &Client, text: &str) -> Result<Friend, Failure> {
     find_friend(&friends, text).cloned().map_err(not_found)
 }
 
-fn find_friend<'a>(friends: &'a [Friend], text: &str) -> Result<&'a Friend, FindError> {
+pub(super) fn find_friend<'a>(friends: &'a [Friend], text: &str) -> Result<&'a Friend, FindError> {
     find(text, friends, |friend| {
         (friend.key, friend.address, Some(friend.subnet), Some(friend.name.clone()))
     })
@@ -64,28 +64,25 @@ fn find_blocked<'a>(blocked: &'a [BlockedKey], text: &str) -> Result<&'a Blocked
     find(text, blocked, |blocked| (blocked.key, blocked.address, None, blocked.name.clone()))
 }
 
-fn not_found(error: FindError) -> Failure {
+pub(super) fn not_found(error: FindError) -> Failure {
     refused(ApiError::new(ErrorCode::FriendNotFound, error.to_string()))
 }
 
 /// An error that the service would give, found before it was asked.
-fn refused(error: ApiError) -> Failure {
+pub(super) fn refused(error: ApiError) -> Failure {
     Failure::Request(RequestError::Refused(error))
 }
 
 /// What a friend may reach, in words.
 fn reach(friend: &Friend) -> String {
     let echo = friend.echo.then(|| "echo".to_owned());
-    let all: Vec<_> = echo.into_iter().chain(friend.services.iter().map(shown)).collect();
+    let all: Vec<_> =
+        echo.into_iter().chain(friend.services.iter().map(LocalService::to_string)).collect();
     if all.is_empty() { "nothing".to_owned() } else { all.join(" ") }
 }
 
-fn shown(service: &LocalService) -> String {
-    service.to_string()
-}
-
 fn services(list: &[LocalService]) -> String {
-    list.iter().map(shown).collect::<Vec<_>>().join(" ")
+    format::services(list, "")
 }
 
 /// A name that may stand in a sentence.

@@ -147,7 +147,6 @@ function lab(): Kept {
       role: null,
       inviter: head,
       added_at: START - 300,
-      access: { enabled: true, echo: false, subnet: false, services: [] },
     }),
     paper: null,
     members: [

@@ -140,8 +140,11 @@ export class MockQuestions {
 
   #visited({ who, service }: Knock, outcome: Visit['outcome']): void {
     const at = this.around.now();
-    const visit = { who, service, outcome, count: 1, first_at: at, last_at: at };
-    this.#visits = [visit, ...this.#visits];
+    const same = (one: Visit) =>
+      one.who.key === who.key && one.service === service && one.outcome === outcome;
+    const known = this.#visits.find(same) ?? { count: 0, first_at: at };
+    const visit = { ...known, who, service, outcome, count: known.count + 1, last_at: at };
+    this.#visits = [visit, ...this.#visits.filter((one) => !same(one))];
   }
 }
 
