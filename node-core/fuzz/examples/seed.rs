@@ -52,6 +52,7 @@ fn main() -> io::Result<()> {
     invites()?;
     join_links()?;
     filter()?;
+    extensions()?;
     configs()?;
     keys()?;
     backups()?;
@@ -316,7 +317,8 @@ fn invites() -> io::Result<()> {
 fn filter() -> io::Result<()> {
     // Choices of the target: 0 waits, 1 and 2 take bytes as they are, 3 and 4 put addresses before
     // them (with whom, a next header, a block), 5 turns the last packet around, 6 quotes it in an
-    // error, 7 sets rules. In is 1 and 3, out 2 and 4.
+    // error, 7 sets rules, 8 answers a question (about whom, port, protocol, no or yes). In is 1
+    // and 3, out 2 and 4.
     let with = |choice: u8, peer: u8, next: u8, payload: &[u8]| {
         [&[choice, peer, next, payload.len() as u8][..], payload].concat()
     };
@@ -366,7 +368,34 @@ fn filter() -> io::Result<()> {
         flood.extend(with(3, port % 3, 6, &syn));
     }
     seed("filter", "flood", flood)?;
+    let (knock, settle) = (with(3, 0, 6, &tcp(2)), |answer: u8| [8, 0, 22, 0, answer]);
+    // Once, a confirmation of it, and an end with the person.
+    let confirmed = with(3, 0, 6, &tcp(0x10));
+    let once = [&rules(4)[..], &knock, &settle(0), &knock, &confirmed, &rules(0), &confirmed];
+    seed("filter", "knock", once.concat())?;
+    let no = [&rules(4)[..], &knock, &settle(1), &knock, &[0, 15], &knock, &settle(0)].concat();
+    seed("filter", "knock_refused", no)?;
     seed("filter", "raw", [&[1, 0, 41][..], &[0x60; 41], &[2, 1, 3], &[0x60; 3]].concat())
+}
+
+fn extensions() -> io::Result<()> {
+    // Choices of the target, each with a key (1 behaves): 0 asks (kind, body), 1 waits, 2 sets what
+    // the key is, 3 says bytes, 4 says a message (kind, which request, body), 5 answers (kind,
+    // number, body), 6 lets the far end ask. Kinds: 2 have, 3 its answer, 4 join, 7 push.
+    let said = |far: u8, kind: u8| [4, far, kind, 0, 2, 7, 7];
+    seed("extension", "answered", [&[0, 1, 2, 3, 1, 2, 3][..], &[0, 1, 4, 0]].concat())?;
+    seed("extension", "unanswered", [[0, 2, 2, 0], [0, 2, 4, 0]].concat())?;
+    let forged = [&[0, 2, 2, 0][..], &[0, 3, 2, 0], &said(2, 3), &said(2, 3)].concat();
+    seed("extension", "forged_answer", forged)?;
+    seed("extension", "asked", [said(2, 2), said(2, 4), said(2, 7)].concat())?;
+    let guest = [&[2, 2, 1][..], &said(2, 2), &said(2, 4), &said(2, 7), &said(2, 0)].concat();
+    seed("extension", "guest", guest)?;
+    let blocked = [&[2, 2, 4][..], &[0, 2, 2, 0], &said(2, 4), &said(2, 0)].concat();
+    seed("extension", "blocked", blocked)?;
+    seed("extension", "flood", said(2, 2).repeat(100))?;
+    let unknown = [&[3, 2, 3, 9, 9, 9][..], &said(2, 10), &said(2, 11), &[3, 2, 0], &said(2, 1)];
+    seed("extension", "unknown", unknown.concat())?;
+    seed("extension", "far_asks", [6, 1, 2, 5, 5])
 }
 
 fn uris() -> io::Result<()> {

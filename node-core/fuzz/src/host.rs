@@ -14,11 +14,15 @@ use std::{
 };
 
 use planetary_proto::{
-    Event, Identity, Instant, LinkId, Misbehaviour, Node, NodeConfig, NodeKey, Now,
+    Event, ExtensionMessage, Identity, Instant, LinkId, Misbehaviour, Node, NodeConfig, NodeKey,
+    Now,
     forward::Decision,
-    limits::{INFOS_MAX, LINKS_MAX, PATHS_MAX, SESSIONS_MAX},
-    session::{Opener, SESSION_TRAFFIC, Sealer, SessionTable},
-    upper::{InbandAnswer, InbandKind, PAYLOAD_INBAND},
+    limits::{
+        EXTENSION_CORRESPONDENTS_MAX, EXTENSION_REQUESTS_MAX, INFOS_MAX, LINKS_MAX, PATHS_MAX,
+        SESSIONS_MAX,
+    },
+    session::{Opener, SESSION_TRAFFIC, Sealer, SessionTable, Standing},
+    upper::{InbandAnswer, InbandKind, PAYLOAD_EXTENSION, PAYLOAD_INBAND},
     wire::{Coords, FrameKind, TrafficView, cut_frame},
 };
 
@@ -63,11 +67,28 @@ struct Session {
     last_heard: Option<Instant>,
 }
 
-/// The sessions of a host, seen by its node and by itself.
+/// The sessions of a host, seen by its node and by itself, and what the rules say of keys that are
+/// not welcome.
 #[derive(Clone, Default)]
-pub(crate) struct Sessions(Rc<RefCell<BTreeMap<NodeKey, Session>>>);
+pub(crate) struct Sessions(
+    Rc<RefCell<BTreeMap<NodeKey, Session>>>,
+    Rc<RefCell<BTreeMap<NodeKey, Standing>>>,
+);
+
+/// What a node was told in messages of this program.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Request(ExtensionMessage),
+    Answer(ExtensionMessage),
+    /// No answer to the request of this number.
+    Nothing(u32),
+}
 
 impl SessionTable for Sessions {
+    fn standing(&mut self, key: &NodeKey, _: Instant) -> Standing {
+        self.1.borrow().get(key).copied().unwrap_or(Standing::Welcome)
+    }
+
     fn open(&mut self, key: NodeKey, opener: Opener, sealer: Sealer) {
         self.0.borrow_mut().insert(key, Session { opener, sealer, last_heard: None });
     }
@@ -112,6 +133,8 @@ pub(crate) struct Host {
     pub(crate) closed: Vec<(LinkId, Misbehaviour)>,
     /// Answers to questions, and questions without one.
     pub(crate) answers: Vec<(NodeKey, Result<InbandAnswer, InbandKind>)>,
+    /// Requests, answers to requests, and requests without one.
+    pub(crate) heard: Vec<(NodeKey, Heard)>,
 }
 
 impl Host {
@@ -138,6 +161,7 @@ impl Host {
             delivered: Vec::new(),
             closed: Vec::new(),
             answers: Vec::new(),
+            heard: Vec::new(),
         };
         host.settle();
         host
@@ -155,6 +179,12 @@ impl Host {
     pub(crate) fn link_down(&mut self, link: LinkId) {
         self.links.remove(&link);
         self.change(|node, now| node.handle_link_down(link, now));
+    }
+
+    /// The rules say this of a key from now on.
+    pub(crate) fn regard(&mut self, key: NodeKey, standing: Standing) {
+        self.sessions.1.borrow_mut().insert(key, standing);
+        self.change(Node::review_sessions);
     }
 
     /// One change of the node, and what follows from it.
@@ -263,6 +293,9 @@ impl Host {
             Some((&PAYLOAD_INBAND, data)) => {
                 self.change(|node, now| node.handle_inband(source, data, now));
             }
+            Some((&PAYLOAD_EXTENSION, data)) => {
+                self.change(|node, now| node.handle_extension(source, data, now));
+            }
             _ => self.delivered.push((source, payload)),
         }
     }
@@ -286,6 +319,11 @@ impl Host {
                 Some(Event::CloseLink(link, why)) => closing.push((link, why)),
                 Some(Event::Inband(key, answer)) => self.answers.push((key, Ok(answer))),
                 Some(Event::InbandTimeout(key, kind)) => self.answers.push((key, Err(kind))),
+                Some(Event::Requested(key, message)) => {
+                    self.heard.push((key, Heard::Request(message)));
+                }
+                Some(Event::Answered(key, answer)) => self.heard.push((key, Heard::Answer(answer))),
+                Some(Event::Unanswered(key, id)) => self.heard.push((key, Heard::Nothing(id))),
                 Some(_) => {}
             }
         }
@@ -302,6 +340,8 @@ impl Host {
         assert_eq!(sizes.links, self.links.len(), "the node has the links that are up");
         assert!(sizes.links <= LINKS_MAX && sizes.infos <= INFOS_MAX, "{sizes:?}");
         assert!(sizes.sessions <= SESSIONS_MAX && sizes.paths <= PATHS_MAX, "{sizes:?}");
+        assert!(sizes.requests <= EXTENSION_REQUESTS_MAX, "{sizes:?}");
+        assert!(sizes.correspondents <= EXTENSION_CORRESPONDENTS_MAX, "{sizes:?}");
         assert_eq!(sizes.sessions, self.sessions.0.borrow().len(), "both halves agree on sessions");
         let table = self.node.forwarding_table();
         for hop in table.hops() {

@@ -5,6 +5,7 @@ pub(crate) mod circle_message;
 pub(crate) mod circle_op;
 pub(crate) mod config;
 pub(crate) mod control_frames;
+pub(crate) mod extension;
 pub(crate) mod filter;
 pub(crate) mod foreign;
 pub(crate) mod frames;

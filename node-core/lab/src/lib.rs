@@ -18,6 +18,7 @@
 #![cfg(target_os = "linux")]
 
 mod app;
+mod capture;
 mod driver;
 mod echo;
 mod host;
@@ -41,12 +42,13 @@ mod web;
 mod wire;
 
 pub use app::{App, Memory};
+pub use capture::Capture;
 pub use echo::Echo;
 pub use host::Host;
 pub use identity::Identity;
 pub use lab::{Lab, attempt, run};
 pub use need::missing;
-pub use node::{Kind, Node, NodeBuilder, PeerStatus, Status};
+pub use node::{Kind, Node, NodeBuilder, PeerStatus, Running, Status};
 pub use ping::{Ping, PingResult};
 pub use relay::Relay;
 pub use resolver::{Resolver, Upstream, datagram};

@@ -123,6 +123,17 @@ pub struct PeerStatus {
     pub last_error: Option<String>,
 }
 
+/// A command beside a node; it is ended with its handle.
+pub struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A node that is to be started.
 #[must_use]
 pub struct NodeBuilder {
@@ -438,6 +449,14 @@ impl Node {
     /// When it fails; the text has what it said.
     pub fn planetary<'a>(&self, words: impl AsRef<[&'a str]>) -> Result<Value> {
         ours::ask(&self.setup, words.as_ref())
+    }
+
+    /// Starts a command of `planetary` that goes on until its handle is dropped.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn begin<'a>(&self, words: impl AsRef<[&'a str]>) -> Result<Running> {
+        ours::begin(&self.setup, words.as_ref()).map(Running)
     }
 
     /// What the process has used.

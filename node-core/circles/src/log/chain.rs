@@ -2,9 +2,9 @@
 //!
 //! Operations come in any order and from anybody; what counts of them is a function of the set.
 //! The *sound* part of a chain are the operations from its base on, up to the first number at which
-//! there is none, or one that names another than the one before it, or two. Two under one number
-//! are a *fork*, signed proof that two nodes share the author's key or that it lies: from there on
-//! its chain is void for everybody. Both are kept, so that others learn of it.
+//! there is none, or two, or one that names another than the one before it. The latter two are a
+//! *fork*, signed proof that two nodes share the author's key or that it lies: from there on its
+//! chain is void for everybody. What proves it is kept, so that others learn of it.
 
 use std::collections::BTreeMap;
 
@@ -119,9 +119,15 @@ impl Chain {
         }
     }
 
-    /// Whether two operations have the number right behind the sound part.
+    /// Number of what the first operation stands on.
+    pub(super) const fn base(&self) -> u32 {
+        self.base.0
+    }
+
+    /// Whether the author has forked right behind the sound part: there are two operations, or one
+    /// that names another than the one before it, so that there is a second of those.
     pub(super) fn is_forked(&self) -> bool {
-        matches!(self.places.get(&(self.sound.saturating_add(1))), Some(Place::Fork(_)))
+        self.places.contains_key(&self.sound.saturating_add(1))
     }
 
     /// The highest number of an operation; the base's without one.

@@ -222,8 +222,8 @@ impl Log {
         self.named.contains(key)
     }
 
-    /// Whether two operations of the author are known under one number: what it says from there on
-    /// counts for nobody.
+    /// Whether two operations of the author are known to have one number: what it says from there
+    /// on counts for nobody.
     #[must_use]
     pub fn is_forked(&self, author: &NodeKey) -> bool {
         self.chains.get(author).is_some_and(Chain::is_forked)

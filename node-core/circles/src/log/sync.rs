@@ -17,13 +17,13 @@ use crate::hash::blake2b_256;
 pub struct Head {
     /// The first bytes of the author's key.
     pub author: [u8; 8],
-    /// Number of the last operation of the sound part of the chain; of a fork the number that two
-    /// operations have.
+    /// Number of the last operation of the sound part of the chain; of a fork the number from which
+    /// on nothing counts.
     pub seq: u32,
     /// The first bytes of what names that operation; of a fork those of
     /// `BLAKE2b-256("planetary circle fork" | what names the operation before it)`. So whoever
-    /// knows that there is a fork, and the chain up to it, has the same head, whichever two
-    /// operations prove it.
+    /// knows that there is a fork, and the chain up to it, has the same head, whatever proves
+    /// it.
     pub id: [u8; 8],
 }
 
@@ -69,7 +69,9 @@ impl Log {
             self.chains.iter().filter(|(key, _)| short(key.as_bytes()) == theirs.author);
         let Some((author, chain)) = known.next() else { return theirs.seq > 0 };
         let ours = head(author, chain);
-        if ours == Some(*theirs) || is_fork_of(chain, theirs) && chain.is_forked() {
+        let known = ours == Some(*theirs) || is_fork_of(chain, theirs) && chain.is_forked();
+        if known || theirs.seq < chain.base() {
+            // What a checkpoint covers is final, whatever they know of it.
             return false;
         }
         let agrees = chain.id_at(theirs.seq).is_some_and(|id| short(id.as_bytes()) == theirs.id);
@@ -123,7 +125,7 @@ enum Lack {
     Nothing,
     /// Everything from this number on.
     From(u32),
-    /// The two operations that prove a fork.
+    /// What proves a fork.
     Fork,
     /// Everything from this number down: theirs is another chain from some lower number on. What
     /// comes first is new to them, so each message brings both nearer to where the chains part.
@@ -157,6 +159,10 @@ fn lack(chain: &Chain, theirs: &Head) -> Lack {
     if agrees {
         // The fork behind the sound part, too.
         return Lack::From(theirs.seq.saturating_add(1));
+    }
+    if theirs.seq < chain.base() {
+        // What lies between has gone; a checkpoint is in its place.
+        return Lack::From(0);
     }
     if is_fork_of(chain, theirs) || theirs.seq > last && !chain.is_forked() {
         return Lack::Nothing;

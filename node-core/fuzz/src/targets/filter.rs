@@ -3,13 +3,16 @@
 //! Asserted: nothing comes in from a key before something went out to it or rules opened something;
 //! nothing passes to or from a blocked key; what passes has the addresses of its ends; the table
 //! keeps its bounds; what is rejected has an answer that is a whole packet with a good checksum
-//! back to where the cause came from, and that answer passes no filter by itself.
+//! back to where the cause came from, and that answer passes no filter by itself. Questions are
+//! opened about people alone, while somebody is there to be asked, one at a time, and what is
+//! answered is what was asked.
 
 use std::{sync::Arc, time::Duration};
 
 use planetary_circles::{
-    Answer, Audience, Budget, Destination, Filter, Person, Policy, Protocol, Remote, Rule, Rules,
-    Service, Verdict, Who,
+    Answer, Audience, Budget, Destination, Filter, Notice, Person, Policy, Protocol, Reached,
+    Reason, Remote, Rule, Rules, Service, Settled, Verdict, Who,
+    limits::{KNOCK_OPEN, NOTICES_PER_SHARD_MAX},
 };
 use planetary_proto::{
     Instant,
@@ -29,6 +32,9 @@ struct Run {
     /// Some rules were open once.
     was_open: bool,
     blocked: bool,
+    asks: bool,
+    /// The question that was opened last, until when, if it was not answered.
+    asked: Option<(Reached, Instant)>,
     /// Something went out to these.
     spoken_to: [bool; PEERS],
     /// The last packet, with whom, and whether it went out.
@@ -51,6 +57,8 @@ fn run(data: &[u8]) -> Run {
         now: Instant::START,
         was_open: false,
         blocked: false,
+        asks: false,
+        asked: None,
         spoken_to: [false; PEERS],
         last: (Vec::new(), 0, false),
         passed: [0; 2],
@@ -62,7 +70,8 @@ fn run(data: &[u8]) -> Run {
     run
 }
 
-/// Shut, open to a friend, open to everyone, or shut with the friend blocked.
+/// Shut, open to a friend, open to everyone, shut with the friend blocked, or with somebody there to
+/// be asked about it.
 fn rules(which: usize) -> Arc<Rules> {
     let service = |protocol| Service { protocol, destination: Destination::Anywhere };
     let friend = Person {
@@ -80,14 +89,18 @@ fn rules(which: usize) -> Arc<Rules> {
             policy.rules = vec![to_circle(Protocol::Tcp(22, 22)), to_circle(Protocol::Other(47))];
         }
         2 => (policy.inbound, policy.echo) = (Audience::Everyone, Audience::Everyone),
-        _ => policy.blocked.push(key(1)),
+        3 => policy.blocked.push(key(1)),
+        _ => {
+            policy.asks = true;
+            policy.people.push(Person { declined: vec![Reached::Tcp(23)], ..Person::of(key(1)) });
+        }
     }
     Arc::new(Rules::compile(&policy).expect("it makes sense"))
 }
 
 impl Run {
     fn step(&mut self, input: &mut Input<'_>) {
-        match input.below(8) {
+        match input.below(9) {
             0 => {
                 let wait = Duration::from_millis(1 << (input.byte() % 24));
                 self.now = self.now + wait;
@@ -124,11 +137,42 @@ impl Run {
                 let packet = self.packet(peer, !out, NEXT_ICMP, &message);
                 self.judge(packet, peer, !out);
             }
-            _ => {
-                let which = input.below(4);
+            7 => {
+                let which = input.below(5);
                 self.filter.set_rules(rules(which));
                 self.was_open |= which == 1 || which == 2;
-                self.blocked = which == 3;
+                (self.blocked, self.asks) = (which == 3, which == 4);
+            }
+            _ => {
+                let (peer, port) = (input.below(PEERS), u16::from(input.byte()));
+                let reached =
+                    [Reached::Tcp(port), Reached::Udp(port), Reached::Echo][input.below(3)];
+                let settled = [Settled::Once, Settled::Refused][input.below(2)];
+                self.settle(peer, reached, settled);
+            }
+        }
+    }
+
+    fn settle(&mut self, peer: usize, reached: Reached, settled: Settled) {
+        let is_open = self.filter.settle_knock(&key(peer + 1), reached, settled, self.now);
+        let asked = self.asked.filter(|(at, until)| *at == reached && self.now < *until);
+        assert_eq!(is_open, peer == 0 && asked.is_some(), "{reached:?}");
+        if is_open {
+            self.asked = None;
+            self.was_open |= settled == Settled::Once;
+        }
+    }
+
+    fn check_notices(&mut self) {
+        let mut notices = Vec::new();
+        self.filter.take_notices(&mut notices);
+        assert!(notices.len() <= NOTICES_PER_SHARD_MAX);
+        for notice in notices {
+            if let Notice::Knocked(far, reached) = notice {
+                assert!(far == key(1) && self.asks && reached != Reached::Tcp(23));
+                let is_open = self.asked.is_some_and(|(_, until)| self.now < until);
+                assert!(!is_open, "two questions about one key");
+                self.asked = Some((reached, self.now + KNOCK_OPEN));
             }
         }
     }
@@ -168,6 +212,10 @@ impl Run {
                 };
                 assert_eq!(counted, 1);
             }
+        }
+        self.check_notices();
+        if verdict.reason() == Some(Reason::Asked) {
+            assert!(self.asked.is_some_and(|(_, until)| self.now < until) && peer == 0 && !out);
         }
         let answer = Answer::to(&packet);
         if let Verdict::Reject(_) = verdict {
@@ -234,6 +282,8 @@ mod tests {
             ("fragments", [3, 0]),
             ("options", [1, 0]),
             ("flood", [40, 0]),
+            ("knock", [2, 0]),
+            ("knock_refused", [0, 0]),
         ] {
             assert_eq!(replayed(name).passed, passed, "{name}");
         }
@@ -249,6 +299,9 @@ mod tests {
             ("routing", Reason::RoutingHeader),
             ("blocked", Reason::Blocked),
             ("raw", Reason::ForeignSource),
+            ("knock", Reason::Asked),
+            ("knock", Reason::TcpMidstream),
+            ("knock_refused", Reason::NoRule),
         ] {
             let drops = *replayed(name).filter.drops();
             assert!(drops.inbound(reason) > 0, "{name}: {drops:?}");

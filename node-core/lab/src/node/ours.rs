@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
@@ -75,6 +75,14 @@ pub(super) fn ask(setup: &Setup, words: &[&str]) -> Result<Value> {
     command.arg("--control").arg(setup.control()).args(words).arg("--json");
     let text = host::finish(&mut command)?;
     serde_json::from_str(&text).context("what planetary printed is not JSON")
+}
+
+/// Starts a command of `planetary` that goes on.
+pub(super) fn begin(setup: &Setup, words: &[&str]) -> Result<Child> {
+    let mut command = Command::new(program(setup, "planetary")?);
+    command.arg("--control").arg(setup.control()).args(words).arg("--json");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.spawn().context("planetary does not start")
 }
 
 /// Everything that could keep a stranger out is open, unless the node is to be closed: then all

@@ -18,7 +18,9 @@ use crate::health::Moment;
 use crate::node::{Asked, Asking, ChangeError, CircleError, NewInvite, suggestion};
 use crate::policy;
 use crate::report::circles::visit;
+use crate::report::plain;
 use crate::state::circles::{CirclesError, StoreError};
+use crate::state::friends::FriendsError;
 
 impl Control {
     /// Answers one of the requests about circles.
@@ -44,21 +46,15 @@ impl Control {
                 self.told_of(Ok(circle)).await
             }
             Request::CircleAdd { circle, key, role, label } => {
-                let (friends, _) = self.node.friends();
-                if friends.blocked().contains_key(&key) {
-                    return Err(change_error(
-                        crate::state::friends::FriendsError::Blocked(key).into(),
-                    ));
-                }
+                let hint = "another admin can change what this node may do in the circle";
+                self.refuse_itself(&key, hint)?;
+                self.refuse_blocked(&key)?;
                 let added = self.node.add_to_circle(&circle, &key, role, label.as_ref()).await;
                 self.told_of(added.map(|()| circle)).await
             }
             Request::CircleRemove { circle, key } => {
-                if key == crate::report::plain(&self.node.key()) {
-                    let text = "this is the key of this node itself";
-                    return Err(ApiError::new(ErrorCode::InvalidCircle, text)
-                        .with_hint("`planetary circle leave` takes this node out of a circle"));
-                }
+                let hint = "`planetary circle leave` takes this node out of a circle";
+                self.refuse_itself(&key, hint)?;
                 let removed = self.node.remove_from_circle(&circle, &key).await;
                 self.told_of(removed.map(|()| circle)).await
             }
@@ -225,7 +221,7 @@ impl Control {
         allow: &[LocalService],
         deny: &[LocalService],
     ) -> Result<(), ApiError> {
-        if *key == crate::report::plain(&self.node.key()) || !self.node.is_member_of(id, key) {
+        if *key == plain(&self.node.key()) || !self.node.is_member_of(id, key) {
             self.node.state_of_circle(id).map_err(|error| circle_error(error.into()))?;
             let text = format!("{key} is no other member of this circle");
             return Err(ApiError::new(ErrorCode::InvalidCircle, text)
@@ -239,7 +235,7 @@ impl Control {
     /// Says before anything is asked what cannot come to anything.
     fn check_link(&self, link: &JoinLink) -> Result<(), ApiError> {
         let invalid = |text: &str| ApiError::new(ErrorCode::InvalidLink, text);
-        if link.inviter == crate::report::plain(&self.node.key()) {
+        if link.inviter == plain(&self.node.key()) {
             return Err(invalid("this computer made the link itself")
                 .with_hint("give the link to whom you want to invite"));
         }
@@ -247,13 +243,23 @@ impl Control {
             return Err(invalid("the time of the link is over")
                 .with_hint("ask for a new one; or correct the clock of this computer"));
         }
+        self.refuse_blocked(&link.inviter)
+    }
+
+    fn refuse_blocked(&self, key: &NodeKey) -> Result<(), ApiError> {
         let (friends, _) = self.node.friends();
-        if friends.blocked().contains_key(&link.inviter) {
-            let key = link.inviter;
-            let error = crate::state::friends::FriendsError::Blocked(key);
-            return Err(change_error(error.into()));
+        if friends.blocked().contains_key(key) {
+            return Err(change_error(FriendsError::Blocked(*key).into()));
         }
         Ok(())
+    }
+
+    fn refuse_itself(&self, key: &NodeKey, hint: &str) -> Result<(), ApiError> {
+        if *key != plain(&self.node.key()) {
+            return Ok(());
+        }
+        let text = "this is the key of this node itself";
+        Err(ApiError::new(ErrorCode::InvalidCircle, text).with_hint(hint))
     }
 
     async fn settle(

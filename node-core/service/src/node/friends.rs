@@ -171,19 +171,27 @@ impl Node {
     /// Makes the rules anew when a pause or the time of the lobby is over, or there is no longer
     /// anybody to be asked. Called every second.
     pub async fn follow_clock(&self) {
-        let is_due = || {
+        let (by_time, by_clients) = {
             let keeping = self.friends.lock();
             let (friends, circles) = (keeping.keeper.friends(), &keeping.circles);
-            circles.asks != self.asks()
-                || keeping.made_in != Circumstances::of(friends, circles, Moment::now().unix_s)
+            let now = Circumstances::of(friends, circles, Moment::now().unix_s);
+            (keeping.made_in != now, circles.asks != self.asks())
         };
         // A change that is being made takes the time into account; the next second will show.
-        if is_due()
+        if (by_time || by_clients)
             && let Ok(_intent) = self.changing.try_lock()
         {
             self.renew_rules().await;
-            tracing::info!("who may reach this computer has changed with the time");
+            if by_time {
+                tracing::info!("who may reach this computer has changed with the time");
+            }
         }
+    }
+
+    /// Whether the rules have people asked.
+    #[cfg(test)]
+    pub(crate) fn rules_ask(&self) -> bool {
+        self.friends.lock().circles.asks
     }
 
     /// Hands the rules to the engine.

@@ -26,6 +26,8 @@ const QUESTIONS: &[Entry] = &[
             "intent_damaged",
             "sequence_damaged",
             "friends_damaged",
+            "circles_damaged",
+            "circles_not_stored",
             "chosen_peers_damaged",
             "paused_peers_damaged",
             "peer_statistics_damaged",

@@ -123,6 +123,9 @@ fn counters(facts: &Facts, status: &Status) -> Vec<Counter> {
         ("root_changes", count(facts.root_changes)),
         ("friends", status.access.friends),
         ("blocked", status.access.blocked),
+        ("circles", status.access.circles),
+        ("members", status.access.members),
+        ("questions", count(status.questions.len())),
     ];
     if let Some(process) = facts.survey.process.known() {
         let files =

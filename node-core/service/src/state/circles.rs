@@ -312,11 +312,11 @@ pub enum CirclesError {
 }
 
 impl Circle {
-    /// A circle that came here: its members may reach nothing.
+    /// A circle that came here: like a new friend, its members may ping and reach nothing else.
     #[must_use]
     pub fn new(added_at: u64) -> Self {
         let access =
-            CircleAccess { enabled: true, echo: false, subnet: false, services: Vec::new() };
+            CircleAccess { enabled: true, echo: true, subnet: false, services: Vec::new() };
         Self {
             access,
             members: BTreeMap::new(),

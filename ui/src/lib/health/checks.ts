@@ -31,6 +31,8 @@ export const QUESTIONS = {
     'intent_damaged',
     'sequence_damaged',
     'friends_damaged',
+    'circles_damaged',
+    'circles_not_stored',
     'chosen_peers_damaged',
     'paused_peers_damaged',
     'peer_statistics_damaged',

@@ -156,6 +156,7 @@ fn whoever_was_away_for_long_goes_on_from_a_checkpoint_of_a_senior() {
         let _ = away.insert(operation.clone());
     }
     assert!(away.has_gaps());
+    assert!(!away.heads().iter().any(|head| short.lacks(head)));
     assert!(away.adopt_checkpoint());
     for operation in short.missing(&away.heads(), 9_999, 1 << 20) {
         away.insert(operation.clone()).unwrap();

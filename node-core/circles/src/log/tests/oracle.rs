@@ -61,6 +61,7 @@ fn sound(circle: OpId, all: &[Operation]) -> (Vec<&Operation>, BTreeSet<NodeKey>
             }
             let Some((id, one)) = here.first_key_value().filter(|_| here.len() == 1) else { break };
             if one.prev() != prev {
+                forked.insert(author);
                 break;
             }
             prev = *id;

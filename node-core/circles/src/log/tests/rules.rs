@@ -448,3 +448,14 @@ fn drafts_of_impossible_values_are_refused() {
     assert_eq!(draft(remove(log.id().genesis(), 0)), Err(RuleError::NoMembership));
     assert_eq!(draft(add(0, Role::Admin, 1)), Err(RuleError::AlreadyMember));
 }
+
+#[test]
+fn an_operation_that_names_another_predecessor_proves_a_fork_as_well() {
+    let mut log = circle(&[0], false);
+    admit(&mut log, 0, 1, Role::Admin);
+    let (seq, _) = log.tip(&key(1));
+    let branch = forge(&log, 1, seq + 1, log.id().genesis(), &meta("Other"));
+    log.insert(branch).unwrap();
+    assert!(log.view().forked.contains(&key(1)) && is_member(&log, 1));
+    assert_eq!(write(&mut log, 1, meta("More")), Err(RuleError::Forked));
+}

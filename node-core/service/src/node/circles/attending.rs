@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use planetary_circles::Reached;
 use planetary_circles::exchange::{Output, Ticket};
-use planetary_ipc::{CircleId, Severity, VisitOutcome};
+use planetary_ipc::{CircleId, NodeKey, Severity, VisitOutcome};
 use planetary_proto::ExtensionMessage;
-use planetary_proto::identity::NodeKey;
+use planetary_proto::identity;
 use planetary_runtime::News;
 use tokio::time::{self, MissedTickBehavior};
 
@@ -39,9 +40,9 @@ enum Step {
     /// Write what has changed.
     Keep,
     /// Ask another node.
-    Ask { ticket: Ticket, to: NodeKey, kind: u8, body: Vec<u8> },
+    Ask { ticket: Ticket, to: identity::NodeKey, kind: u8, body: Vec<u8> },
     /// Answer another node.
-    Answer { to: NodeKey, message: ExtensionMessage },
+    Answer { to: identity::NodeKey, message: ExtensionMessage },
     /// Nothing.
     Rest,
 }
@@ -107,13 +108,20 @@ impl Node {
                 circles.revision += 1;
             }
             News::Knocked { from, service } => {
-                let about = Asking::Knock { key: plain(&from), reached: service };
-                let until = moment.unix_s.saturating_add(KNOCK_S);
-                if circles.questions.ask(about, moment.unix_s, until) {
-                    self.news.notify_one();
-                }
+                drop(circles);
+                self.note_knock(&plain(&from), service);
             }
             _ => {}
+        }
+    }
+
+    /// Asks the person about somebody at the door.
+    pub(crate) fn note_knock(&self, key: &NodeKey, reached: Reached) {
+        let unix_s = Moment::now().unix_s;
+        let about = Asking::Knock { key: *key, reached };
+        let until = unix_s.saturating_add(KNOCK_S);
+        if self.circles.lock().questions.ask(about, unix_s, until) {
+            self.news.notify_one();
         }
     }
 
@@ -140,7 +148,7 @@ impl Node {
         }
     }
 
-    async fn ask(&self, ticket: Ticket, to: NodeKey, kind: u8, body: Vec<u8>) {
+    async fn ask(&self, ticket: Ticket, to: identity::NodeKey, kind: u8, body: Vec<u8>) {
         let id = match self.engine() {
             Some(engine) => {
                 let asked = time::timeout(ENGINE_PATIENCE, engine.request(to, kind, body)).await;

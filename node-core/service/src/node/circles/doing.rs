@@ -51,7 +51,7 @@ impl Node {
     pub async fn create_circle(&self, name: &FriendName) -> Result<CircleId, CircleError> {
         let name = label(name)?;
         let create = |exchange: &mut Exchange, _| exchange.create(name.clone());
-        self.act(create, |record, change| begin(record, change)).await
+        self.act(create, begin).await
     }
 
     /// Prepares what a key on paper is to sign. Returns its bytes.
