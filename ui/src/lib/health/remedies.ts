@@ -75,6 +75,7 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   clock_before_release: again,
   clock_differs: again,
   disk_scarce: again,
+  names_not_asked: again,
   not_checked: again,
 };
 
