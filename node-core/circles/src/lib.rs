@@ -4,7 +4,7 @@
 //! connection to this machine, whatever it opens itself works, and what friends may reach is a list
 //! of services. Nothing here reads a clock, opens a socket or file, or starts a thread: packets and
 //! the time come in, verdicts go out. So the part that must be right is a function that tests can
-//! ask about any packet at any time.
+//! ask about any packet at any time. [`names`] answers what programs ask about names of nodes.
 //!
 //! [`log`] holds what the members of a circle have signed, and says who is one of them: a function
 //! of the set of operations, whatever order they came in. [`invite`] is what a link to join is made
@@ -22,6 +22,7 @@ mod hash;
 pub mod invite;
 pub mod limits;
 pub mod log;
+pub mod names;
 
 pub use filter::{
     Answer, Audience, Budget, Destination, Drops, Filter, Notice, Person, Policy, Protocol,

@@ -42,6 +42,7 @@ fn main() -> io::Result<()> {
     sessions()?;
     packets()?;
     node_info()?;
+    names()?;
     control()?;
     uris()?;
     public_lists()?;
@@ -212,6 +213,45 @@ fn control() -> io::Result<()> {
     seed("control_frames", "huge_length", [0xff; 8])?;
     seed("control_frames", "cut_short", &framed(hello)[..20])?;
     seed("control_frames", "nested", framed(&"[".repeat(200)))
+}
+
+/// Questions for names: what is asked, and what only looks like a question.
+fn names() -> io::Result<()> {
+    let question = |name: &str, kind: u8| {
+        let mut bytes = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            bytes.push(label.len() as u8);
+            bytes.extend_from_slice(label.as_bytes());
+        }
+        bytes.extend_from_slice(&[0, 0, kind, 0, 1]);
+        bytes
+    };
+    let with = |at: usize, byte: u8| {
+        let mut bytes = question("ada.pln.internal", 28);
+        bytes[at] = byte;
+        bytes
+    };
+    seed("names", "friend", question("ada.pln.internal", 28))?;
+    seed("names", "service", question("wEb.AdA.pln.InTeRnAl", 28))?;
+    seed("names", "version_4", question("ada.pln.internal", 1))?;
+    seed("names", "unknown", question("bob.pln.internal", 28))?;
+    seed("names", "zone", question("pln.internal", 6))?;
+    seed("names", "outside", question("example.org", 28))?;
+    let key = format!("{}.k.pln.internal", "a".repeat(52));
+    seed("names", "key", question(&key, 28))?;
+    let digits = planetary_circles::names::REVERSE_SUFFIXES[0];
+    seed("names", "address", question(&format!("{}{digits}", "0.".repeat(30)), 12))?;
+    let mut edns = with(11, 1);
+    edns.extend_from_slice(&[0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 5, 0, 10, 0, 1, 7]);
+    seed("names", "edns", &edns)?;
+    edns[11] = 2;
+    edns.extend_from_slice(&[0, 0, 41, 4, 0xd0, 0, 1, 0, 0, 0, 0]);
+    seed("names", "edns_twice", edns)?;
+    seed("names", "pointer_to_itself", with(12, 0xc0))?;
+    seed("names", "two_questions", with(5, 2))?;
+    seed("names", "many_records", with(10, 0xff))?;
+    seed("names", "an_answer", with(2, 0x81))?;
+    seed("names", "cut_short", &question("ada.pln.internal", 28)[..20])
 }
 
 /// Kinds with bodies, and what `docs/circles.md` has as whole operations.

@@ -30,6 +30,7 @@ pub use targets::identity_pem::identity_pem;
 pub use targets::invite::invite;
 pub use targets::join_link::join_link;
 pub use targets::meta::meta;
+pub use targets::names::names;
 pub use targets::node_info::node_info;
 pub use targets::packets::packets;
 pub use targets::public_list::public_list;
@@ -41,7 +42,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     ("backup", backup),
     ("circle_message", circle_message),
     ("circle_op", circle_op),
@@ -56,6 +57,7 @@ pub const TARGETS: [Target; 20] = [
     ("invite", invite),
     ("join_link", join_link),
     ("meta", meta),
+    ("names", names),
     ("node_info", node_info),
     ("packets", packets),
     ("public_list", public_list),

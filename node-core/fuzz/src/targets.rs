@@ -14,6 +14,7 @@ pub(crate) mod identity_pem;
 pub(crate) mod invite;
 pub(crate) mod join_link;
 pub(crate) mod meta;
+pub(crate) mod names;
 pub(crate) mod node_info;
 pub(crate) mod packets;
 pub(crate) mod public_list;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::host;
+use crate::{host, resolver};
 
 /// How the names of all namespaces and folders of a lab begin; the process id follows.
 pub(crate) const PREFIX: &str = "planetary-lab-";
@@ -23,6 +23,10 @@ pub(crate) fn sweep() {
             }
         }
         let _ = host::run("ip", ["netns", "del", &name]);
+    }
+    let files = Path::new(resolver::FILES);
+    for name in names_in(files).filter(|name| is_dead(name)) {
+        let _ = fs::remove_dir_all(files.join(name));
     }
     let folders = std::env::temp_dir();
     for name in names_in(&folders).filter(|name| is_dead(name)) {

@@ -82,6 +82,7 @@ struct Setup {
     allowed_keys: Vec<String>,
     closed: bool,
     programs: Option<PathBuf>,
+    bus: Option<String>,
 }
 
 impl Setup {
@@ -163,6 +164,7 @@ impl NodeBuilder {
             allowed_keys,
             closed: false,
             programs: None,
+            bus: None,
         };
         Self { kind, setup }
     }
@@ -208,6 +210,13 @@ impl NodeBuilder {
     /// Lets only these keys dial it.
     pub fn allow(mut self, key: impl Into<String>) -> Self {
         self.setup.allowed_keys.push(key.into());
+        self
+    }
+
+    /// Finds the system's bus at this address, which only ours looks for. Else it is that of the
+    /// machine, if there is one.
+    pub fn bus(mut self, address: impl Into<String>) -> Self {
+        self.setup.bus = Some(address.into());
         self
     }
 

@@ -21,7 +21,7 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use planetary_circles::{Reached, Rules, Settled};
+use planetary_circles::{Reached, Rules, Settled, names::Zone};
 use planetary_proto::{
     ExtensionMessage, Identity, LinkId, MessageError, Node, NodeConfig, NodeKey,
     session::GroupSecret,
@@ -178,6 +178,7 @@ impl Engine {
             routes: ArcSwap::from_pointee(Routes::empty(own)),
             sessions: sessions.clone(),
             tun: ArcSwapOption::new(tun.map(Arc::new)),
+            names: ArcSwapOption::empty(),
             mailbox: mailbox.clone(),
             counters: Default::default(),
         });
@@ -279,6 +280,12 @@ impl Engine {
             control.node.review_sessions(now);
         })
         .await
+    }
+
+    /// Replaces what programs of this machine are answered about names, from the next question on;
+    /// with `None` nothing is. Without an interface nobody can ask.
+    pub fn set_names(&self, names: Option<Arc<Zone>>) {
+        self.0.data.names.store(names);
     }
 
     /// The own key.

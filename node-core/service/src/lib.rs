@@ -4,8 +4,9 @@
 //! `planetaryd` is a thin program around this crate. [`args`] is its command line, [`config`] its
 //! file, [`state`] what it keeps on disk, [`places`] where all of these are, [`install`] its entry
 //! in the system, [`survey`] what it sees around itself, [`log`] and [`health`] what it says about
-//! itself, [`policy`] who may reach the computer, [`public`] how it finds peers for a person who
-//! has none, and [`lifecycle`] the states it goes through from start to stop.
+//! itself, [`policy`] who may reach the computer, [`names`] what its programs call other nodes,
+//! [`public`] how it finds peers for a person who has none, and [`lifecycle`] the states it goes
+//! through from start to stop.
 //!
 //! Packets, links and the protocol are none of its business: `planetary-runtime` has them. The
 //! control API's messages and framing are `planetary-ipc`'s; this crate answers them. Nothing that
@@ -21,6 +22,7 @@ pub mod health;
 pub mod install;
 pub mod lifecycle;
 pub mod log;
+pub mod names;
 pub mod node;
 pub mod places;
 pub mod policy;

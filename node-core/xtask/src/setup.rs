@@ -6,7 +6,7 @@
 //! and is in no file of ours. No service is started: a `policy-rc.d` forbids it while apt works.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -42,7 +42,13 @@ const LAB: &[Need] = &[
     need("openssh-client", "ssh"),
     need("openssh-server", "/usr/sbin/sshd"),
     need("python3", "python3"),
+    need("dbus-daemon", "dbus-daemon"),
+    need("libsystemd-shared", "/usr/share/doc/libsystemd-shared"),
 ];
+
+/// The resolver that names are tested with. Its package makes it the resolver of the machine, which
+/// has none then while nothing starts it; so it is unpacked and not installed.
+const RESOLVER: &str = "systemd-resolved";
 
 /// Building for the other systems: a compiler with the source of its own standard library, a linker
 /// for Windows, Wine to run what it made, and a virtual environment for the macOS linker.
@@ -108,13 +114,15 @@ impl Part {
 /// Names what is missing when it cannot be installed: not root, no apt, or apt failed.
 pub(crate) fn ensure(parts: &[Part]) -> Result<()> {
     let start = Instant::now();
+    let unpacks = parts.contains(&Part::Lab) && !has_resolver();
     let missing: Vec<Need> =
         parts.iter().flat_map(|part| part.needs()).filter(|need| !present(*need)).collect();
-    if missing.is_empty() {
+    if missing.is_empty() && !unpacks {
         step::report("setup: nothing is missing", true, start);
         return Ok(());
     }
-    let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    let names = missing.iter().map(|need| need.package);
+    let names: Vec<&str> = names.chain(unpacks.then_some(RESOLVER)).collect();
     println!("setup: missing packages: {}", names.join(" "));
     if step::find_program("apt-get").is_none() {
         bail!("no apt-get here; install these by other means: {}", names.join(" "));
@@ -122,7 +130,12 @@ pub(crate) fn ensure(parts: &[Part]) -> Result<()> {
     if !is_root()? {
         bail!("not root; run as root: cargo xtask setup (it installs {})", names.join(" "));
     }
-    install(&missing)?;
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    if unpacks {
+        unpack_resolver()?;
+    }
     let still: Vec<&str> = missing.iter().filter(|n| !present(**n)).map(|n| n.package).collect();
     if !still.is_empty() {
         bail!("installed, and yet not found: {}", still.join(" "));
@@ -166,6 +179,37 @@ fn install(missing: &[Need]) -> Result<()> {
         step::quietly("apt-get install yggdrasil", command.arg(REFERENCE.package))?;
         disable_reference_unit();
     }
+    Ok(())
+}
+
+/// Where the resolver is unpacked to; the lab looks for it there.
+fn resolver_folder() -> PathBuf {
+    step::target_dir().join("lab").join(RESOLVER)
+}
+
+fn has_resolver() -> bool {
+    let roots = [PathBuf::from("/"), resolver_folder()];
+    let programs = ["usr/lib/systemd", "lib/systemd"].map(|folder| format!("{folder}/{RESOLVER}"));
+    roots.iter().any(|root| programs.iter().any(|program| root.join(program).is_file()))
+}
+
+/// Unpacks the resolver, of the version of the library that it shares with the rest of systemd.
+fn unpack_resolver() -> Result<()> {
+    let folder = resolver_folder();
+    fs::create_dir_all(&folder)?;
+    let mut version = Command::new("dpkg-query");
+    let output = version.args(["-W", "-f", "${Version}", "libsystemd-shared"]).output()?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let package =
+        if version.is_empty() { RESOLVER.to_owned() } else { format!("{RESOLVER}={version}") };
+    let mut download = apt(["download"]);
+    step::quietly("apt-get download", download.arg(package).current_dir(&folder))?;
+    let files = fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let archive = files.into_iter().find(|file| file.extension().is_some_and(|e| e == "deb"));
+    let archive = archive.context("apt-get downloaded nothing")?;
+    let mut unpack = Command::new("dpkg-deb");
+    step::quietly("unpack the resolver", unpack.arg("-x").arg(&archive).arg(&folder))?;
+    fs::remove_file(archive)?;
     Ok(())
 }
 

@@ -122,6 +122,8 @@ impl JoinPreview {
         circles: &[Circle],
     ) -> Self {
         let Inviter { key, .. } = self.inviter;
+        // The service's clock decides when it is followed.
+        self.expired = self.expires_at <= own.time;
         self.own = own.key == key;
         self.inviter.known = friends.iter().find(|friend| friend.key == key).cloned();
         self.inviter.blocked = blocked.iter().any(|blocked| blocked.key == key);
@@ -349,7 +351,8 @@ mod tests {
     #[test]
     fn invite_says_what_is_known_of_the_circle_and_of_who_invites() {
         let mut own = Mock::settled().status();
-        let preview = JoinPreview::read(&invite(1), UnixTime(0)).unwrap();
+        let expires = own.time.0;
+        let preview = JoinPreview::read(&invite(expires), own.time).unwrap();
         let stranger = preview.clone().compared(&own, &[], &[], &[]);
         assert_eq!(stranger, preview);
         let circle: Circle = serde_json::from_value(serde_json::json!({
@@ -360,8 +363,10 @@ mod tests {
         }))
         .unwrap();
         own.key = preview.inviter.key;
+        own.time.0 -= 1;
         let known = preview.compared(&own, &[], &[], &[circle]);
         assert_eq!((known.own, known.known), (true, Some(CircleState::Waiting)));
+        assert!(stranger.expired && !known.expired);
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub struct Preferences {
     pub autostart: bool,
     /// Whether the app that was started so shows no window.
     pub start_minimised: bool,
-    /// Whether a connection that is lost or regained is told by the system's notifications.
+    /// Whether the system's notifications tell of a connection that is lost or regained, and of
+    /// questions that wait.
     pub notifications: bool,
     /// Whether the first steps were gone through.
     pub welcomed: bool,
@@ -45,7 +46,7 @@ pub struct PreferencesChange {
     pub autostart: Option<bool>,
     /// Whether the app that was started so shows no window.
     pub start_minimised: Option<bool>,
-    /// Whether a connection that is lost or regained is told.
+    /// Whether notifications tell of the connection and of questions.
     pub notifications: Option<bool>,
     /// Whether the first steps were gone through.
     pub welcomed: Option<bool>,

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use planetary_ipc::mock::Mock;
-use planetary_ipc::{Question, UnixTime};
+use planetary_ipc::{CircleState, Question, UnixTime};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -423,6 +423,53 @@ async fn loss_is_told_after_a_while_and_not_to_those_who_do_not_want_it() {
         assert_eq!(notices(), expected);
         telling.abort();
     }
+}
+
+#[tokio::test]
+async fn invites_are_shown_with_how_this_computer_stands_to_the_circle() {
+    let ground = Ground::new();
+    let mock = Mock::settled();
+    let _serving = ground.serve(&mock);
+    ground.until("connection ready connected").await;
+    let Reply::Invites(list) = ground.ask(json!({ "type": "invite_list" })).await.unwrap() else {
+        panic!()
+    };
+    let invite = list.invites.iter().find(|invite| invite.link.is_some()).unwrap();
+    let read = async |text: &str| match ground.controller.read_link(text).await.unwrap() {
+        Link::Join(preview) => preview,
+        Link::Node(other) => panic!("{other:?}"),
+    };
+    let own = read(invite.link.as_deref().unwrap()).await;
+    assert_eq!((own.circle, own.own, own.expired), (invite.circle, true, false));
+    assert_eq!(own.known, Some(CircleState::Member));
+    let (friends, _) = ground.controller.client().unwrap().friends().await.unwrap();
+    let token = "aaaqeayeaudaocajbifqydiob4";
+    let rest = format!("t={token}&e=1&n=Hikers");
+    let link = format!("planetary:join?c={}&k={}&{rest}", "ab".repeat(32), friends[0].key);
+    let other = read(&link).await;
+    assert_eq!(other.inviter.known.as_ref(), Some(&friends[0]));
+    assert!(other.expired && !other.own && other.known.is_none());
+
+    ground.controller.open_links([link.clone()]);
+    assert_eq!(ground.controller.pending_links(), [link]);
+}
+
+#[tokio::test]
+async fn question_of_the_service_is_told_and_gone_when_it_is_answered() {
+    let ground = Ground::new();
+    let mock = Mock::settled();
+    let _serving = ground.serve(&mock);
+    ground.until("connection ready connected").await;
+    ground.controller.watch(vec![Topic::Circles]);
+    while mock.status().questions.is_empty() {
+        mock.tick();
+    }
+    let asked = mock.status().questions[0].clone();
+    let title = questions::title(&asked, Language::En);
+    ground.until(&format!("notice: {title}")).await;
+    let answer = json!({ "type": "question_answer", "question": asked.id, "answer": "no" });
+    ground.ask(answer).await.unwrap();
+    ground.until("withdrawn: Question").await;
 }
 
 #[tokio::test]

@@ -128,10 +128,9 @@ impl Exchange {
     /// What is to be said to a contact about secrets, now that it and this node know the same.
     pub(super) fn secrets_are_due(&mut self, id: &CircleId, key: &NodeKey, now: Now) {
         let Some(circle) = self.circles.get(id) else { return };
-        if circle.secret_for(key).is_some() || circle.wants_secret(key).is_some() {
-            if let Some(contact) = self.contact(id, key) {
-                contact.due_by(now.mono);
-            }
+        let is_due = circle.secret_for(key).is_some() || circle.wants_secret(key).is_some();
+        if let Some(contact) = self.contact(id, key).filter(|_| is_due) {
+            contact.due_by(now.mono);
         }
     }
 

@@ -95,15 +95,9 @@ impl Answer {
         bytes[8..24].copy_from_slice(&header.dest);
         bytes[24..40].copy_from_slice(&header.source);
         // The pseudo-header is the addresses, the length and the protocol.
-        let mut sum = u32::from(payload_len) + u32::from(next);
-        for pair in bytes[8..len].chunks(2) {
-            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
-        }
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
+        let sum = headers::sum(u32::from(payload_len) + u32::from(next), &bytes[8..len]);
         let at = HEADER_LEN + checksum_at;
-        bytes[at..at + 2].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+        bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         Self { bytes, len }
     }
 }

@@ -20,7 +20,7 @@ const NEXT_FRAGMENT: u8 = 44;
 const NEXT_DESTINATION: u8 = 60;
 
 const TCP_LEN: usize = 20;
-const UDP_LEN: usize = 8;
+pub(crate) const UDP_LEN: usize = 8;
 /// Every ICMPv6 message that the filter knows has as much; an error's quote begins behind it.
 pub(crate) const ICMP_LEN: usize = 8;
 const FRAGMENT_LEN: usize = 8;
@@ -242,6 +242,18 @@ fn upper(next: u8, bytes: &[u8], extent: Extent) -> Option<Upper> {
         }
         other => Some(Upper::Other(other)),
     }
+}
+
+/// The checksum of the internet over `bytes`, to which `more` is added: a pseudo-header.
+pub(crate) fn sum(more: u32, bytes: &[u8]) -> u16 {
+    let mut sum = more;
+    for pair in bytes.chunks(2) {
+        sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
 }
 
 /// Length of the TCP header at the beginning of `segment`, options included, as it says itself.

@@ -23,7 +23,7 @@ mod budget;
 mod chain;
 mod flow;
 mod fragments;
-mod headers;
+pub(crate) mod headers;
 mod knocks;
 mod peers;
 mod rules;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
@@ -43,6 +43,9 @@ impl Program for Ours {
         command.arg("--config").arg(setup.folder.join("config.toml"));
         command.arg("--state-dir").arg(setup.folder.join("state"));
         command.arg("--control").arg(setup.control());
+        if let Some(bus) = &setup.bus {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus);
+        }
         command.args(["--tun", &setup.device]);
         command.args(setup.listen.iter().flat_map(|uri| ["--listen", uri]));
         command.args(setup.peers.iter().flat_map(|uri| ["--peer", uri]));
@@ -118,7 +121,7 @@ fn program(setup: &Setup, name: &str) -> Result<PathBuf> {
     let chosen = setup.programs.clone();
     let folders = match chosen.or_else(|| std::env::var_os(PROGRAMS).map(PathBuf::from)) {
         Some(folder) => vec![folder],
-        None => ["release", "debug"].map(|profile| target_dir().join(profile)).to_vec(),
+        None => ["release", "debug"].map(|profile| host::target_dir().join(profile)).to_vec(),
     };
     let made = |file: &PathBuf| -> Option<SystemTime> { file.metadata().ok()?.modified().ok() };
     let found = folders.iter().map(|folder| folder.join(name)).filter(|file| file.is_file());
@@ -126,12 +129,6 @@ fn program(setup: &Setup, name: &str) -> Result<PathBuf> {
         Some(file) => Ok(file),
         None => bail!("{name} has not been built; run: cargo xtask test"),
     }
-}
-
-fn target_dir() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = here.ancestors().nth(2).unwrap_or(here);
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 
 #[cfg(test)]

@@ -539,6 +539,7 @@ mod tests {
                 routes: ArcSwap::from_pointee(Routes::empty(own)),
                 sessions: Sessions::new(territory, rules),
                 tun: ArcSwapOption::empty(),
+                names: ArcSwapOption::empty(),
                 mailbox,
                 counters: Counters::default(),
             });

@@ -27,6 +27,7 @@ pub(crate) mod egress;
 pub(crate) mod flows;
 mod gate;
 mod liveness;
+mod names;
 pub(crate) mod reader;
 pub(crate) mod sessions;
 mod sink;
@@ -42,6 +43,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use planetary_circles::names::Zone;
 use planetary_proto::{ForwardingTable, LinkId, NodeKey, upper::ipv6::Territory, wire::Coords};
 
 use self::{egress::Egress, sessions::Sessions};
@@ -61,6 +63,8 @@ pub(crate) struct DataPlane {
     pub(crate) sessions: Sessions,
     /// Gone once the engine has stopped, whoever still holds this.
     pub(crate) tun: ArcSwapOption<Tun>,
+    /// What is answered about names; nothing while they are off.
+    pub(crate) names: ArcSwapOption<Zone>,
     pub(crate) mailbox: Mailbox,
     pub(crate) counters: Counters,
 }

@@ -20,6 +20,7 @@ use super::{
     count,
     flows::{Waiting, Way},
     gate::judge_outbound,
+    names::NameServer,
     sessions::Session,
 };
 use crate::control::Input;
@@ -32,6 +33,7 @@ impl Source {
     /// Reads packets until the TUN is closed.
     pub(crate) fn run(data: &DataPlane) {
         let Some(tun) = data.tun.load_full() else { return };
+        let mut names = NameServer::of(data);
         let mut packet = Packet::large();
         loop {
             match tun.recv(packet.space()) {
@@ -44,7 +46,9 @@ impl Source {
                 }
             }
             data.counters.tun_in.fetch_add(1, Relaxed);
-            packet = send(data, packet).unwrap_or_else(Packet::large);
+            if !names.take(data, packet.bytes()) {
+                packet = send(data, packet).unwrap_or_else(Packet::large);
+            }
         }
     }
 }

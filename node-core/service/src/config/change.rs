@@ -32,6 +32,9 @@ pub(super) fn apply(
         Some(SessionsSetting::Auto) => unset(document, "sessions"),
         Some(sessions) => set(document, "", "sessions", sessions.name()),
     }
+    if let Some(answered) = change.names {
+        set(document, "names", "enabled", answered);
+    }
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }

@@ -48,6 +48,11 @@ fn key_takes_the_place_of_its_default_and_the_rest_stays() {
             "node_info_privacy = false",
         ),
         (
+            SettingsChange { names: Some(false), ..SettingsChange::default() },
+            "#enabled = true",
+            "enabled = false",
+        ),
+        (
             SettingsChange { log_level: Some(LogThreshold::Debug), ..SettingsChange::default() },
             "#level = \"info\"",
             "level = \"debug\"",

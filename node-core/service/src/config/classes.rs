@@ -22,6 +22,7 @@ const CLASSES: &[(&str, Class)] = &[
     ("tun.mtu", |config| config.tun.mtu.to_string()),
     ("filter.inbound", |config| audience(config.filter.inbound).to_owned()),
     ("filter.echo", |config| audience(config.filter.echo).to_owned()),
+    ("names.enabled", |config| config.names.to_string()),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),
     ("log.level", |config| config.log_level.as_str().to_owned()),

@@ -68,6 +68,8 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// Whether names of nodes are answered on this machine.
+    pub names: bool,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
     /// The least severe event that is logged.
@@ -208,6 +210,7 @@ impl Default for Config {
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            names: true,
             public_peers: PublicPeersConfig::default(),
             log_level: LogLevel::Info,
         };

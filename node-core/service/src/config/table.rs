@@ -312,7 +312,19 @@ pub(super) const KEYS: &[Key] = &[
     later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
     later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
     later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
-    later("names.enabled", "false", "true or false", "Answers queries for names of friends."),
+    Key {
+        name: "names.enabled",
+        default: "true",
+        accepts: "true or false",
+        explains: "Answers names such as ada.pln.internal on this machine, for friends by the names\n\
+                   they have here, and has the system's resolver ask. Needs the interface.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.names = flag(item)?;
+            Ok(())
+        },
+    },
     later("direct.enabled", "false", "true or false", "Opens direct links to friends."),
     later("dht.enabled", "false", "true or false", "Publishes and looks up sealed records."),
     Key {

@@ -106,7 +106,7 @@ impl Control {
     fn friend_list(&self, after: Option<NodeKey>) -> FriendList {
         let (friends, online) = self.node.friends();
         let rest = friends.friends().keys().filter(|key| Some(**key) > after);
-        let entries = rest.map(|key| friend(key, &friends, &online));
+        let entries = rest.map(|key| friend(key, &friends, &online, self.node.host_of(key)));
         let (entries, next) = page(entries.flatten(), |friend| friend.key);
         let everyone = friends.everyone().to_vec();
         FriendList { time: UnixTime(now()), friends: entries, everyone, next }
@@ -122,7 +122,8 @@ impl Control {
 
     fn friend(&self, key: &NodeKey) -> Result<Friend, ApiError> {
         let (friends, online) = self.node.friends();
-        friend(key, &friends, &online).ok_or_else(|| refused(FriendsError::Unknown(*key)))
+        let host = self.node.host_of(key);
+        friend(key, &friends, &online, host).ok_or_else(|| refused(FriendsError::Unknown(*key)))
     }
 
     async fn add_friend(
@@ -257,14 +258,19 @@ fn page<T: Serialize>(
     (taken, None)
 }
 
-fn friend(key: &NodeKey, friends: &Friends, online: &BTreeSet<NodeKey>) -> Option<Friend> {
+fn friend(
+    key: &NodeKey,
+    friends: &Friends,
+    online: &BTreeSet<NodeKey>,
+    host: Option<String>,
+) -> Option<Friend> {
     let friend = friends.friends().get(key)?.clone();
     let core = core_key(key);
     Some(Friend {
         key: *key,
         name: friend.name,
         address: core.address().to_ipv6(),
-        host: None,
+        host,
         subnet: Subnet::containing(core.subnet().to_ipv6()),
         echo: friend.echo,
         services: friend.services,

@@ -61,7 +61,7 @@ fn book_that_blocks_a_friend_blocks_it() {
     let book = FriendBook { version: BOOK_VERSION, friends: Vec::new(), blocked };
     let report = import(&mut friends, book, false, key(9), |_| true);
     assert_eq!(report.blocked, 1);
-    let shown = friend(&key(1), &friends, &BTreeSet::new()).unwrap();
+    let shown = friend(&key(1), &friends, &BTreeSet::new(), None).unwrap();
     assert!(shown.blocked);
     assert!(blocked_key(&key(1), &friends).friend);
 }
@@ -87,7 +87,7 @@ fn long_list_comes_in_parts_that_hold_everything_once() {
     let (mut after, mut seen, mut parts) = (None, Vec::new(), 0);
     loop {
         let rest = friends.friends().keys().filter(|key| Some(**key) > after);
-        let entries = rest.filter_map(|key| friend(key, &friends, &BTreeSet::new()));
+        let entries = rest.filter_map(|key| friend(key, &friends, &BTreeSet::new(), None));
         let (part, next) = page(entries, |friend| friend.key);
         assert!(serde_json::to_string(&part).unwrap().len() < limits::SERVER_FRAME_LEN_MAX / 2);
         seen.extend(part.into_iter().map(|friend| friend.key));

@@ -1,8 +1,9 @@
-//! Linux: a systemd unit, an account without a shell, three folders.
+//! Linux: a systemd unit, an account without a shell, a rule that lets it tell the system's
+//! resolver where names are answered, three folders.
 //!
-//! A package ships the unit and the account file from `installers/linux` and needs none of this;
-//! `planetaryd install` is for everybody else, and writes the same unit to the administrator's
-//! folder, `/etc/systemd/system`.
+//! A package ships the unit, the account file and the rule from `installers/linux` and needs none
+//! of this; `planetaryd install` is for everybody else, and writes the same unit and rule to the
+//! administrator's folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,12 @@ use crate::config::default_file;
 const UNIT: &str = include_str!("../../../../installers/linux/planetaryd.service");
 const ACCOUNT: &str = include_str!("../../../../installers/linux/sysusers.d/planetary.conf");
 
+const RULES: &str = include_str!("../../../../installers/linux/polkit-1/rules.d/planetary.rules");
+
 const UNIT_PATH: &str = "/etc/systemd/system/planetaryd.service";
+/// Where polkit looks for what the administrator allows.
+const RULES_DIR: &str = "/etc/polkit-1/rules.d";
+const RULES_PATH: &str = "/etc/polkit-1/rules.d/planetary.rules";
 const CONFIG_DIR: &str = "/etc/planetary";
 const STATE_DIR: &str = "/var/lib/planetary";
 const RUNTIME_DIR: &str = "/run/planetary";
@@ -54,6 +60,16 @@ pub(super) fn installation(program: &Path, on_system: bool) -> Vec<Step> {
             existing: Existing::Replace,
         },
     ]);
+    // A folder that is not there is for polkit to make, with an owner and a mode of its own.
+    if !on_system || Path::new(RULES_DIR).is_dir() {
+        steps.push(Step::File {
+            path: RULES_PATH.into(),
+            content: RULES.to_owned(),
+            mode: 0o644,
+            owner: Owner::Installer,
+            existing: Existing::Replace,
+        });
+    }
     if on_system && systemd_runs() {
         steps.push(command("systemctl", "daemon-reload", Failure::Ends));
         steps.push(command("systemctl", "enable planetaryd.service", Failure::Ends));
@@ -85,6 +101,7 @@ pub(super) fn removal(root: Option<&Path>, purge: bool) -> Vec<Step> {
         steps.push(Step::RemoveFile { path: OWN_PROGRAM.into() });
     }
     steps.push(Step::RemoveFile { path: UNIT_PATH.into() });
+    steps.push(Step::RemoveFile { path: RULES_PATH.into() });
     if systemd_runs() {
         steps.push(command("systemctl", "daemon-reload", Failure::IsFine));
     }

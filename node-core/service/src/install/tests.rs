@@ -40,6 +40,7 @@ fn install_below_a_root_writes_everything_and_twice_is_the_same() {
             listing(root.path()),
             [
                 "etc/planetary/config.toml",
+                "etc/polkit-1/rules.d/planetary.rules",
                 "etc/systemd/system/planetaryd.service",
                 "usr/local/bin/planetaryd",
             ]
@@ -51,6 +52,8 @@ fn install_below_a_root_writes_everything_and_twice_is_the_same() {
     assert_eq!(mode(&at("var/lib/planetary")), 0o700);
     assert_eq!(mode(&at("usr/local/bin/planetaryd")), 0o755);
     crate::config::Config::load(&at("etc/planetary/config.toml")).unwrap();
+    // polkit reads it with an account of its own.
+    assert_eq!(mode(&at("etc/polkit-1/rules.d/planetary.rules")), 0o644);
     let unit = fs::read_to_string(at("etc/systemd/system/planetaryd.service")).unwrap();
     assert!(unit.contains(
         "ExecStart=/usr/local/bin/planetaryd run --config /etc/planetary/config.toml \

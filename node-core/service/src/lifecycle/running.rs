@@ -53,6 +53,7 @@ impl Running {
     pub(super) async fn enter(started: Started) -> Result<Self, RunError> {
         let listener = Listener::bind(&started.control)?;
         let node = Arc::new(Node::new(started));
+        node.sweep_names().await;
         node.follow_intent().await?;
         node.publish().await;
         let (close_control, closed) = oneshot::channel();

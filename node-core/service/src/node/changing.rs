@@ -88,6 +88,7 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
         sessions: edited.sessions,
         node_info_privacy: edited.node_info_privacy,
         filter: edited.filter.clone(),
+        names: edited.names,
         public_peers: edited.public_peers.clone(),
         log_level: edited.log_level,
         ..running.clone()
@@ -107,7 +108,7 @@ fn plain(config: &Config, config_file: String) -> Settings {
             // Nobody cannot be written.
             Some(Audience::Circles | Audience::Nobody) => SessionsSetting::Circles,
         },
-        names: true,
+        names: config.names,
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {
             LogLevel::Error => LogThreshold::Error,

@@ -8,11 +8,12 @@
 //! What cannot be compiled or stored changes nothing. Rules also depend on the time (the end of a
 //! pause, of the lobby) and on the configuration, and are made anew when these change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use planetary_circles::names::Label;
 use planetary_circles::{Policy, Rules, RulesError};
 use planetary_ipc::{Access, LinkPeer, LocalService, NodeKey, Severity, UnixTime, friends};
 use planetary_proto::identity::{self, Address, Subnet};
@@ -22,6 +23,7 @@ use planetary_runtime::{Engine, SessionSnapshot};
 use super::Node;
 use crate::config::Audience;
 use crate::health::{Condition, Moment};
+use crate::names;
 use crate::policy::{self, Circles, Circumstances, Doors};
 use crate::state::friends::{Friends, FriendsError, FriendsKeeper, StoreError};
 use crate::state::record::Damage;
@@ -35,6 +37,8 @@ pub(super) struct Keeping {
     keeper: FriendsKeeper,
     circles: Circles,
     rules: Arc<Rules>,
+    /// The first parts of friends' names for programs.
+    labels: Arc<BTreeMap<NodeKey, Label>>,
     /// What the rules were made in.
     made_in: Circumstances,
     online: BTreeSet<NodeKey>,
@@ -68,7 +72,8 @@ impl Keeping {
         let rules = rules.unwrap_or_else(|error| closed(&error));
         let made_in = Circumstances::of(keeper.friends(), &circles, unix_s);
         let (rules, online) = (Arc::new(rules), BTreeSet::new());
-        Self { keeper, circles, rules, made_in, online, revision: 0 }
+        let labels = Arc::new(names::labels(keeper.friends()));
+        Self { keeper, circles, rules, labels, made_in, online, revision: 0 }
     }
 
     pub(super) fn blocks(&self, key: &identity::NodeKey) -> bool {
@@ -77,6 +82,11 @@ impl Keeping {
 
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules)
+    }
+
+    /// The first parts of friends' names for programs.
+    pub(super) fn labels(&self) -> Arc<BTreeMap<NodeKey, Label>> {
+        Arc::clone(&self.labels)
     }
 
     /// The rules that follow when circles are like that.
@@ -123,8 +133,10 @@ impl Node {
             let circles = &keeping.circles;
             let rules = Rules::compile(&policy::policy(&doors, &friends, circles, unix_s))?;
             let made_in = Circumstances::of(&friends, circles, unix_s);
+            let labels = names::labels(&friends);
             keeping.online.retain(|key| friends.friends().contains_key(key));
             keeping.keeper.store(friends)?;
+            keeping.labels = Arc::new(labels);
             keeping.revision += 1;
             keeping.rules = Arc::new(rules);
             keeping.made_in = made_in;
@@ -132,6 +144,7 @@ impl Node {
         };
         self.tell_circles_of_friends();
         self.tell_rules(&doors).await;
+        self.renew_names();
         self.news.notify_one();
         Ok(done)
     }

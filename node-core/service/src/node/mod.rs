@@ -14,6 +14,7 @@ mod choosing;
 mod circles;
 mod exploring;
 mod friends;
+mod naming;
 mod peering;
 mod settings;
 mod surveying;
@@ -77,6 +78,7 @@ pub struct Node {
     askers: AtomicUsize,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
+    naming: naming::Naming,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -146,6 +148,7 @@ impl Node {
             circles_due: Notify::new(),
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
+            naming: naming::Naming::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -344,6 +347,7 @@ impl Node {
             friends_revision,
             circles_revision: self.circles_revision(),
             questions: self.questions(),
+            names: self.names(),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             root_changes: 0,
@@ -412,6 +416,7 @@ impl Node {
     /// lock.
     async fn stop_engine(&self) {
         let Some(engine) = self.engine.write().take() else { return };
+        self.stop_names().await;
         self.health.lock().clear(NODE_BROKEN);
         let last = engine.shutdown().await;
         self.failed_listeners.lock().clear();

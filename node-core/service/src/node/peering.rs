@@ -131,8 +131,10 @@ impl Node {
         }
     }
 
-    /// Makes the engine's peers and listeners those of the settings. The caller holds the lock.
+    /// Makes the engine's peers, listeners and names those of the settings. The caller holds the
+    /// lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
+        self.reconcile_names(engine).await;
         let mut wanted = self.settings.read().peers();
         wanted.retain(|_, peer| !peer.paused);
         let mut present = BTreeSet::new();

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use planetary_ipc::{DoctorReport, HealthItem, Severity, Status};
+use planetary_ipc::{DoctorReport, HealthItem, Names, NamesState, Severity, Status};
 
 use super::state::counted;
 use super::{Facts, OVERLAY, computer, conditions, interface};
@@ -49,17 +49,22 @@ const QUESTIONS: &[Entry] = &[
     (proof, &["no_answer"]),
     (clock, &["clock_before_release", "clock_differs", "clock_jumped"]),
     (names, &["names_not_resolved"]),
+    (hosts, &[]),
 ];
 
 /// The code of what could not be looked at. It stands for itself in the list, and is no lasting
 /// condition: asking again may well answer it.
 const NOT_CHECKED: &str = "not_checked";
 
+/// The code of names that are answered while programs ask elsewhere. It is a note of the doctor's:
+/// whoever wants names finds out here how to have them, and nobody else is told.
+const NAMES_NOT_ASKED: &str = "names_not_asked";
+
 /// Codes of good answers.
 #[cfg(test)]
 const GOOD: &[&str] = &[
     "service", "identity", "config", "state", "room", "up", "down", "tun", "rights", "alone",
-    "listen", "peers", "tree", "proof", "clock", "names",
+    "listen", "peers", "tree", "proof", "clock", "hosts", "names",
 ];
 
 /// The answer for a node that is off.
@@ -91,6 +96,7 @@ pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
             items.extend(problems);
         }
     }
+    items.extend(not_asked(&facts.names));
     items.extend(not_checked(facts));
     // A condition that no question knows is told all the same.
     let told: Vec<_> = QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
@@ -110,6 +116,23 @@ fn passed((code, title, text): Answer) -> HealthItem {
         affects_connectivity: false,
         action: off.then(|| "Switch it on with `planetary up`.".to_owned()),
     }
+}
+
+/// What to do so that programs find nodes by name.
+fn not_asked(names: &Names) -> Option<HealthItem> {
+    let server = names.server.filter(|_| names.state == NamesState::Answering)?;
+    Some(HealthItem {
+        code: Cow::Borrowed(NAMES_NOT_ASKED),
+        title: "Programs on this computer do not find nodes by name".to_owned(),
+        severity: Severity::Info,
+        text: format!(
+            "Names such as ada.{} are answered at {server}, but the system does not ask there.",
+            names.suffix
+        ),
+        since: None,
+        affects_connectivity: false,
+        action: Some(names.hint.clone().unwrap_or_else(|| "Try again in a moment.".to_owned())),
+    })
 }
 
 /// What the system did not tell in time, or at all.
@@ -250,6 +273,16 @@ fn names(facts: &Facts, _: &Status) -> Option<Answer> {
     Some(("names", "Names of peers resolve", text))
 }
 
+fn hosts(facts: &Facts, _: &Status) -> Option<Answer> {
+    let names = &facts.names;
+    let text = match &names.resolver {
+        Some(resolver) => format!("{resolver} asks for names below {}.", names.suffix),
+        None => format!("Names below {} are asked for here.", names.suffix),
+    };
+    let title = "Programs on this computer find nodes by name";
+    (names.state == NamesState::Wired).then_some(("hosts", title, text))
+}
+
 /// A span of time, in words.
 fn lasted(seconds: u64) -> String {
     let whole = |number: u64, noun| counted(usize::try_from(number).unwrap_or(usize::MAX), noun);
@@ -291,7 +324,7 @@ mod tests {
         let mut known: BTreeSet<_> =
             QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
         assert!(conditions::codes().all(|code| known.contains(code)));
-        known.insert(NOT_CHECKED);
+        known.extend([NOT_CHECKED, NAMES_NOT_ASKED]);
         assert_eq!(codes("| code | means |"), known);
     }
 

@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use planetary_circles::Reason;
 use planetary_ipc::{
-    Access, Direction, Dropped, HealthItem, ListenerStatus, NodeKey, PeerError, Question, Status,
-    Subnet, TunStatus, UnixTime,
+    Access, Direction, Dropped, HealthItem, ListenerStatus, Names, NodeKey, PeerError, Question,
+    Status, Subnet, TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -79,6 +79,8 @@ pub struct Facts {
     pub circles_revision: u64,
     /// What waits for an answer of the person.
     pub questions: Vec<Question>,
+    /// How names are answered on this computer.
+    pub names: Names,
     /// Who the node is.
     pub key: Option<identity::NodeKey>,
     /// What was seen around the node lately.
@@ -122,6 +124,7 @@ impl Facts {
             friends_revision: 0,
             circles_revision: 0,
             questions: Vec::new(),
+            names: crate::names::off(),
             key: None,
             survey: Arc::default(),
             root_changes: 0,
@@ -216,7 +219,7 @@ impl Observer {
             friends_revision: facts.friends_revision,
             circles_revision: facts.circles_revision,
             questions: facts.questions,
-            names: planetary_ipc::Names::default(),
+            names: facts.names,
         }
     }
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
-use planetary_ipc::{Direction, EdgeKind, PeerSource, Role, Severity, State};
+use planetary_ipc::{Direction, EdgeKind, Names, NamesState, PeerSource, Role, Severity, State};
 use planetary_proto::LinkId;
 use planetary_proto::identity::{Identity, NodeKey};
 use planetary_runtime::links::Direction as Dialled;
@@ -431,6 +431,37 @@ fn doctor_tells_what_a_status_keeps_quiet_about_for_a_while() {
     let report = doctor::examine(&young, &status);
     let item = report.items.iter().find(|item| item.code == "no_peer_connected").unwrap();
     assert_eq!((item.severity, item.since), (Severity::Error, None));
+}
+
+#[test]
+fn doctor_tells_how_to_find_nodes_by_name() {
+    let now = Moment::now();
+    let names = |state, resolver: Option<&str>, hint: Option<&str>| Names {
+        state,
+        server: Some("300::53".parse().unwrap()),
+        resolver: resolver.map(str::to_owned),
+        hint: hint.map(str::to_owned),
+        ..crate::names::off()
+    };
+    let told = |names: Names| -> Option<(String, Severity, String)> {
+        let facts = Facts { names, ..facts(now) };
+        let status = Observer::new(key(1), now).observe(facts.clone());
+        assert_eq!(status.names, facts.names);
+        let items = doctor::examine(&facts, &status).items.into_iter();
+        let mut found = items.filter(|item| item.code == "hosts" || item.code == "names_not_asked");
+        let item = found.next()?;
+        assert_eq!(found.next(), None);
+        Some((item.code.into_owned(), item.severity, item.text + &item.action.unwrap_or_default()))
+    };
+    assert_eq!(told(crate::names::off()), None);
+    let (code, severity, text) =
+        told(names(NamesState::Wired, Some("the resolver"), None)).unwrap();
+    assert_eq!((code.as_str(), severity), ("hosts", Severity::Ok));
+    assert_eq!(text, "the resolver asks for names below pln.internal.");
+    let asked_elsewhere = names(NamesState::Answering, None, Some("Run this."));
+    let (code, severity, text) = told(asked_elsewhere).unwrap();
+    assert_eq!((code.as_str(), severity), ("names_not_asked", Severity::Info));
+    assert!(text.contains("answered at 300::53") && text.ends_with("Run this."), "{text}");
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub struct Circle {
     pub join: Option<Join>,
     /// When another member last agreed on what is known.
     pub synced_at: Option<u64>,
+    /// The latest checkpoint of the log: what is older may go some time after it was first seen.
+    pub checkpoint: Option<Checkpoint>,
     /// What members alone know, the latest generation first.
     pub secrets: Vec<Secret>,
 }
@@ -131,6 +133,15 @@ pub enum Phase {
     Refused,
     /// Its time is over.
     Expired,
+}
+
+/// A checkpoint of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The operation that is one.
+    pub operation: Hex<32>,
+    /// When it was first seen here.
+    pub seen_at: u64,
 }
 
 /// A secret of a circle.
@@ -326,6 +337,7 @@ impl Circle {
             inviter: None,
             join: None,
             synced_at: None,
+            checkpoint: None,
             secrets: Vec::new(),
         }
     }

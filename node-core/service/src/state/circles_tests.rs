@@ -44,6 +44,7 @@ fn full() -> Circles {
         label: Some("Zoë's phone".parse().unwrap()),
         phase: Phase::Waiting,
     });
+    joined.checkpoint = Some(Checkpoint { operation: Hex([9; 32]), seen_at: NOW - 9 });
     joined.secrets.push(Secret { generation: 1, secret: Hex([6; 32]) });
     all.add(CREW, joined).unwrap();
     let allow = services(&["tcp/22"]);

@@ -10,7 +10,7 @@ use super::Finding;
 
 /// Whether the work of one kind is still being done.
 #[derive(Debug, Default)]
-pub(super) struct Errand(Arc<AtomicBool>);
+pub(crate) struct Errand(Arc<AtomicBool>);
 
 /// Ends the work, also when it panics.
 struct Running(Arc<AtomicBool>);
@@ -23,7 +23,7 @@ impl Drop for Running {
 
 impl Errand {
     /// Does `work` if it is wanted. Work that is late goes on, and is overdue until it is done.
-    pub(super) async fn run_if<T: Send + 'static>(
+    pub(crate) async fn run_if<T: Send + 'static>(
         &self,
         wanted: bool,
         patience: Duration,

@@ -12,7 +12,7 @@
 //! somebody asks for a thorough look and no attempt to link has just answered it.
 
 pub mod clock;
-mod errand;
+pub(crate) mod errand;
 pub mod names;
 pub mod process;
 

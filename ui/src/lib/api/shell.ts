@@ -158,7 +158,7 @@ export type Preferences = {
   autostart: boolean;
   /** The language of the app. */
   language: LanguageChoice;
-  /** Whether a connection that is lost or regained is told by the system's notifications. */
+  /** Whether the system's notifications tell of a connection that is lost or regained, and of questions that wait. */
   notifications: boolean;
   /** Whether the app that was started so shows no window. */
   start_minimised: boolean;
@@ -174,7 +174,7 @@ export type PreferencesChange = {
   autostart?: boolean | null;
   /** The language of the app. */
   language?: LanguageChoice | null;
-  /** Whether a connection that is lost or regained is told. */
+  /** Whether notifications tell of the connection and of questions. */
   notifications?: boolean | null;
   /** Whether the app that was started so shows no window. */
   start_minimised?: boolean | null;

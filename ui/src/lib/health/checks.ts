@@ -51,7 +51,7 @@ export const QUESTIONS = {
     'rights_missing',
   ],
   clash: ['alone', 'network_clash', 'other_node'],
-  names: ['names', 'names_not_resolved'],
+  names: ['names', 'hosts', 'names_not_resolved', 'names_not_asked'],
   peers: [
     'peers',
     'listen',

@@ -51,6 +51,7 @@ describe('remedyOf', () => {
       'rights',
       'alone',
       'names',
+      'hosts',
       'peers',
       'listen',
       'tree',

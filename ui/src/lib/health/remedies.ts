@@ -60,6 +60,8 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   open_unreachable: go('health.do.settings', 'settings', { focus: 'privacy' }),
   config_not_read: log,
   state_not_stored: log,
+  circles_damaged: log,
+  circles_not_stored: log,
   root_changes: go('health.do.map', 'map'),
   intent_damaged: go('health.do.home', 'home'),
   // These are set right outside the app; what is left is to look whether it helped.
@@ -75,6 +77,7 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   clock_before_release: again,
   clock_differs: again,
   disk_scarce: again,
+  names_not_asked: again,
   not_checked: again,
 };
 

@@ -18,8 +18,7 @@ fn answer(world: &mut World, node: usize, from: usize, message: &Message) -> Opt
     let (sender, sent) = (world.key(from), world.sent.len());
     let message = ExtensionMessage { kind: message.kind(), id: 7, body: message.emit() };
     world.with(node, |exchange, now| exchange.handle(sender, &message, now));
-    let answers = world.sent[sent..].iter().filter(|sent| sent.message.kind % 2 == 1);
-    let answer = answers.last()?;
+    let answer = world.sent[sent..].iter().rfind(|sent| sent.message.kind % 2 == 1)?;
     assert_eq!((answer.from, answer.to, answer.message.id), (node, from, 7));
     Message::parse(answer.message.kind, &answer.message.body).ok()
 }

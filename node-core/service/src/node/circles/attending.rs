@@ -15,7 +15,7 @@ use planetary_runtime::News;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::asking::{Asking, KNOCK_S};
-use super::{Circle, Keeping, StoreError, core_id, plain_id};
+use super::{Circle, Keeping, StoreError, core, core_id, plain_id};
 use crate::health::{Condition, Moment};
 use crate::node::Node;
 use crate::report::circles::shown;
@@ -210,8 +210,7 @@ impl Keeping {
                 Output::InviteChanged(_) | Output::JoinChanged(_) | Output::SecretChanged(_) => {
                     self.is_record_unwritten = true;
                 }
-                // The time is written with something more important.
-                Output::Synced(_) => self.revision += 1,
+                Output::Synced(id) => self.note_synced(&id),
                 Output::Guest { invite, circle, guest, label } => {
                     let record = self.keeper.circles();
                     let found = record.invite_of(invite.as_bytes());
@@ -230,6 +229,21 @@ impl Keeping {
                 }
             }
         }
+    }
+
+    /// This node and another member have compared what they know. Nothing hangs on it, so it is
+    /// written at most every ten minutes.
+    fn note_synced(&mut self, id: &core::CircleId) {
+        let (synced_at, checkpoint) = (self.exchange.synced_at(id), self.checkpoint(id));
+        let note = |record: &mut Circles| {
+            let Ok(circle) = record.circle_mut(&plain_id(id)) else { return false };
+            (circle.synced_at, circle.checkpoint) = (synced_at, checkpoint);
+            true
+        };
+        if let Err(error) = self.keeper.see(Moment::now().unix_s, note) {
+            tracing::warn!(%error, "when circles were compared was not stored");
+        }
+        self.revision += 1;
     }
 
     /// Writes logs, then the record.

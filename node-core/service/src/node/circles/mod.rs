@@ -43,8 +43,8 @@ use crate::policy::{self, Doors, OpenCircle};
 use crate::report::circles::{CircleFacts, question};
 use crate::report::plain;
 use crate::state::circles::{
-    Circle, Circles, CirclesError, CirclesKeeper, Hex, Invite, Join, LoadedCircles, Phase,
-    SECRETS_MAX, Secret, StoreError,
+    Checkpoint, Circle, Circles, CirclesError, CirclesKeeper, Hex, Invite, Join, LoadedCircles,
+    Phase, SECRETS_MAX, Secret, StoreError,
 };
 use crate::state::record::Damage;
 
@@ -147,8 +147,13 @@ impl Keeping {
                 secrets: secrets.map(own_secret).collect(),
                 synced_at: circle.and_then(|circle| circle.synced_at),
             };
+            let id = log.id();
             if let Err(error) = self.exchange.restore_circle(log, kept, now) {
                 tracing::warn!(%error, "a circle was not taken up");
+            }
+            if let Some(checkpoint) = circle.and_then(|circle| circle.checkpoint.as_ref()) {
+                let operation = OpId::from_bytes(checkpoint.operation.0);
+                self.exchange.restore_checkpoint_seen(&id, (operation, checkpoint.seen_at));
             }
         }
         for (id, circle) in record.circles() {
@@ -260,7 +265,13 @@ impl Keeping {
         })
     }
 
-    /// Brings what the exchange keeps into the record. Returns whether that is another record.
+    /// The latest checkpoint of a log.
+    fn checkpoint(&self, id: &core::CircleId) -> Option<Checkpoint> {
+        let (operation, seen_at) = self.exchange.checkpoint_seen(id)?;
+        Some(Checkpoint { operation: Hex(*operation.as_bytes()), seen_at })
+    }
+
+    /// Brings what the exchange keeps into the record.
     fn collect(&self, record: &mut Circles, unix_s: u64) {
         let ids: Vec<CircleId> = record.circles().keys().copied().collect();
         for id in &ids {
@@ -270,6 +281,7 @@ impl Keeping {
             let synced_at = self.exchange.synced_at(&core_id);
             let Ok(circle) = record.circle_mut(id) else { continue };
             circle.synced_at = synced_at.or(circle.synced_at);
+            circle.checkpoint = self.checkpoint(&core_id).or_else(|| circle.checkpoint.take());
             circle.secrets = secrets.map(kept_secret).collect();
             circle.join = match (join, circle.join.take()) {
                 (Some(followed), Some(kept)) => Some(Join { phase: phase(followed.state), ..kept }),
