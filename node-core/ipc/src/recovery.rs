@@ -173,7 +173,8 @@ mod tests {
 
     /// The vector of BIP 39 for 32 bytes of 0x7f.
     const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank year \
-                         wave sausage worth useful legal winner thank year wave sausage worth title";
+                         wave sausage worth useful legal winner thank year wave sausage worth \
+                         title";
 
     fn error_of(text: &str) -> RecoveryError {
         RecoveryKey::from_words(text).err().expect("words that are no key")

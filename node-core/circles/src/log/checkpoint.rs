@@ -1,14 +1,14 @@
 //! What a log amounts to, written down by a senior, so that older operations may go.
 //!
-//! A checkpoint is the state of a log at some point: the memberships that are not over, the circle's
-//! name and secret, open invites, and how far each author's chain had come. It is cut into parts of
+//! A checkpoint is the state of a log at some point: the memberships that are not over, name and
+//! secret of the circle, open invites, and how far each author's chain had come. It is cut into parts of
 //! one operation each, consecutive ones of one senior. Two things are done with it:
 //!
 //! - [`Log::compacted`], by whoever has all operations: it works the state out itself, and only
 //!   where that agrees, and where the log amounts to the same afterwards, it lets older operations
 //!   go. So a checkpoint that lies changes nothing.
-//! - [`Log::adopt_checkpoint`], by whoever was away so long that nobody has the operations any more:
-//!   it takes the word of a senior that it knew to be one.
+//! - [`Log::adopt_checkpoint`], by whoever was away so long that nobody has the operations any
+//!   more: it takes the word of a senior that it knew to be one.
 //!
 //! What a checkpoint covers is final: a removal that reaches behind it has no effect on what the
 //! removed had said by then. That is why operations are kept for

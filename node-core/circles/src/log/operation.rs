@@ -199,7 +199,8 @@ impl Operation {
         self.0.head.author
     }
 
-    /// Its number among its author's operations in this circle: 0 for the first of all, else from 1.
+    /// Its number among its author's operations in this circle: 0 for the first of all, else from
+    /// 1.
     #[must_use]
     pub fn seq(&self) -> u32 {
         self.0.head.seq

@@ -70,8 +70,8 @@ fn run(data: &[u8]) -> Run {
     run
 }
 
-/// Shut, open to a friend, open to everyone, shut with the friend blocked, or with somebody there to
-/// be asked about it.
+/// Shut, open to a friend, open to everyone, shut with the friend blocked, or with somebody there
+/// to be asked about it.
 fn rules(which: usize) -> Arc<Rules> {
     let service = |protocol| Service { protocol, destination: Destination::Anywhere };
     let friend = Person {

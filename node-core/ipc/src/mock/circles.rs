@@ -34,7 +34,8 @@ use crate::recovery::RecoveryKey;
 
 /// The words of the key on paper of the circle `Family`.
 pub const PAPER: &str = "legal winner thank year wave sausage worth useful legal winner thank year \
-                         wave sausage worth useful legal winner thank year wave sausage worth title";
+                         wave sausage worth useful legal winner thank year wave sausage worth \
+                         title";
 
 /// How long a knock waits for an answer, in seconds.
 const KNOCK_S: u64 = 30;

@@ -626,7 +626,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_come_back_as_they_were(kind: u8, id: u32, body in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn messages_come_back_as_they_were(
+            kind: u8,
+            id: u32,
+            body in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
             let message = ExtensionMessage { kind, id, body };
             let data = message.emit();
             prop_assert_eq!(data.len(), message.encoded_len());

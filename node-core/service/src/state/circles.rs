@@ -36,8 +36,8 @@ use super::{ReadError, StateDir, make_private_dir, read_bounded, set_aside};
 /// Most circles, whatever the state: one bit each in the packet filter.
 pub const CIRCLES_MAX: usize = planetary_circles::limits::CIRCLES_MAX;
 
-/// Most services that one circle may reach here. All of them together, and what is open to everyone,
-/// are bounded by the packet filter, which is asked before a change is stored.
+/// Most services that one circle may reach here. All of them together, and what is open to
+/// everyone, are bounded by the packet filter, which is asked before a change is stored.
 pub const SERVICES_PER_CIRCLE_MAX: usize = 64;
 
 /// Most invites that are remembered. One that lets nobody in makes room for a new one.

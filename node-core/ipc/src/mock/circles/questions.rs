@@ -2,8 +2,8 @@
 
 use super::{Circles, Here, KNOCK_S, party, person, service};
 use crate::circles::{
-    Answer, CircleAccessChange, CircleId, CircleRef, Invite, InviteState, Member, MemberRole, MemberState,
-    Question, Subject, Visit, VisitOutcome,
+    Answer, CircleAccessChange, CircleId, CircleRef, Invite, InviteState, Member, MemberRole,
+    MemberState, Question, Subject, Visit, VisitOutcome,
 };
 use crate::error::{ApiError, ErrorCode};
 use crate::friends::{self, FriendChange, LocalService};
