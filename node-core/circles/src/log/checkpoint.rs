@@ -1,8 +1,8 @@
 //! What a log amounts to, written down by a senior, so that older operations may go.
 //!
 //! A checkpoint is the state of a log at some point: the memberships that are not over, name and
-//! secret of the circle, open invites, and how far each author's chain had come. It is cut into parts of
-//! one operation each, consecutive ones of one senior. Two things are done with it:
+//! secret of the circle, open invites, and how far each author's chain had come. It is cut into
+//! parts of one operation each, consecutive ones of one senior. Two things are done with it:
 //!
 //! - [`Log::compacted`], by whoever has all operations: it works the state out itself, and only
 //!   where that agrees, and where the log amounts to the same afterwards, it lets older operations
