@@ -316,8 +316,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "names.enabled",
         default: "true",
         accepts: "true or false",
-        explains: "Answers names such as ada.pln.internal on this machine, for friends by the names\n\
-                   they have here, and has the system's resolver ask. Needs the interface.",
+        explains: "Answers names such as ada.pln.internal on this machine, for friends by the\n\
+                   names they have here, and has the system's resolver ask. Needs the interface.",
         example: "",
         available: true,
         read: |item, config| {
