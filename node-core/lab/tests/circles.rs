@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use planetary_lab::Kind::{Ours, Reference};
 use planetary_lab::{
-    Capture, Deadline, Found, Host, Identity, Lab, Node, Ping, Talk, Talker, WebServer, Wire, fetch,
-    run, scan, until,
+    Capture, Deadline, Found, Host, Identity, Lab, Node, Ping, Talk, Talker, WebServer, Wire,
+    fetch, run, scan, until,
 };
 use serde_json::Value;
 
@@ -303,6 +303,11 @@ fn two_halves_that_decided_apart_agree_again() {
             Ok(members_of(carl)?.contains(&own).then_some(()))
         })?;
         grounds.bridge.cut()?;
+        // Long enough that links and sessions break.
+        until("the bridge to be down", Deadline::seconds(60), || {
+            let peers = grounds.left.status()?.peers;
+            Ok(peers.iter().any(|peer| !peer.up).then_some(()))
+        })?;
         // Each half removes or adds what the other does not know of.
         say(ada, ["circle", "remove", CIRCLE, &bob.identity().key()])?;
         say(carl, ["circle", "add", CIRCLE, &stranger_key(7)])?;
@@ -361,13 +366,13 @@ fn an_invite_lets_in_whom_it_is_for_and_refuses_all_else_alike() {
         ensure!(state(bob)? == "asking", "an answer from nowhere");
         ada.start()?;
         wait_for_state(bob, "invited", Deadline::seconds(120))?;
-        say(bob, ["circle", "accept", CIRCLE])?;
+        say(bob, ["circle", "accept", CIRCLE, "--yes"])?;
         until("ada to see bob", Deadline::seconds(60), || {
             Ok((members_of(ada)?.len() == 2).then_some(()))
         })?;
 
         // Used, altered, late, taken back, and of a node that never made it: one refusal.
-        let late = invite(ada, &["--valid", "60s"])?;
+        let late = invite(ada, &["--for", "1m"])?;
         let revoked = say(ada, ["invite", "create", CIRCLE])?;
         let id = revoked["id"].to_string();
         let revoked = text(&revoked, "/link")?.to_owned();
@@ -380,6 +385,8 @@ fn an_invite_lets_in_whom_it_is_for_and_refuses_all_else_alike() {
         let other = base32_of(&bob.identity().key());
         let elsewhere = link.replace(&base32_of(&ada.identity().key()), &other);
         ensure!(elsewhere != link, "the link names no inviter: {link}");
+        // It hears strangers, having shared a link of its own, and knows of no such invite.
+        say(bob, ["share"])?;
         std::thread::sleep(Duration::from_secs(61));
         let mut refusals = Vec::new();
         for (case, link) in [

@@ -12,7 +12,7 @@
 //!
 //! Sessions: what the configuration says; without a word from it, strangers may open sessions
 //! exactly while something is open to strangers. For 48 hours after a link was shared, and while an
-//! invite is open, strangers are let into the lobby, except in a pause.
+//! invite's time lasts, strangers are let into the lobby, except in a pause.
 
 use std::collections::{BTreeMap, BTreeSet};
 

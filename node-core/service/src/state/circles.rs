@@ -381,6 +381,13 @@ impl Invite {
         !self.revoked && !self.is_used() && unix_s < self.expires
     }
 
+    /// Whether strangers who followed it are answered at this second. One that is used up is among
+    /// them until its time is over: who comes late is told so, and does not ask in vain for days.
+    #[must_use]
+    pub fn is_answered(&self, unix_s: u64) -> bool {
+        !self.revoked && unix_s < self.expires
+    }
+
     /// Whether its token is here and of no more use.
     #[must_use]
     pub fn is_to_be_erased(&self, unix_s: u64) -> bool {

@@ -234,15 +234,15 @@ impl Keeping {
                 _ => {}
             }
         }
-        let can_invite = |invite: &&Invite| {
-            invite.is_open(unix_s)
+        let is_answered = |invite: &&Invite| {
+            invite.is_answered(unix_s)
                 && record.circles().get(&invite.circle).is_some_and(|circle| {
                     let standing = self.exchange.standing(&core_id(&invite.circle));
                     state_of(standing, Some(circle)) == CircleState::Member
                 })
         };
-        let open = record.invites().values().filter(can_invite);
-        rights.invites_until = open.map(|invite| invite.expires).max();
+        let answered = record.invites().values().filter(is_answered);
+        rights.invites_until = answered.map(|invite| invite.expires).max();
         rights
     }
 
