@@ -48,7 +48,7 @@ fn closings(world: &World, hosts: &[HostId]) -> Vec<String> {
     let news = hosts.iter().flat_map(|host| world.news(*host));
     let reasons = news.filter_map(|(_, news)| match news {
         News::Closed(_, misbehaviour) => Some(misbehaviour.to_string()),
-        News::Answer(..) | News::NoAnswer(..) => None,
+        _ => None,
     });
     reasons.collect()
 }
