@@ -90,7 +90,10 @@ impl Questions {
     }
 
     fn guests_of(&self, invite: &OpId) -> usize {
-        let is_guest = |one: &&Asked| matches!(&one.about, Asking::Guest { operation, .. } if operation == invite);
+        let is_guest = |one: &&Asked| match &one.about {
+            Asking::Guest { operation, .. } => operation == invite,
+            Asking::Knock { .. } => false,
+        };
         self.waiting.iter().filter(is_guest).count()
     }
 
