@@ -92,7 +92,7 @@ impl Questions {
     fn guests_of(&self, invite: &OpId) -> usize {
         let is_guest = |one: &&Asked| match &one.about {
             Asking::Guest { operation, .. } => operation == invite,
-            _ => false,
+            Asking::Knock { .. } => false,
         };
         self.waiting.iter().filter(is_guest).count()
     }

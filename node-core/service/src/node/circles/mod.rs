@@ -207,9 +207,14 @@ impl Keeping {
             ..policy::Circles::default()
         };
         for (id, circle) in record.circles() {
+            let state = state_of(self.exchange.standing(&core_id(id)), Some(circle));
+            if state == CircleState::Waiting {
+                // It has answered, and says itself when its person has.
+                rights.messages_only.extend(circle.join.as_ref().map(|join| join.inviter));
+            }
             let Some(view) = self.view(id) else { continue };
             let others = view.members.iter().filter(|(key, _)| plain(key) != *own);
-            match state_of(self.exchange.standing(&core_id(id)), Some(circle)) {
+            match state {
                 CircleState::Member => {
                     let (members, invited): (Vec<_>, Vec<_>) =
                         others.partition(|(_, member)| member.state == State::Member);
