@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
 const SIMULATIONS: [(u32, u64); 4] = [(50, 1), (200, 2), (400, 3), (1000, 4)];
 const LARGE_SIMULATIONS: [(u32, u64); 1] = [(1000, 5)];
 
+/// Asks for this many random circles, where a run by hand makes do with fewer.
+const CASES: &str = "PLANETARY_CASES";
+
 /// Runs everything and sums up.
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
     let start = Instant::now();
@@ -98,7 +101,9 @@ impl Run {
 /// Unit, vector and property tests of every crate, and the examples in the documentation.
 fn crates() -> Result<Tally> {
     let others = ["--workspace", "--exclude", "planetary-lab"];
-    let mut tally = step::counted("tests of the crates", test_runner().args(others))?;
+    let mut tests = test_runner();
+    tests.args(others).env(CASES, "100000");
+    let mut tally = step::counted("tests of the crates", &mut tests)?;
     let mut examples = step::cargo(["test", "--locked", "--doc"]);
     tally.add(step::counted("examples in the documentation", examples.args(others))?);
     Ok(tally)

@@ -40,7 +40,7 @@ pub const PAPER: &str = "legal winner thank year wave sausage worth useful legal
 /// How long a knock waits for an answer, in seconds.
 const KNOCK_S: u64 = 30;
 
-/// Bytes of an operation before its body, without what is known of it: see [`draft`].
+/// Bytes of an operation before its body, without what is known of it: see `draft`.
 const HEAD_LEN: usize = 5 + 32 + 32 + 4 + 32 + 1 + 2;
 
 /// Bytes of a signature.
