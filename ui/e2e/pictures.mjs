@@ -39,6 +39,8 @@ const SHEETS = {
 const KEPT = [
   ['home', 'light'],
   ['friends', 'dark'],
+  ['friends_circles', 'light'],
+  ['friends_reach', 'dark'],
   ['peers', 'light'],
   ['map', 'dark'],
   ['health', 'light'],
