@@ -1,8 +1,10 @@
 //! The desktop app and the service, used as a person uses them, against the real `yggdrasil`.
 //!
 //! ```text
-//!   [me] app + ours ======wire1======> [far] reference listens
+//!   [me] app + ours ======wire1======> [far] reference listens <======wire2====== ours [bob]
 //! ```
+//!
+//! `bob` is there in the story of a circle.
 
 #![cfg(target_os = "linux")]
 
@@ -11,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use planetary_lab::Kind::{Ours, Reference};
-use planetary_lab::{App, Deadline, Lab, Node, Wire, run, until};
+use planetary_lab::{App, Deadline, Lab, Node, Talker, Wire, run, until};
 use serde_json::Value;
 
 /// What a window says of a node that cannot reach anybody.
@@ -134,6 +136,90 @@ fn whole_story(app: &App, me: &Node, far: &Node, wire: &Wire, uri: &str) -> Resu
     app.picture("7-stopped")?;
     me.start()?;
     connected(app)?;
+    Ok(())
+}
+
+/// A circle begins with a key on paper; a guest whom nobody knows joins it by a link, knocks, and
+/// is let in by a press of a button.
+#[test]
+fn person_begins_a_circle_and_answers_a_knock() {
+    run_app("a circle in the app", |lab| {
+        let [here, there, elsewhere] = ["me", "far", "bob"].map(|label| lab.host(label));
+        let (here, there, elsewhere) = (here?, there?, elsewhere?);
+        let uri = lab.wire(&here, &there)?.ends()[1].uri("tls", 9001);
+        let other = lab.wire(&elsewhere, &there)?.ends()[1].uri("tls", 9001);
+        lab.start(lab.node(Reference, &there)?.listen(&uri).listen(&other))?;
+        let me = lab.start(lab.node(Ours, &here)?.peer(&uri).closed())?;
+        let bob = lab.start(lab.node(Ours, &elsewhere)?.peer(&other).closed())?;
+        let app = App::start(&me, &lab.folder().join("app"), &[])?;
+        let outcome = story_of_a_circle(&app, &me, &bob);
+        report(&app, outcome)
+    });
+}
+
+fn story_of_a_circle(app: &App, me: &Node, bob: &Node) -> Result<()> {
+    app.click("welcome-skip")?;
+    connected(app)?;
+    app.click("nav-friends")?;
+    app.click("tab-circles")?;
+    app.click("create-circle")?;
+    app.enter("create-name", "Family")?;
+    app.click("create-next")?;
+    // The words of the key are shown once, and two of them are to be typed back.
+    app.wait_for("paper-words")?;
+    app.picture("8-paper")?;
+    let words = "[...document.querySelectorAll('[data-testid=paper-words] .word')]\
+                 .map((word) => word.textContent)";
+    let words = app.evaluate(words)?;
+    let words: Vec<&str> =
+        words.as_array().context("no words")?.iter().filter_map(Value::as_str).collect();
+    ensure!(words.len() == 24, "{} words", words.len());
+    app.click("create-next")?;
+    let numbers = "[...document.querySelectorAll('[data-testid=prove-word]')]\
+                   .map((field) => Number(field.dataset.number))";
+    let asked = until("two words to be asked for", Deadline::seconds(20), || {
+        let asked = app.evaluate(numbers)?;
+        let asked: Vec<u64> =
+            asked.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+        Ok((asked.len() == 2).then_some(asked))
+    })?;
+    for number in asked {
+        let word = words[usize::try_from(number)? - 1];
+        app.enter(&format!("[data-number=\"{number}\"]"), word)?;
+    }
+    app.click("create-next")?;
+
+    // A link for one guest, who is nobody's friend.
+    app.click("invite-make")?;
+    let link = app.wait_for("invite-link")?;
+    app.picture("9-invite")?;
+    ensure!(!words.iter().any(|word| link.contains(word)), "the key on paper is in the link");
+    bob.planetary(["join", link.trim(), "--as", "Bob", "--yes"])?;
+    let members = "document.body.innerText.includes('2 members')";
+    until("two members in the window", Deadline::seconds(60), || {
+        Ok((app.evaluate(members)? == true).then_some(()))
+    })?;
+    app.picture("10-circle")?;
+    let list = me.planetary(["circle", "list"])?;
+    let circle = list.pointer("/circles/0").context("no circle")?;
+    ensure!(circle["recovery"] == true && circle["name"] == "Family", "another circle: {circle}");
+
+    // It knocks at a port that no rule names, and gets in by the answer.
+    let _talker = Talker::start(me.host(), 7000)?;
+    let mut knock = bob.host().command("nc");
+    knock.args(["-6", "-z", "-w", "25", &me.address().to_string(), "7000"]);
+    let mut knock = knock.spawn()?;
+    app.wait_until_reads("question", &["7000"], Deadline::seconds(20))?;
+    app.picture("11-question")?;
+    app.click("answer-always")?;
+    ensure!(knock.wait()?.success(), "let in, and kept out");
+    until("the question to go", Deadline::seconds(20), || {
+        Ok((app.count("question")? == 0).then_some(()))
+    })?;
+    let told = me.planetary(["visits"])?;
+    let visits = told["visits"].as_array().context("no visits")?;
+    let opened = |visit: &Value| visit["service"] == "tcp/7000" && visit["outcome"] == "opened";
+    ensure!(visits.iter().any(opened), "nobody came: {told}");
     Ok(())
 }
 
