@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::files;
+use crate::keys::Unseen;
 
 /// Longest file that is read as words, in bytes.
 const WORDS_FILE_LEN_MAX: u64 = 4_096;
@@ -74,6 +75,8 @@ pub(crate) async fn paper_key(file: Option<PathBuf>) -> Result<RecoveryKey, Fail
         return RecoveryKey::from_words(text.unwrap_or_default()).map_err(invalid);
     }
     let mut all = Zeroizing::new(String::with_capacity(WORDS_FILE_LEN_MAX as usize));
+    // Lines that are pasted together come faster than they are asked for.
+    let _unseen = Unseen::begin();
     let mut prompt = format!("The {WORD_COUNT} words, which are not shown: ");
     loop {
         let line = hidden(WORDS, prompt).await?;
