@@ -216,10 +216,13 @@ fn story_of_a_circle(app: &App, me: &Node, bob: &Node) -> Result<()> {
     until("the question to go", Deadline::seconds(20), || {
         Ok((app.count("question")? == 0).then_some(()))
     })?;
-    let told = me.planetary(["visits"])?;
-    let visits = told["visits"].as_array().context("no visits")?;
-    let opened = |visit: &Value| visit["service"] == "tcp/7000" && visit["outcome"] == "opened";
-    ensure!(visits.iter().any(opened), "nobody came: {told}");
+    until("the visit to be told", Deadline::seconds(20), || {
+        let told = me.planetary(["visits"])?;
+        let visits = told["visits"].as_array().context("no visits")?;
+        let opened = |visit: &Value| visit["service"] == "tcp/7000" && visit["outcome"] == "opened";
+        ensure!(visits.iter().any(opened), "nobody came: {told}");
+        Ok(Some(()))
+    })?;
     Ok(())
 }
 
