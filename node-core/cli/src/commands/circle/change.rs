@@ -9,7 +9,7 @@ use planetary_ipc::{
 };
 
 use super::{circle_named, find_member, key_of, list, name, reach, refused};
-use crate::args::{CircleRights, MemberOf, OnOff, Right};
+use crate::args::{CircleRights, MemberOf, Right};
 use crate::ask;
 use crate::failure::Failure;
 use crate::format::{self, Printer, Style};
@@ -297,37 +297,15 @@ async fn for_member(
     })?)
 }
 
-pub(super) async fn echo(
+/// Changes what all members may reach here.
+pub(super) async fn access(
     client: &Client,
     printer: &Printer,
     text: &str,
-    to: OnOff,
+    access: CircleAccessChange,
 ) -> Result<(), Failure> {
     let circle = circle_named(client, text).await?;
-    let echo = Some(to == OnOff::On);
-    change(client, printer, &circle, CircleAccessChange { echo, ..Default::default() }).await
-}
-
-pub(super) async fn subnet(
-    client: &Client,
-    printer: &Printer,
-    text: &str,
-    to: OnOff,
-) -> Result<(), Failure> {
-    let circle = circle_named(client, text).await?;
-    let subnet = Some(to == OnOff::On);
-    change(client, printer, &circle, CircleAccessChange { subnet, ..Default::default() }).await
-}
-
-pub(super) async fn enable(
-    client: &Client,
-    printer: &Printer,
-    text: &str,
-    on: bool,
-) -> Result<(), Failure> {
-    let circle = circle_named(client, text).await?;
-    let enabled = Some(on);
-    change(client, printer, &circle, CircleAccessChange { enabled, ..Default::default() }).await
+    change(client, printer, &circle, access).await
 }
 
 async fn change(

@@ -10,12 +10,12 @@ use std::process::ExitCode;
 
 use planetary_ipc::friends::{FindError, find};
 use planetary_ipc::{
-    ApiError, Circle, CircleAccess, CircleDetails, CircleState, Client, ErrorCode, Member,
-    MemberRole, NodeKey,
+    ApiError, Circle, CircleAccess, CircleAccessChange, CircleDetails, CircleState, Client,
+    ErrorCode, Member, MemberRole, NodeKey,
 };
 
 use super::friend::{find_friend, not_found, refused};
-use crate::args::CircleCommand;
+use crate::args::{CircleCommand, OnOff};
 use crate::failure::Failure;
 use crate::format::{self, Printer};
 use crate::session::Session;
@@ -60,16 +60,22 @@ pub(super) async fn run(
         CircleCommand::Allow(args) => change::allow(&client, printer, args).await,
         CircleCommand::Deny(args) => change::deny(&client, printer, args).await,
         CircleCommand::Echo { circle, to } => {
-            change::echo(&client, printer, &circle.circle, to).await
+            let echo = Some(to == OnOff::On);
+            let access = CircleAccessChange { echo, ..Default::default() };
+            change::access(&client, printer, &circle.circle, access).await
         }
         CircleCommand::Subnet { circle, to } => {
-            change::subnet(&client, printer, &circle.circle, to).await
+            let subnet = Some(to == OnOff::On);
+            let access = CircleAccessChange { subnet, ..Default::default() };
+            change::access(&client, printer, &circle.circle, access).await
         }
         CircleCommand::Pause { circle } => {
-            change::enable(&client, printer, &circle.circle, false).await
+            let access = CircleAccessChange { enabled: Some(false), ..Default::default() };
+            change::access(&client, printer, &circle.circle, access).await
         }
         CircleCommand::Resume { circle } => {
-            change::enable(&client, printer, &circle.circle, true).await
+            let access = CircleAccessChange { enabled: Some(true), ..Default::default() };
+            change::access(&client, printer, &circle.circle, access).await
         }
         CircleCommand::Recover(args) => recover::run(&client, printer, args).await,
     };
