@@ -34,6 +34,7 @@ use crate::frame::{self, FrameError};
 use crate::friends::{
     BlockedKey, Friend, FriendBook, FriendChange, FriendName, ImportReport, LocalService, Shared,
 };
+use crate::gateway::{Forward, ForwardList, ForwardRule};
 use crate::health::DoctorReport;
 use crate::identity::{Identity, NodeKey, Target};
 use crate::limits;
@@ -483,6 +484,18 @@ requests! {
         = Request::QuestionAnswer { question, answer, circle } => Reply::Status(status) => status;
     /// Who reached what on this computer lately, the latest first.
     visits() -> VisitList = Request::VisitList => Reply::Visits(list) => list;
+    /// Says whether nodes are looked for on a local network.
+    trust_network(network: &str, trusted: bool) -> Box<Status>
+        = Request::LanTrust { network: network.to_owned(), trusted }
+        => Reply::Status(status) => status;
+    /// The forwarded ports.
+    forwards() -> ForwardList = Request::ForwardList => Reply::Forwards(list) => list;
+    /// Forwards a port.
+    add_forward(rule: ForwardRule) -> Forward
+        = Request::ForwardAdd { rule } => Reply::Forward(forward) => forward;
+    /// Ends a forwarded port.
+    remove_forward(forward: u64) -> Forward
+        = Request::ForwardRemove { forward } => Reply::Forward(forward) => forward;
     /// A key to seal a secret to.
     sealing_key() -> SealingKey = Request::SealingKey => Reply::SealingKey(key) => key;
     /// Sends a piece of a sealed secret ahead.

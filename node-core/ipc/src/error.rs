@@ -125,6 +125,18 @@ error_codes! {
     /// The system refused the address of a listener.
     CannotListen = "cannot_listen",
         Some("name an address of this computer, or [::] for all, and a port that is free");
+    /// A port cannot be forwarded like this.
+    InvalidForward = "invalid_forward",
+        Some("for example: planetary forward out 127.0.0.1:8080 ada.pln.internal:80");
+    /// The port is forwarded already.
+    ForwardExists = "forward_exists", Some("`planetary forward list` shows the forwarded ports");
+    /// No forwarded port has this number.
+    ForwardNotFound = "forward_not_found",
+        Some("`planetary forward list` shows the forwarded ports");
+    /// The list of forwarded ports is full.
+    ForwardLimit = "forward_limit", Some("remove a forwarded port that is not needed first");
+    /// No interface of this computer is connected to such a network now.
+    NetworkNotFound = "network_not_found", Some("`planetary status` shows the local networks");
     /// A name, a service or notes of a friend cannot be used.
     InvalidFriend = "invalid_friend",
         Some("a name has 1 to 48 characters, a service looks like tcp/22 or udp/5000-5010");

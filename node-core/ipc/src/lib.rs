@@ -25,9 +25,11 @@ pub mod explore;
 pub mod foreign;
 pub mod frame;
 pub mod friends;
+pub mod gateway;
 pub mod health;
 pub mod identity;
 pub mod import;
+pub mod lan;
 pub mod limits;
 pub mod link;
 pub mod location;
@@ -45,6 +47,7 @@ pub mod settings;
 pub mod status;
 pub mod support;
 pub mod topology;
+pub mod transit;
 
 pub use absence::Absence;
 pub use circles::{
@@ -61,12 +64,14 @@ pub use friends::{
     Access, Audience, BlockedKey, BlockedList, Dropped, Friend, FriendBook, FriendChange,
     FriendList, FriendName, ImportReport, LocalService, Pause, Shared,
 };
+pub use gateway::{Forward, ForwardList, ForwardProtocol, ForwardRule, ForwardWay, Gateway};
 pub use health::{DoctorReport, HealthItem, Severity};
 pub use identity::{Identity, NodeKey, Subnet, Target, UnixTime};
 pub use import::{
     Backup, Dialect, ForeignKey, ForeignSettings, IdentityImport, ImportItem, ImportOutcome,
     ImportSource, SettingsImport,
 };
+pub use lan::{Lan, LanInterface, LanState};
 pub use link::{FriendLink, JoinLink, LinkPeer};
 pub use message::{
     ClientHello, ClientMessage, Event, Hello, Reply, Request, Right, ServerMessage, Topic, Update,
@@ -85,3 +90,4 @@ pub use status::{
     Status, Traffic, TunStatus,
 };
 pub use topology::{Edge, EdgeKind, Node, Role, Topology};
+pub use transit::{Saving, Transit, TransitMode};

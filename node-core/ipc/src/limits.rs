@@ -170,6 +170,16 @@ pub const BACKUP_LEN_MAX: usize = 512 * 1024;
 /// Time for a request that hashes a passphrase, which takes seconds on a small board.
 pub const PASSPHRASE_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Most forwarded ports. Each that goes out holds a socket all the time.
+pub const FORWARDS_MAX: usize = 64;
+
+/// Longest text of one side of a forwarded port, in bytes: a name of the domain name system and a
+/// port.
+pub const FORWARD_LEN_MAX: usize = 260;
+
+/// Longest name of a network, in bytes.
+pub const NETWORK_LEN_MAX: usize = 64;
+
 const _: () = assert!(URI_LEN_MAX < CLIENT_FRAME_LEN_MAX);
 const _: () = assert!(SEALED_PIECE_LEN_MAX + 1024 < CLIENT_FRAME_LEN_MAX);
 // Base64 takes four letters for three bytes; 32 bytes of key and 16 of tag come along.

@@ -28,6 +28,7 @@ use crate::friends::{
     self, BlockedKey, BlockedList, Friend, FriendBook, FriendChange, FriendList, FriendName,
     ImportReport, LocalService, Shared,
 };
+use crate::gateway::{Forward, ForwardList, ForwardRule};
 use crate::health::DoctorReport;
 use crate::identity::{Identity, NodeKey, Target};
 use crate::import::{Backup, IdentityImport, SettingsImport};
@@ -546,6 +547,26 @@ requests! {
     } = "question_answer", Change;
     /// Who reached what on this computer lately; answered with `visits`.
     VisitList = "visit_list", Read;
+    /// Says whether nodes are looked for on a local network, and remembers it; answered with
+    /// [`Reply::Status`].
+    LanTrust {
+        /// The network, as the status names it.
+        network: String,
+        /// Whether nodes are looked for on it.
+        trusted: bool,
+    } = "lan_trust", Change;
+    /// The forwarded ports; answered with `forwards`.
+    ForwardList = "forward_list", Read;
+    /// Forwards a port from here on, and remembers it; answered with `forward`.
+    ForwardAdd {
+        /// What to forward.
+        rule: ForwardRule,
+    } = "forward_add", Change;
+    /// Ends a forwarded port and its connections; answered with `forward`.
+    ForwardRemove {
+        /// Its number.
+        forward: u64,
+    } = "forward_remove", Change;
     /// A fresh key to seal one secret to; answered with `sealing_key`.
     SealingKey = "sealing_key", Admin;
     /// A piece of a sealed secret that is too long for one request, in order, all but the last;
@@ -694,6 +715,10 @@ pub enum Reply {
     Invites(InviteList),
     /// To `visit_list`.
     Visits(VisitList),
+    /// To `forward_list`.
+    Forwards(ForwardList),
+    /// To `forward_add` and `forward_remove`: the forwarded port as it is, or was.
+    Forward(Forward),
     /// To `sealing_key`.
     SealingKey(SealingKey),
     /// To `sealed_part`: it was kept.
@@ -871,6 +896,10 @@ impl Request {
                 check_number("peers", Some(count.max(1)), limits::LINK_PEERS_MAX as u64)?;
                 peers.iter().try_for_each(|uri| check_uri(uri))
             }
+            Self::LanTrust { network, .. } if network.len() > limits::NETWORK_LEN_MAX => {
+                Err(ApiError::new(ErrorCode::NetworkNotFound, "no network has such a long name"))
+            }
+            Self::ForwardAdd { rule } => rule.check(),
             Self::SettingsChange { change } => {
                 change.check()?;
                 let mut uris = change.listen_add.iter().chain(&change.listen_remove);

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::circles::{Answer, CircleAccessChange, CircleChange, CircleDraft, MemberRole, Subject};
 use crate::endpoint::PeerCredentials;
 use crate::friends::{Audience, BookBlocked, BookFriend, FriendBook, FriendChange, FriendName};
+use crate::gateway::{ForwardProtocol, ForwardRule, ForwardWay};
 use crate::identity::NodeKey;
 use crate::import::{ExportSecret, ForeignKey, ForeignSettings, ImportSecret};
 use crate::message::{ClientHello, Event, Hello, Reply, Request, Right};
@@ -23,6 +24,7 @@ use crate::mock::Mock;
 use crate::recovery::RecoveryKey;
 use crate::server::Handler;
 use crate::settings::{LogThreshold, SessionsSetting, SettingsChange};
+use crate::transit::TransitMode;
 use crate::{ApiError, ErrorCode, PublicFilter, Sealed, SealingKey, Target, limits};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ipc.md");
@@ -488,13 +490,37 @@ async fn requests_about_circles(mock: &Mock, key: NodeKey) -> Vec<Request> {
         };
         all.push(Request::QuestionAnswer { question: question.id, answer, circle: None });
     }
+    all.extend(about_roads());
     all
+}
+
+/// What is about local networks and forwarded ports.
+fn about_roads() -> Vec<Request> {
+    let rule = ForwardRule {
+        way: ForwardWay::Out,
+        protocol: ForwardProtocol::Udp,
+        listen: "127.0.0.1:5353".into(),
+        target: "ada.pln.internal:53".into(),
+    };
+    vec![
+        Request::LanTrust { network: "5c1f0a77d2be9043".into(), trusted: true },
+        Request::ForwardAdd { rule },
+        Request::ForwardList,
+        Request::ForwardRemove { forward: 1 },
+    ]
 }
 
 /// A change of everything.
 fn settings_change() -> SettingsChange {
     SettingsChange {
         names: Some(false),
+        lan: Some(false),
+        transit: Some(TransitMode::Leaf),
+        save_on_battery: Some(false),
+        save_on_metered: Some(false),
+        gateway_socks: Some("127.0.0.1:1080".into()),
+        gateway_http: Some("[::1]:8080".into()),
+        metrics: Some("127.0.0.1:9090".into()),
         listen_add: vec!["tls://[::]:9001?password=secret".into()],
         listen_remove: vec!["tls://[::]:12345".into()],
         inbound: Some(Audience::Nobody),

@@ -10,6 +10,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::friends::Audience;
 use crate::identity::NodeKey;
 use crate::limits;
+use crate::transit::TransitMode;
 
 /// Answer to `settings` and `settings_change`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,20 @@ pub struct Settings {
     pub sessions: SessionsSetting,
     /// Whether names such as `ada.pln.internal` are answered on this computer.
     pub names: bool,
+    /// Whether other nodes are looked for on the local network.
+    pub lan: bool,
+    /// What the node carries for others.
+    pub transit: TransitMode,
+    /// Whether it carries next to nothing while this computer runs on its battery.
+    pub save_on_battery: bool,
+    /// Whether it carries next to nothing while the network is paid by volume.
+    pub save_on_metered: bool,
+    /// Where the SOCKS5 proxy listens, `127.0.0.1:1080`, or `null` for none.
+    pub gateway_socks: Option<String>,
+    /// Where the HTTP proxy listens, `127.0.0.1:8080`, or `null` for none.
+    pub gateway_http: Option<String>,
+    /// Where figures for Prometheus are served, `127.0.0.1:9090`, or `null` for nowhere.
+    pub metrics: Option<String>,
     /// Whether the names of program and system stay out of what the node tells about itself.
     pub node_info_privacy: bool,
     /// The least severe event that is logged.
@@ -129,6 +144,27 @@ pub struct SettingsChange {
     /// Whether names such as `ada.pln.internal` are answered on this computer.
     #[serde(default)]
     pub names: Option<bool>,
+    /// Whether other nodes are looked for on the local network.
+    #[serde(default)]
+    pub lan: Option<bool>,
+    /// What the node carries for others.
+    #[serde(default)]
+    pub transit: Option<TransitMode>,
+    /// Whether it carries next to nothing while this computer runs on its battery.
+    #[serde(default)]
+    pub save_on_battery: Option<bool>,
+    /// Whether it carries next to nothing while the network is paid by volume.
+    #[serde(default)]
+    pub save_on_metered: Option<bool>,
+    /// Where the SOCKS5 proxy listens, a loopback address with a port; empty for none.
+    #[serde(default)]
+    pub gateway_socks: Option<String>,
+    /// Where the HTTP proxy listens, a loopback address with a port; empty for none.
+    #[serde(default)]
+    pub gateway_http: Option<String>,
+    /// Where figures for Prometheus are served, a loopback address with a port; empty for nowhere.
+    #[serde(default)]
+    pub metrics: Option<String>,
     /// Whether the names of program and system stay out of what the node tells about itself.
     #[serde(default)]
     pub node_info_privacy: Option<bool>,

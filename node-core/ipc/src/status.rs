@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::circles::{Names, Question};
 use crate::friends::{Access, Dropped};
+use crate::gateway::Gateway;
 use crate::health::HealthItem;
 use crate::identity::{NodeKey, Subnet, UnixTime};
+use crate::lan::Lan;
+use crate::transit::Transit;
 
 /// Whether the node is on the network, in the service's own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -115,6 +118,12 @@ pub struct Status {
     pub questions: Vec<Question>,
     /// How names such as `ada.pln.internal` are answered on this computer.
     pub names: Names,
+    /// What is done about other nodes on the local network.
+    pub lan: Lan,
+    /// What the node carries for others.
+    pub transit: Transit,
+    /// Proxies and forwarded ports.
+    pub gateway: Gateway,
 }
 
 /// Who opened a link.
@@ -281,6 +290,10 @@ pub struct Traffic {
     pub tx_rate: Option<u64>,
     /// As in the status.
     pub dropped: Vec<Dropped>,
+    /// As in the status, of the transit.
+    pub transit_bytes: u64,
+    /// As in the status, of the transit.
+    pub transit_rate: Option<u64>,
     /// One entry per link.
     pub links: Vec<LinkTraffic>,
 }
@@ -324,6 +337,8 @@ impl Status {
             rx_rate: self.rx_rate,
             tx_rate: self.tx_rate,
             dropped: self.dropped.clone(),
+            transit_bytes: self.transit.bytes,
+            transit_rate: self.transit.rate,
             links: self.peers.iter().map(PeerStatus::traffic).collect(),
         }
     }
@@ -342,6 +357,8 @@ impl Status {
         self.rx_rate = traffic.rx_rate;
         self.tx_rate = traffic.tx_rate;
         self.dropped.clone_from(&traffic.dropped);
+        self.transit.bytes = traffic.transit_bytes;
+        self.transit.rate = traffic.transit_rate;
         let mut links = traffic.links.iter();
         for peer in &mut self.peers {
             // Both lists have the same order, so this is one pass; a missing entry leaves its peer

@@ -178,6 +178,12 @@ impl Handler for Control {
             Request::IdentityImport { .. } | Request::Import { .. } => {
                 self.told(self.desk.answer(request).await).await
             }
+            Request::LanTrust { .. }
+            | Request::ForwardList
+            | Request::ForwardAdd { .. }
+            | Request::ForwardRemove { .. } => {
+                Err(ApiError::new(ErrorCode::UnknownRequest, "this service has no such thing"))
+            }
             other if is_about_circles(&other) => self.answer_about_circles(other).await,
             other => self.answer_about_friends(other).await,
         }

@@ -20,6 +20,7 @@ mod friends;
 mod handover;
 mod peer;
 mod public;
+mod roads;
 mod settings;
 mod support;
 mod world;
@@ -206,6 +207,12 @@ impl Handler for Mock {
             | Request::InviteRevoke { .. }
             | Request::QuestionAnswer { .. }
             | Request::VisitList) => self.change(|world| world.answer_about_circles(request)),
+            request @ (Request::LanTrust { .. }
+            | Request::ForwardList
+            | Request::ForwardAdd { .. }
+            | Request::ForwardRemove { .. }) => {
+                self.change(|world| world.answer_about_roads(request))
+            }
             // The server answers these.
             Request::Status | Request::Resync | Request::Subscribe { .. } => {
                 Err(ApiError::new(ErrorCode::Internal, "the server passed on what it answers"))

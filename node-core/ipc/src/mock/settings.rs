@@ -1,5 +1,7 @@
 //! Settings of the mock: what the real ones hold, checked as far as it shows.
 
+use std::net::SocketAddr;
+
 use super::world::World;
 use crate::error::{ApiError, ErrorCode};
 use crate::friends::Audience;
@@ -7,6 +9,7 @@ use crate::limits;
 use crate::message::{Reply, Request};
 use crate::settings::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};
 use crate::status::public_uri;
+use crate::transit::TransitMode;
 
 /// Transports that can be listened on.
 const SCHEMES: [&str; 2] = ["tcp", "tls"];
@@ -18,6 +21,13 @@ const TAKEN: &str = "tcp://[::]:80";
 pub(super) fn fresh() -> Settings {
     Settings {
         names: true,
+        lan: true,
+        transit: TransitMode::Reluctant,
+        save_on_battery: true,
+        save_on_metered: true,
+        gateway_socks: None,
+        gateway_http: None,
+        metrics: None,
         listen: vec!["tls://[::]:12345".to_owned()],
         inbound: Audience::Circles,
         echo: Audience::Circles,
@@ -58,6 +68,13 @@ fn changed(mut settings: Settings, change: SettingsChange) -> Result<Settings, A
     settings.echo = echo.unwrap_or(settings.echo);
     settings.sessions = sessions.unwrap_or(settings.sessions);
     settings.names = names.unwrap_or(settings.names);
+    settings.lan = change.lan.unwrap_or(settings.lan);
+    settings.transit = change.transit.unwrap_or(settings.transit);
+    settings.save_on_battery = change.save_on_battery.unwrap_or(settings.save_on_battery);
+    settings.save_on_metered = change.save_on_metered.unwrap_or(settings.save_on_metered);
+    local_listener(&mut settings.gateway_socks, change.gateway_socks, "gateway.socks")?;
+    local_listener(&mut settings.gateway_http, change.gateway_http, "gateway.http")?;
+    local_listener(&mut settings.metrics, change.metrics, "metrics.listen")?;
     settings.node_info_privacy = node_info_privacy.unwrap_or(settings.node_info_privacy);
     settings.log_level = log_level.unwrap_or(settings.log_level);
     let open = settings.inbound == Audience::Everyone || settings.echo == Audience::Everyone;
@@ -84,6 +101,23 @@ fn changed(mut settings: Settings, change: SettingsChange) -> Result<Settings, A
         };
     }
     Ok(settings)
+}
+
+/// Takes over an address of this computer; an empty one ends it.
+fn local_listener(
+    kept: &mut Option<String>,
+    wished: Option<String>,
+    key: &str,
+) -> Result<(), ApiError> {
+    match wished.as_deref() {
+        None => return Ok(()),
+        Some("") => *kept = None,
+        Some(address) => match address.parse::<SocketAddr>() {
+            Ok(parsed) if parsed.ip().is_loopback() => *kept = Some(address.to_owned()),
+            _ => return Err(refused(format!("{key}: expected a loopback address with a port"))),
+        },
+    }
+    Ok(())
 }
 
 fn listen(settings: &mut Settings, uri: &str) -> Result<(), ApiError> {

@@ -14,6 +14,7 @@ use super::explore::Explorations;
 use super::friends::Friends;
 use super::peer::{Outage, Peer, Phase, milliseconds, scatter};
 use super::public::Jobs;
+use super::roads::Roads;
 use super::settings;
 use crate::circles::{Names, NamesState};
 use crate::error::{ApiError, ErrorCode};
@@ -43,7 +44,7 @@ pub(super) struct World {
     second: u64,
     /// Second in which the node was last switched, and whether on.
     switched: u64,
-    on: bool,
+    pub(super) on: bool,
     next_link: u64,
     peers: Vec<Peer>,
     places: Vec<Place>,
@@ -51,6 +52,7 @@ pub(super) struct World {
     pub(super) jobs: Jobs,
     friends: Friends,
     circles: Circles,
+    pub(super) roads: Roads,
     pub(super) settings: Settings,
     pub(super) explored: Explorations,
 }
@@ -101,6 +103,7 @@ impl World {
             friends,
             circles,
             settings: settings::fresh(),
+            roads: Roads::default(),
             explored: Explorations::default(),
         }
     }
@@ -230,6 +233,9 @@ impl World {
             circles_revision: self.circles.revision,
             questions: self.circles.questions(&self.friends),
             names: self.names(),
+            lan: self.lan(),
+            transit: self.transit(),
+            gateway: self.gateway(),
             peers,
         }
     }

@@ -9,7 +9,9 @@
 use std::collections::BTreeSet;
 
 use planetary_ipc::status::public_uri;
-use planetary_ipc::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};
+use planetary_ipc::{
+    LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange, TransitMode,
+};
 
 use super::take_over::Making;
 use super::{FailedListener, Node, SwitchError};
@@ -109,6 +111,13 @@ fn plain(config: &Config, config_file: String) -> Settings {
             Some(Audience::Circles | Audience::Nobody) => SessionsSetting::Circles,
         },
         names: config.names,
+        lan: false,
+        transit: TransitMode::Relay,
+        save_on_battery: false,
+        save_on_metered: false,
+        gateway_socks: None,
+        gateway_http: None,
+        metrics: None,
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {
             LogLevel::Error => LogThreshold::Error,

@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use planetary_circles::Reason;
 use planetary_ipc::{
-    Access, Direction, Dropped, HealthItem, ListenerStatus, Names, NodeKey, PeerError, Question,
-    Status, Subnet, TunStatus, UnixTime,
+    Access, Direction, Dropped, Gateway, HealthItem, Lan, ListenerStatus, Names, NodeKey,
+    PeerError, Question, Status, Subnet, Transit, TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -220,6 +220,9 @@ impl Observer {
             circles_revision: facts.circles_revision,
             questions: facts.questions,
             names: facts.names,
+            lan: Lan::default(),
+            transit: Transit::default(),
+            gateway: Gateway::default(),
         }
     }
 

@@ -283,7 +283,7 @@ export type Edge = {
 export type EdgeKind = "tree" | "peer" | "path" | "session" | "link";
 
 /** The stable codes of `ApiError`. */
-export type ErrorCode = "frame_too_large" | "invalid_json" | "invalid_request" | "unknown_request" | "version_mismatch" | "permission_denied" | "too_many_clients" | "busy" | "deadline_exceeded" | "answer_too_large" | "shutting_down" | "internal" | "invalid_uri" | "invalid_target" | "peer_exists" | "peer_not_found" | "peer_limit" | "invalid_setting" | "listener_exists" | "listener_not_found" | "listener_limit" | "cannot_listen" | "invalid_friend" | "friend_exists" | "friend_not_found" | "friend_limit" | "key_blocked" | "invalid_circle" | "circle_not_found" | "circle_limit" | "circle_rights" | "invite_not_found" | "invalid_link" | "question_not_found" | "not_allowed" | "node_down" | "unreachable" | "unsupported" | "config" | "identity_exists" | "invalid_import" | "wrong_passphrase" | "weak_passphrase" | "system_refused" | "unknown";
+export type ErrorCode = "frame_too_large" | "invalid_json" | "invalid_request" | "unknown_request" | "version_mismatch" | "permission_denied" | "too_many_clients" | "busy" | "deadline_exceeded" | "answer_too_large" | "shutting_down" | "internal" | "invalid_uri" | "invalid_target" | "peer_exists" | "peer_not_found" | "peer_limit" | "invalid_setting" | "listener_exists" | "listener_not_found" | "listener_limit" | "cannot_listen" | "invalid_forward" | "forward_exists" | "forward_not_found" | "forward_limit" | "network_not_found" | "invalid_friend" | "friend_exists" | "friend_not_found" | "friend_limit" | "key_blocked" | "invalid_circle" | "circle_not_found" | "circle_limit" | "circle_rights" | "invite_not_found" | "invalid_link" | "question_not_found" | "not_allowed" | "node_down" | "unreachable" | "unsupported" | "config" | "identity_exists" | "invalid_import" | "wrong_passphrase" | "weak_passphrase" | "system_refused" | "unknown";
 
 /** Something that changed. */
 export type Event = Status & {
@@ -333,6 +333,50 @@ export type Explored = {
   /** Keys of the nodes it knows the place of, or `null` when it did not say. At most 2047. */
   tree: string[] | null;
 };
+
+/** A forwarded port as it is. */
+export type Forward = {
+  /** Number of connections, or of conversations by datagrams, that are open. */
+  connections: number;
+  /** Number of this entry, to be named in `forward_remove`; never used twice. */
+  id: number;
+  /** The last failure, or `null`. */
+  last_error: PeerError | null;
+  /** What was wished. */
+  rule: ForwardRule;
+  /** Bytes from the network since the service started. */
+  rx_bytes: number;
+  /** Bytes to the network since the service started. */
+  tx_bytes: number;
+  /** Whether connections are taken now. */
+  up: boolean;
+};
+
+/** Answer to `forward_list`. */
+export type ForwardList = {
+  /** The forwarded ports, in the order of their numbers. */
+  forwards: Forward[];
+  /** When this answer was made, by the service's clock. */
+  time: number;
+};
+
+/** What a forwarded port carries. */
+export type ForwardProtocol = "tcp" | "udp";
+
+/** A forwarded port as a person wishes it. */
+export type ForwardRule = {
+  /** Where connections are taken. Out: a loopback address of this computer, `127.0.0.1:8080`. In: a port of this node on the network, `80`. */
+  listen: string;
+  /** What is carried. */
+  protocol: ForwardProtocol;
+  /** Where they are taken to. Out: address or name of a node with a port, `[200::1]:80` or `ada.pln.internal:80`. In: a loopback address of this computer, `127.0.0.1:8080`. */
+  target: string;
+  /** Which way. */
+  way: ForwardWay;
+};
+
+/** Which way connections through a forwarded port go. */
+export type ForwardWay = "out" | "in";
 
 /** A friend. */
 export type Friend = {
@@ -400,6 +444,22 @@ export type FriendList = {
   next: string | null;
   /** When the list was taken, by the service's clock. */
   time: number;
+};
+
+/** The gateway's listeners, as part of the status. */
+export type Gateway = {
+  /** Number of connections through proxies and forwarded ports. */
+  connections: number;
+  /** Where names are answered without an interface, `dns://127.0.0.1:5380`, or `null`. */
+  dns: ListenerStatus | null;
+  /** Number of forwarded ports. */
+  forwards: number;
+  /** The HTTP proxy, `http://127.0.0.1:8080`, or `null` when none is configured. */
+  http: ListenerStatus | null;
+  /** The SOCKS5 proxy, `socks://127.0.0.1:1080`, or `null` when none is configured. */
+  socks: ListenerStatus | null;
+  /** Whether TCP and UDP run inside the service, because there is no interface. */
+  user_space: boolean;
 };
 
 /** One condition, or one line of the checklist. */
@@ -558,6 +618,37 @@ export type InviteList = {
 
 /** How an invite stands. */
 export type InviteState = "open" | "used" | "expired" | "revoked";
+
+/** What the node does about other nodes on the local network. */
+export type Lan = {
+  /** Whether it is switched on in the settings. */
+  enabled: boolean;
+  /** The interfaces that could be used, ordered by name; empty while the node is down. */
+  interfaces: LanInterface[];
+  /** Number of links that are up to nodes that were found, or that found this one. */
+  links: number;
+  /** Most links to nodes that were found. */
+  max_links: number;
+};
+
+/** One interface of this computer, as far as the local network is concerned. */
+export type LanInterface = {
+  /** What people call the network, such as the name of the Wi-Fi, or `null`. */
+  label: string | null;
+  /** Number of links over it to nodes that were found, or that found this one. */
+  links: number;
+  /** Name of the interface, such as `eth0`. */
+  name: string;
+  /** The network behind it, to be named in `lan_trust`: a short text without meaning, or `null` while nothing can be seen of it. */
+  network: string | null;
+  /** What is done on it. */
+  state: LanState;
+  /** Whether this is Wi-Fi. */
+  wireless: boolean;
+};
+
+/** What is done on an interface. */
+export type LanState = "active" | "unknown" | "refused" | "excluded" | "failed";
 
 /** The moving part of a `PeerStatus`. */
 export type LinkTraffic = {
@@ -1081,6 +1172,10 @@ export type Reply = Status & {
   type: "invites";
 } | VisitList & {
   type: "visits";
+} | ForwardList & {
+  type: "forwards";
+} | Forward & {
+  type: "forward";
 } | SealingKey & {
   type: "sealing_key";
 } | {
@@ -1485,6 +1580,22 @@ export type Request = {
 } | {
   type: "visit_list";
 } | {
+  /** The network, as the status names it. */
+  network: string;
+  /** Whether nodes are looked for on it. */
+  trusted: boolean;
+  type: "lan_trust";
+} | {
+  type: "forward_list";
+} | {
+  /** What to forward. */
+  rule: ForwardRule;
+  type: "forward_add";
+} | {
+  /** Its number. */
+  forward: number;
+  type: "forward_remove";
+} | {
   type: "sealing_key";
 } | {
   /** The piece. */
@@ -1516,6 +1627,9 @@ export type Request = {
 
 /** Why a node is in the topology. */
 export type Role = "self" | "peer" | "ancestor" | "path" | "session" | "explored";
+
+/** Why a node carries less than its settings say. */
+export type Saving = "metered" | "battery";
 
 /** A secret, sealed to a key of the service. */
 export type Sealed = {
@@ -1557,34 +1671,56 @@ export type Settings = {
   config_file: string;
   /** Whose echo requests are answered. */
   echo: Audience;
+  /** Where the HTTP proxy listens, `127.0.0.1:8080`, or `null` for none. */
+  gateway_http: string | null;
+  /** Where the SOCKS5 proxy listens, `127.0.0.1:1080`, or `null` for none. */
+  gateway_socks: string | null;
   /** Who may open connections to this computer. */
   inbound: Audience;
+  /** Whether other nodes are looked for on the local network. */
+  lan: boolean;
   /** Addresses on which other nodes may link to this one, without their options. Those of the service's command line are not among them. */
   listen: string[];
   /** The least severe event that is logged. */
   log_level: LogThreshold;
+  /** Where figures for Prometheus are served, `127.0.0.1:9090`, or `null` for nowhere. */
+  metrics: string | null;
   /** Whether names such as `ada.pln.internal` are answered on this computer. */
   names: boolean;
   /** Whether the names of program and system stay out of what the node tells about itself. */
   node_info_privacy: boolean;
   /** Where the list of public peers comes from. */
   public_list: PublicList;
+  /** Whether it carries next to nothing while this computer runs on its battery. */
+  save_on_battery: boolean;
+  /** Whether it carries next to nothing while the network is paid by volume. */
+  save_on_metered: boolean;
   /** Who may open a session to this node. */
   sessions: SessionsSetting;
+  /** What the node carries for others. */
+  transit: TransitMode;
 };
 
 /** What to change of the settings; what is absent stays. All of it is done, or nothing. */
 export type SettingsChange = {
   /** Whose echo requests are answered. */
   echo?: Audience | null;
+  /** Where the HTTP proxy listens, a loopback address with a port; empty for none. */
+  gateway_http?: string | null;
+  /** Where the SOCKS5 proxy listens, a loopback address with a port; empty for none. */
+  gateway_socks?: string | null;
   /** Who may open connections to this computer. */
   inbound?: Audience | null;
+  /** Whether other nodes are looked for on the local network. */
+  lan?: boolean | null;
   /** Addresses to listen on as well, with their options. */
   listen_add?: string[];
   /** Addresses to listen on no more; options are not compared. Taken away before `listen_add` is added. */
   listen_remove?: string[];
   /** The least severe event that is logged. */
   log_level?: LogThreshold | null;
+  /** Where figures for Prometheus are served, a loopback address with a port; empty for nowhere. */
+  metrics?: string | null;
   /** Whether names such as `ada.pln.internal` are answered on this computer. */
   names?: boolean | null;
   /** Whether the names of program and system stay out of what the node tells about itself. */
@@ -1593,8 +1729,14 @@ export type SettingsChange = {
   public_list_key?: string | null;
   /** URL of the list of public peers; empty for the one that ships with the program. */
   public_list_url?: string | null;
+  /** Whether it carries next to nothing while this computer runs on its battery. */
+  save_on_battery?: boolean | null;
+  /** Whether it carries next to nothing while the network is paid by volume. */
+  save_on_metered?: boolean | null;
   /** Who may open a session to this node. */
   sessions?: SessionsSetting | null;
+  /** What the node carries for others. */
+  transit?: TransitMode | null;
 };
 
 /** Answer to `import`: what was taken over, or would be. */
@@ -1649,10 +1791,14 @@ export type Status = {
   dropped: Dropped[];
   /** Grows whenever friends, blocked keys or who is online changes; ask for them again when it does. */
   friends_revision: number;
+  /** Proxies and forwarded ports. */
+  gateway: Gateway;
   /** Lasting conditions, the worst first; empty when all is well. */
   health: HealthItem[];
   /** Public key of this node, 64 hexadecimal digits. */
   key: string;
+  /** What is done about other nodes on the local network. */
+  lan: Lan;
   /** Sockets on which this node accepts peers. */
   listeners: ListenerStatus[];
   /** How names such as `ada.pln.internal` are answered on this computer. */
@@ -1689,6 +1835,8 @@ export type Status = {
   time: number;
   /** Grows whenever the topology changes; ask for it again when it does. */
   topology_revision: number;
+  /** What the node carries for others. */
+  transit: Transit;
   /** The TUN interface, or `null` in user-space mode and while the node is down. */
   tun: TunStatus | null;
   /** Bytes sent over all links since the service started. */
@@ -1787,6 +1935,10 @@ export type Traffic = {
   sessions: number;
   /** As in the status. */
   time: number;
+  /** As in the status, of the transit. */
+  transit_bytes: number;
+  /** As in the status, of the transit. */
+  transit_rate: number | null;
   /** As in the status. */
   tx_bytes: number;
   /** As in the status. */
@@ -1794,6 +1946,27 @@ export type Traffic = {
   /** As in the status. */
   uptime_s: number;
 };
+
+/** What the node carries for others. */
+export type Transit = {
+  /** Whether this computer runs on its battery; `null` when it does not say. */
+  battery: boolean | null;
+  /** Bytes of others that were passed on since the service started. */
+  bytes: number;
+  /** Whether the system says that its network is paid by volume; `null` when it does not say. */
+  metered: boolean | null;
+  /** What holds now. */
+  mode: TransitMode;
+  /** Bytes of others that were passed on in the last second, or `null` before the first second is over. */
+  rate: number | null;
+  /** Why these differ, or `null`. */
+  saving: Saving | null;
+  /** What the settings say. */
+  setting: TransitMode;
+};
+
+/** What a node carries for others. It is said by the place that the node takes in the tree, never by dropping packets. */
+export type TransitMode = "relay" | "reluctant" | "leaf";
 
 /** The network interface of the node. */
 export type TunStatus = {
