@@ -69,6 +69,7 @@ impl<S: SessionTable> Node<S> {
     /// Forgets a key, its session and what waits for it.
     fn part(&mut self, key: &NodeKey) {
         self.stats.waiting_dropped += self.undelivered.take(key).len() as u64;
+        self.warm.forget(key);
         if self.contacts.forget(key) {
             self.sessions.close(key);
         }
@@ -136,6 +137,7 @@ impl<S: SessionTable> Node<S> {
         };
         let (opener, sealer) = Opener::new(said, recv, send, next);
         self.sessions.open(source, opener, sealer);
+        self.warm.found(&source);
         let path = self.paths.get(&source).map(|path| &path.coords);
         self.sessions.set_path(&source, path);
         if is_guest {
