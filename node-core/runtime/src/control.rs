@@ -49,9 +49,9 @@ const BATCH: usize = 64;
 const LOOK_AFTER: Duration = Duration::from_millis(250);
 /// A pause of this length between two rounds means that the program did not run.
 const PAUSED: Duration = Duration::from_secs(1);
-/// A pause of this length means that the machine slept: the thread never waits
-/// longer than [`LOOK_AFTER`].
-const SLEPT: Duration = Duration::from_secs(10);
+/// A pause of this length means that the machine slept, or was stopped: the thread never waits
+/// longer than [`LOOK_AFTER`]. The others have given up on this node after this time.
+const SLEPT: Duration = Duration::from_secs(3);
 /// Links are looked after at most this often, however much arrives.
 const LOOK_GAP: Duration = Duration::from_millis(20);
 
@@ -324,7 +324,7 @@ impl Control {
         let unseen = now.mono.since(self.links_seen_at);
         if unseen >= SLEPT {
             tracing::info!("the machine has slept, links are probed");
-            self.node.probe_links(now);
+            self.probe_links();
             self.woke.notify_one();
         }
         if unseen >= LOOK_GAP {
@@ -349,6 +349,14 @@ impl Control {
             self.changed();
         }
         self.drain();
+    }
+
+    /// Asks every link for a sign of life, and for a while gives up those that give none as soon as
+    /// they are suspect: something has happened that links do not survive.
+    pub(crate) fn probe_links(&mut self) {
+        let now = self.now();
+        self.node.probe_links(now);
+        self.links.doubt(now.mono);
     }
 
     fn expel(&mut self, link: LinkId, misbehaviour: Misbehaviour) {

@@ -18,6 +18,10 @@ use crate::{
 /// in this time.
 const BLOCKED_MAX: Duration = Duration::from_secs(30);
 
+/// How long after a probe a link without an answer is closed as soon as it is suspect. Until then
+/// every link has either answered or become suspect.
+const DOUBT: Duration = Duration::from_secs(3);
+
 /// One link.
 pub(crate) struct Link {
     pub(crate) egress: Arc<Egress>,
@@ -32,6 +36,8 @@ pub(crate) struct Link {
 #[derive(Default)]
 pub(crate) struct Links {
     links: BTreeMap<LinkId, Link>,
+    /// Until when a link that is suspect is as good as dead.
+    doubted_until: Instant,
     changed: bool,
 }
 
@@ -81,6 +87,11 @@ impl Links {
             .min()
     }
 
+    /// Links have been probed after something that they may not have survived.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.doubted_until = now + DOUBT;
+    }
+
     /// Sends keep-alives that are due and tells the node whom to avoid. Returns the links that are
     /// dead, and why.
     pub(super) fn look_after(
@@ -104,6 +115,8 @@ impl Links {
             let health = liveness.health(link.round_trip, now.mono);
             if health == Health::Dead {
                 dead.push((*id, "the peer did not answer for 3 seconds"));
+            } else if health == Health::Suspect && now.mono < self.doubted_until {
+                dead.push((*id, "the peer did not answer after this machine slept or moved"));
             } else if link.egress.blocked_for(now.mono) >= BLOCKED_MAX {
                 // Of no use, even if it goes on sending.
                 dead.push((*id, "the peer took nothing for 30 seconds"));
