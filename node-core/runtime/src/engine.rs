@@ -156,7 +156,7 @@ struct Acceptor {
 struct LinkDetails {
     uri: String,
     direction: Direction,
-    remote: std::net::SocketAddr,
+    remote: Option<std::net::SocketAddr>,
     /// The address of this machine that it runs from.
     local: Option<IpAddr>,
 }
@@ -272,7 +272,7 @@ impl Engine {
     }
 
     /// The network of this machine has changed: links are probed, and peers that are down are
-    /// dialled at once.
+    /// dialled at once. The engine notices by itself, and tells its owner so.
     ///
     /// # Errors
     /// [`AskError::Stopped`].
@@ -340,7 +340,7 @@ impl Engine {
             if let Some(known) = details.get(&link.id) {
                 link.uri.clone_from(&known.uri);
                 link.direction = known.direction;
-                link.remote = Some(known.remote);
+                link.remote = known.remote;
             }
         }
         Ok(snapshot)
@@ -527,7 +527,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 impl LinkSink for Acceptor {
     fn run(&self, link: Established) -> impl Future<Output = LinkEnd> + Send {
         let id = LinkId(self.next_link.fetch_add(1, Relaxed));
-        let local = link.stream.socket().local_addr().ok();
+        let local = link.stream.socket().local_addr().ok().and_then(|address| address.as_socket());
         let details = LinkDetails {
             uri: link.uri,
             direction: link.direction,

@@ -17,6 +17,7 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 
 use super::{Engine, Inner};
 use crate::{
+    control::News,
     links::outside_addresses,
     notices::{Notices, resolver_written_at},
 };
@@ -94,8 +95,10 @@ pub(super) async fn watch(inner: Weak<Inner>, woke: Arc<Notify>) {
         if let Some(before) = known.as_ref().filter(|before| **before != outlook) {
             tracing::info!("the network of this machine has changed, links are probed");
             inner.close_stranded(&outlook.lost_since(before));
-            // An engine that has stopped has no links to probe.
-            let _ = Engine(inner).network_changed().await;
+            let engine = Engine(inner);
+            // An engine that has stopped has no links to probe, and nobody to tell.
+            let _ = engine.network_changed().await;
+            let _ = engine.ask_control(|control| control.news.tell(News::NetworkChanged)).await;
         }
         known = Some(outlook);
     }
