@@ -26,8 +26,8 @@ const PORT: u16 = 9001;
 /// The reference finds no path for over a minute now and then.
 const PATIENCE_SECONDS: u64 = 130;
 
-/// Enough for the load to last until the node is back.
-const LOAD_BYTES: u64 = 2_000_000_000;
+/// At 50 Mbit/s, three seconds, and as long as the line is lost.
+const LOAD_BYTES: u64 = 20_000_000;
 
 /// The load has got going.
 const LOAD_FIRST: u64 = 2_000_000;
@@ -49,6 +49,10 @@ pub enum Mishap {
     ///    [a]---[b]---[c]---[d]---[a]      a sends to c, b or d dies
     /// ```
     Kill,
+    /// As [`Mishap::Kill`], but the line to that peer is cut in silence, in both directions.
+    CutOne,
+    /// As [`Mishap::CutOne`], in the direction to the peer alone.
+    MuteOne,
     /// The default route goes for this long and comes back: `[a]---router---[b]`.
     RouteLost(Duration),
 }
@@ -61,7 +65,7 @@ impl Mishap {
     /// When the grounds cannot be had, or no echo passes before a deadline of over two minutes.
     pub fn strike(self, lab: &Lab, kinds: [Kind; 2]) -> Result<Duration> {
         match self {
-            Self::Kill => kill(lab, kinds),
+            Self::Kill | Self::CutOne | Self::MuteOne => self.strike_one_of_two(lab, kinds),
             Self::RouteLost(time) => lose_route(lab, kinds, time),
             Self::Cut(_) | Self::Nap(_) | Self::Move | Self::Restart(_) => {
                 let Row { nodes, wires } = lab.chain(&kinds, "tcp")?;
@@ -99,9 +103,39 @@ impl Mishap {
                 host.ip(["address", "del", &format!("{old}/24"), "dev", &end.device])?;
                 host.ip(["address", "add", &format!("{new}/24"), "dev", &end.device])?;
             }
-            Self::Kill | Self::RouteLost(_) => unreachable!("these have grounds of their own"),
+            Self::Kill | Self::CutOne | Self::MuteOne | Self::RouteLost(_) => {
+                unreachable!("these have grounds of their own")
+            }
         }
         Ok(Instant::now())
+    }
+
+    fn strike_one_of_two(self, lab: &Lab, [kind, others]: [Kind; 2]) -> Result<Duration> {
+        let Row { nodes, wires } = lab.ring(&[kind, others, others, others], "tcp")?;
+        let [a, b, c, d] = &nodes[..] else { unreachable!("four kinds make four nodes") };
+        let way = Way::between(a, c)?;
+        for wire in &wires {
+            wire.limit(50)?;
+        }
+        // The wires of a, each with the peer behind it and the number of the peer's end.
+        let ways = [(&wires[0], b, 1), (&wires[3], d, 0)];
+        let carried = || -> Result<Vec<u64>> {
+            ways.iter().map(|(wire, _, far)| wire.ends()[1 - far].bytes_sent()).collect()
+        };
+        let before = carried()?;
+        let deadline = Deadline::seconds(2 * PATIENCE_SECONDS);
+        let transfer = Transfer::start(a.host(), c.host(), c.address(), LOAD_BYTES, deadline)?;
+        transfer.wait_for(LOAD_FIRST, deadline)?;
+        let after = carried()?;
+        let (wire, peer, far) = ways[usize::from(after[1] - before[1] > after[0] - before[0])];
+        match self {
+            Self::CutOne => wire.cut()?,
+            Self::MuteOne => wire.cut_towards(far)?,
+            _ => peer.kill()?,
+        }
+        let back = way.passes_after(Instant::now())?;
+        transfer.finish()?;
+        Ok(back)
     }
 }
 
@@ -123,24 +157,6 @@ impl Way {
         let back = self.to.first(&self.from, self.address, Deadline::seconds(PATIENCE_SECONDS))?;
         Ok(back.saturating_duration_since(since))
     }
-}
-
-fn kill(lab: &Lab, [kind, others]: [Kind; 2]) -> Result<Duration> {
-    let Row { nodes, wires } = lab.ring(&[kind, others, others, others], "tcp")?;
-    let [a, b, c, d] = &nodes[..] else { unreachable!("four kinds make four nodes") };
-    let way = Way::between(a, c)?;
-    for wire in &wires {
-        wire.limit(50)?;
-    }
-    let sent = |wire: &Wire| wire.ends().iter().map(|end| end.bytes_sent()).sum::<Result<u64>>();
-    let before = [sent(&wires[0])?, sent(&wires[3])?];
-    let deadline = Deadline::seconds(PATIENCE_SECONDS);
-    let transfer = Transfer::start(a.host(), c.host(), c.address(), LOAD_BYTES, deadline)?;
-    transfer.wait_for(LOAD_FIRST, deadline)?;
-    let grown = [sent(&wires[0])? - before[0], sent(&wires[3])? - before[1]];
-    let carrier = if grown[0] > grown[1] { b } else { d };
-    carrier.kill()?;
-    way.passes_after(Instant::now())
 }
 
 fn lose_route(lab: &Lab, [kind, other]: [Kind; 2], time: Duration) -> Result<Duration> {

@@ -17,7 +17,7 @@ use planetary_lab::{Kind, Mishap, missing, run};
 /// Three seconds are promised; a machine that does other things beside gets as much again.
 const BACK_AFTER: Duration = Duration::from_secs(6);
 
-const CASES: [(&str, Mishap, [Kind; 2]); 8] = [
+const CASES: [(&str, Mishap, [Kind; 2]); 10] = [
     ("a cut", Mishap::Cut(Duration::from_secs(5)), [Ours, Ours]),
     ("a nap", Mishap::Nap(Duration::from_secs(6)), [Ours, Ours]),
     ("a nap beside the reference", Mishap::Nap(Duration::from_secs(6)), [Ours, Reference]),
@@ -25,6 +25,8 @@ const CASES: [(&str, Mishap, [Kind; 2]); 8] = [
     ("another address beside the reference", Mishap::Move, [Ours, Reference]),
     ("the restart of the only peer", Mishap::Restart(Duration::from_secs(5)), [Ours, Ours]),
     ("the death of one of two peers", Mishap::Kill, [Ours, Ours]),
+    ("a cut line to one of two peers", Mishap::CutOne, [Ours, Ours]),
+    ("a line to one of two peers that is dead one way", Mishap::MuteOne, [Ours, Ours]),
     ("no default route", Mishap::RouteLost(Duration::from_secs(6)), [Ours, Ours]),
 ];
 

@@ -34,11 +34,13 @@ pub(crate) const NAP: Figure = ("asleep for 20 s", "s", Better::Less);
 pub(crate) const MOVE: Figure = ("another address", "s", Better::Less);
 pub(crate) const RESTART: Figure = ("only peer down for 5 s", "s", Better::Less);
 pub(crate) const KILL: Figure = ("one of two peers killed", "s", Better::Less);
+pub(crate) const CUT_ONE: Figure = ("line to one of two peers cut", "s", Better::Less);
+pub(crate) const MUTE_ONE: Figure = ("the same, one way only", "s", Better::Less);
 pub(crate) const ROUTE: Figure = ("default route gone for 10 s", "s", Better::Less);
 pub(crate) const IDLE_NEAR: Figure = ("first echo after silence, one hop", "ms", Better::Less);
 pub(crate) const IDLE_FAR: Figure = ("first echo after silence, three hops", "ms", Better::Less);
 
-pub(crate) const ALL: [Figure; 22] = [
+pub(crate) const ALL: [Figure; 24] = [
     DIRECT,
     DIRECT_REVERSE,
     DIRECT_FOUR,
@@ -58,6 +60,8 @@ pub(crate) const ALL: [Figure; 22] = [
     MOVE,
     RESTART,
     KILL,
+    CUT_ONE,
+    MUTE_ONE,
     ROUTE,
     IDLE_NEAR,
     IDLE_FAR,

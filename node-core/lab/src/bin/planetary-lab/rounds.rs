@@ -81,12 +81,14 @@ impl Arguments {
 }
 
 /// What happens, and under which name it is measured.
-const MISHAPS: [(figures::Figure, Mishap); 6] = [
+const MISHAPS: [(figures::Figure, Mishap); 8] = [
     (figures::CUT, Mishap::Cut(Duration::from_secs(5))),
     (figures::NAP, Mishap::Nap(Duration::from_secs(20))),
     (figures::MOVE, Mishap::Move),
     (figures::RESTART, Mishap::Restart(Duration::from_secs(5))),
     (figures::KILL, Mishap::Kill),
+    (figures::CUT_ONE, Mishap::CutOne),
+    (figures::MUTE_ONE, Mishap::MuteOne),
     (figures::ROUTE, Mishap::RouteLost(Duration::from_secs(10))),
 ];
 
