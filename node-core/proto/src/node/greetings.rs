@@ -54,6 +54,7 @@ impl<S: SessionTable> Node<S> {
 
     /// The rules have changed: sessions that they do not allow end, guests that they welcome stay.
     pub fn review_sessions(&mut self, now: Now) {
+        self.warm.review(|key| self.sessions.standing(key, now.mono));
         let keys: Vec<NodeKey> = self.contacts.keys().collect();
         for key in keys {
             match self.standing(&key, now) {

@@ -122,6 +122,14 @@ impl Warm {
         }
     }
 
+    /// The rules have changed. Who is blocked, or a friend no longer, is not called back.
+    pub(crate) fn review(&mut self, mut standing: impl FnMut(&NodeKey) -> Standing) {
+        self.kept.retain(|key, kept| match standing(key) {
+            Standing::Blocked => false,
+            standing => standing >= Standing::Welcome || kept.standing < Standing::Welcome,
+        });
+    }
+
     /// `key` is of no interest any more.
     pub(crate) fn forget(&mut self, key: &NodeKey) {
         self.kept.remove(key);
@@ -230,6 +238,19 @@ mod tests {
         }
         assert!((24..40).contains(&looks), "{looks} in a day");
         assert!(!warm.is_missing(&key(1)), "given up");
+    }
+
+    #[test]
+    fn who_is_blocked_or_no_friend_any_more_is_not_called_back() {
+        let mut warm = Warm::default();
+        let kept = [Standing::Welcome, Standing::Welcome, Standing::Wanted, Standing::Wanted];
+        for (number, standing) in (1..).zip(kept) {
+            warm.consider(key(number), standing, true, Some(at(0)), at(50));
+        }
+        let rules = [Standing::Welcome, Standing::Stranger, Standing::Stranger, Standing::Blocked];
+        let rules: BTreeMap<NodeKey, Standing> = (1..).map(key).zip(rules).collect();
+        warm.review(|key| rules[key]);
+        assert_eq!(warm.with_session(), [key(1), key(3)]);
     }
 
     #[test]
