@@ -330,13 +330,17 @@ impl Control {
         if unseen >= LOOK_GAP {
             self.links_seen_at = now.mono;
         }
+        let is_upkeep_due = self.upkeep_at + LOOK_AFTER <= now.mono;
+        if is_upkeep_due {
+            self.links.look_for_stalls();
+        }
         // After a pause answers lie in the sockets that nobody has read yet: the next look judges.
         if (LOOK_GAP..PAUSED).contains(&unseen) {
             for (link, why) in self.links.look_after(&mut self.node, &self.data, now) {
                 self.end_link(link, LinkEnd { code: "peer_timeout", message: why.into() });
             }
         }
-        if self.upkeep_at + LOOK_AFTER <= now.mono {
+        if is_upkeep_due {
             self.upkeep_at = now.mono;
             if self.prober.look_after(&mut self.node, &self.data, now) {
                 self.changed();

@@ -27,6 +27,8 @@ pub(crate) struct Link {
     pub(crate) egress: Arc<Egress>,
     pub(crate) since: Instant,
     suspect: bool,
+    /// At the last look: what is sent over it gets no acknowledgement.
+    stalled: bool,
     /// Smoothed round trip, as the node last told.
     round_trip: Option<Duration>,
     ended: Option<oneshot::Sender<LinkEnd>>,
@@ -48,7 +50,14 @@ impl Links {
         ended: oneshot::Sender<LinkEnd>,
         since: Instant,
     ) {
-        let link = Link { since, suspect: false, round_trip: None, ended: Some(ended), egress };
+        let link = Link {
+            since,
+            suspect: false,
+            stalled: false,
+            round_trip: None,
+            ended: Some(ended),
+            egress,
+        };
         self.links.insert(link.egress.link, link);
     }
 
@@ -121,7 +130,7 @@ impl Links {
                 // Of no use, even if it goes on sending.
                 dead.push((*id, "the peer took nothing for 30 seconds"));
             }
-            let suspect = health != Health::Alive;
+            let suspect = health != Health::Alive || link.stalled;
             if suspect != link.suspect {
                 link.suspect = suspect;
                 doubted.push((*id, suspect));
@@ -132,6 +141,15 @@ impl Links {
             node.handle_links_suspect(doubted, now);
         }
         dead
+    }
+
+    /// Looks which links are dead in our direction alone: what the peer goes on sending would hide
+    /// that. Costs a system call for each link that is in use.
+    pub(super) fn look_for_stalls(&mut self) {
+        for link in self.links.values_mut() {
+            let waits = link.egress.liveness.snapshot().waiting_since.is_some();
+            link.stalled = (waits || link.stalled) && link.egress.is_stalled();
+        }
     }
 
     /// Whether a link became suspect, or stopped being it, since the last call.

@@ -15,7 +15,7 @@ use windows_sys::Win32::{
 
 /// See [`super::Notices`].
 pub(super) struct Source {
-    /// Cancelled before what the callbacks point to goes.
+    /// Stands first, so that these are cancelled before what the callbacks point to goes.
     registrations: Vec<Registration>,
     /// What the callbacks tell.
     _arrived: Arc<Notify>,
@@ -64,12 +64,6 @@ impl Source {
             }
             error => Err(io::Error::from_raw_os_error(error.cast_signed())),
         }
-    }
-}
-
-impl Drop for Source {
-    fn drop(&mut self) {
-        self.registrations.clear();
     }
 }
 
