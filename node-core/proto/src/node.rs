@@ -37,7 +37,7 @@ use crate::{
     identity::{Identity, NodeKey},
     limits::{
         BROKEN_RATE, HANDSHAKE_RATE, LINKS_MAX, LOOKUP_RATE, MAINTENANCE_GAP, MOVE_DELAY,
-        MOVE_RATE, PARENT_CHECK, PARENT_CHECK_IDLE, STRANGER_INIT_RATE,
+        MOVE_RATE, STRANGER_INIT_RATE,
     },
     link::LinkId,
     lookup::{BloomFilter, Filters, Paths},
@@ -110,6 +110,8 @@ pub struct Node<S> {
     told_place: Coords,
     tell_at: Option<Instant>,
     moves: RateLimiter,
+    /// When a session was last used.
+    used_at: Instant,
     maintained_at: Instant,
     timers_at: Instant,
     wake: Option<Instant>,
@@ -154,6 +156,7 @@ impl<S: SessionTable> Node<S> {
             told_place: Coords::default(),
             tell_at: None,
             moves: RateLimiter::new(MOVE_RATE, now.mono),
+            used_at: Instant::START,
             maintained_at: Instant::START,
             timers_at: now.mono,
             wake: None,
@@ -390,8 +393,6 @@ impl<S: SessionTable> Node<S> {
             self.paths.next_timeout(),
             self.contacts.next_timeout(),
             self.warm.next_timeout(),
-            // A session that is used again is noticed then.
-            (self.contacts.session_count() > 0).then(|| mono + PARENT_CHECK),
             self.keys.next_timeout(),
             self.inband.next_timeout(),
             self.extensions.next_timeout(),
@@ -401,10 +402,6 @@ impl<S: SessionTable> Node<S> {
         if let Some(at) = timers.into_iter().flatten().min() {
             self.wake_by(at);
         }
-    }
-
-    fn parent_check_gap(&self, now: Instant) -> Duration {
-        if self.has_sessions_in_use(now) { PARENT_CHECK } else { PARENT_CHECK_IDLE }
     }
 
     /// Makes sure that timers run at `at` or before.

@@ -23,6 +23,7 @@ use planetary_proto::{
     Class, Event, LinkId, Misbehaviour, Node, NodeKey, Now, Transmit,
     limits::TOO_BIG_RATE,
     rate::RateLimiter,
+    session::SessionTable,
     time::Instant,
     upper::ipv6::{self, Echo, Target},
     wire::{Coords, FrameKind},
@@ -332,7 +333,7 @@ impl Control {
         }
         let is_upkeep_due = self.upkeep_at + LOOK_AFTER <= now.mono;
         if is_upkeep_due {
-            self.links.look_for_stalls();
+            self.links.look_for_stalls(now.mono);
         }
         // After a pause answers lie in the sockets that nobody has read yet: the next look judges.
         if (LOOK_GAP..PAUSED).contains(&unseen) {
@@ -342,7 +343,11 @@ impl Control {
         }
         if is_upkeep_due {
             self.upkeep_at = now.mono;
-            if self.prober.look_after(&mut self.node, &self.data, now) {
+            let (heard, said) = self.last_use();
+            if let Some(used) = heard.max(said) {
+                self.node.handle_use(used);
+            }
+            if self.prober.look_after(&mut self.node, heard, now) {
                 self.changed();
             }
             self.questions.forget_abandoned();
@@ -361,6 +366,14 @@ impl Control {
         let now = self.now();
         self.node.probe_links(now);
         self.links.doubt(now.mono);
+    }
+
+    /// When something was last heard and said in any session.
+    fn last_use(&self) -> (Option<Instant>, Option<Instant>) {
+        self.node.sessions().fold((None, None), |(heard, said), (key, _)| {
+            let sessions = &self.data.sessions;
+            (heard.max(sessions.last_heard(&key)), said.max(sessions.last_said(&key)))
+        })
     }
 
     fn expel(&mut self, link: LinkId, misbehaviour: Misbehaviour) {

@@ -4,7 +4,7 @@ use super::Node;
 use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
-    limits::{GUEST_TIME, PARENT_CHECK, SESSION_TIMEOUT, SESSIONS_MAX},
+    limits::{GUEST_TIME, SESSION_TIMEOUT, SESSIONS_MAX},
     session::{
         Greeting, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose, open_handshake,
     },
@@ -147,10 +147,7 @@ impl<S: SessionTable> Node<S> {
             self.wake_by(now.mono + GUEST_TIME);
         }
         self.wake_by(now.mono + SESSION_TIMEOUT);
-        // With a session the parent is looked after more often.
-        if let Some(at) = self.tree.next_parent_check(PARENT_CHECK) {
-            self.wake_by(at);
-        }
+        self.handle_use(now.mono);
     }
 
     /// A packet of `source` could not be opened: there is no session, or it uses other keys. The

@@ -3,10 +3,9 @@
 
 use super::Node;
 use crate::{
-    identity::NodeKey,
-    limits::{SESSION_TIMEOUT, WARM_ALONG},
+    limits::{PARENT_CHECK, PARENT_CHECK_IDLE, SESSION_TIMEOUT, WARM_ALONG},
     session::{Greeting, SessionTable, Silent},
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
 };
 
 impl<S: SessionTable> Node<S> {
@@ -48,13 +47,17 @@ impl<S: SessionTable> Node<S> {
         }
     }
 
-    /// Whether anything but greetings was heard or said in a session of late, or one has begun.
-    pub(super) fn has_sessions_in_use(&self, now: Instant) -> bool {
-        let is_recent = |at: Instant| now < at + SESSION_TIMEOUT;
-        self.contacts.sessions().any(|(key, since): (NodeKey, Instant)| {
-            is_recent(since)
-                || self.sessions.last_heard(&key).is_some_and(is_recent)
-                || self.sessions.last_said(&key).is_some_and(is_recent)
-        })
+    /// Something was heard or said in a session, greetings aside, most recently at `at`. To be told
+    /// within a second or so: from then on the parent is looked after more closely.
+    pub fn handle_use(&mut self, at: Instant) {
+        self.used_at = self.used_at.max(at);
+        if let Some(check) = self.tree.next_parent_check(self.parent_check_gap(at)) {
+            self.wake_by(check);
+        }
+    }
+
+    /// How often the parent is asked for a sign of life.
+    pub(super) fn parent_check_gap(&self, now: Instant) -> Duration {
+        if now < self.used_at + SESSION_TIMEOUT { PARENT_CHECK } else { PARENT_CHECK_IDLE }
     }
 }

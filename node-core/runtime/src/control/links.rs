@@ -144,11 +144,14 @@ impl Links {
     }
 
     /// Looks which links are dead in our direction alone: what the peer goes on sending would hide
-    /// that. Costs a system call for each link that is in use.
-    pub(super) fn look_for_stalls(&mut self) {
+    /// that, and nothing is asked any more over one that is full. Costs a system call for each link
+    /// that is in use.
+    pub(super) fn look_for_stalls(&mut self, now: Instant) {
         for link in self.links.values_mut() {
-            let waits = link.egress.liveness.snapshot().waiting_since.is_some();
-            link.stalled = (waits || link.stalled) && link.egress.is_stalled();
+            let is_used = link.stalled
+                || link.egress.liveness.snapshot().waiting_since.is_some()
+                || !link.egress.blocked_for(now).is_zero();
+            link.stalled = is_used && link.egress.is_stalled();
         }
     }
 
