@@ -35,6 +35,15 @@ pub(super) fn apply(
     if let Some(answered) = change.names {
         set(document, "names", "enabled", answered);
     }
+    if let Some(transit) = change.transit {
+        set(document, "", "transit", transit.name());
+    }
+    if let Some(saves) = change.save_on_battery {
+        set(document, "save", "on_battery", saves);
+    }
+    if let Some(saves) = change.save_on_metered {
+        set(document, "save", "on_metered", saves);
+    }
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }

@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use planetary_proto::identity::NodeKey;
+use planetary_proto::session::{GroupSecret, Groups, GroupsError};
 use planetary_runtime::links::uri::{ListenUri, PeerUri};
 use zeroize::Zeroizing;
 
@@ -36,6 +37,8 @@ pub use self::edit::{ConfigFile, EditError, Edited};
 pub use self::error::{ConfigError, Problem, printable};
 pub use self::generate::{default_file, reference_page};
 pub(crate) use self::nearest::nearest;
+
+use crate::admin::Place;
 
 /// The largest configuration file that is read, in bytes. A thousand peers take about a tenth of
 /// it.
@@ -56,10 +59,14 @@ pub struct Config {
     pub allowed_keys: Vec<NodeKey>,
     /// Password that both ends of a session must share, or `None`.
     pub group_password: Option<Zeroizing<String>>,
+    /// Groups of keys with a password of their own.
+    pub groups: Vec<Group>,
     /// Who may open a session to this node; `None` lets that follow from what is open to strangers.
     pub sessions: Option<Audience>,
     /// What this node carries for others.
     pub transit: Transit,
+    /// When it carries next to nothing.
+    pub save: Save,
     /// Published to whoever asks; a JSON object.
     pub node_info: serde_json::Map<String, serde_json::Value>,
     /// Leaves name and version of the program and the system out of `node_info`.
@@ -68,12 +75,43 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// The socket that speaks the reference's admin API.
+    pub admin: Admin,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
     /// The least severe event that is logged.
     pub log_level: LogLevel,
+}
+
+/// A `[[group]]`: keys that share a password with this node.
+///
+/// Has no `Debug`: the password is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The password; not empty.
+    pub password: Zeroizing<String>,
+    /// Whose sessions with this node need it.
+    pub keys: Vec<NodeKey>,
+}
+
+/// The `[admin]` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens, if at all.
+    pub listen: Option<Place>,
+    /// Whether that may be a port, which every program of this computer can use.
+    pub danger_tcp: bool,
+}
+
+/// The `[save]` section: when this node is a leaf, whatever else it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Save {
+    /// While this computer runs on its battery.
+    pub on_battery: bool,
+    /// While its network is paid by volume.
+    pub on_metered: bool,
 }
 
 /// The `[public_peers]` section.
@@ -134,9 +172,9 @@ pub enum Audience {
 pub enum Transit {
     /// Whatever the tree sends its way.
     Relay,
-    /// What has no other way.
+    /// What has no better way.
     Reluctant,
-    /// Nothing.
+    /// Next to nothing.
     Leaf,
 }
 
@@ -177,6 +215,7 @@ impl Config {
     fn holds_passwords(&self) -> bool {
         let mut peers = self.peers.iter().chain(self.interface_peers.values().flatten());
         self.group_password.is_some()
+            || !self.groups.is_empty()
             || peers.any(|uri| !uri.password().as_bytes().is_empty())
             || self.listen.iter().any(|uri| !uri.password().as_bytes().is_empty())
     }
@@ -186,6 +225,20 @@ impl Config {
     #[must_use]
     pub fn is_exposed(&self, path: &Path) -> bool {
         self.holds_passwords() && crate::state::readable_by_all(path)
+    }
+
+    /// The secrets of sessions, by far end.
+    ///
+    /// # Errors
+    /// [`GroupsError`] for a key that is in two groups, or too many of either; never for a
+    /// configuration that was checked.
+    pub fn session_groups(&self) -> Result<Groups, GroupsError> {
+        let secret = |password: &Zeroizing<String>| GroupSecret::from_password(password.as_bytes());
+        let mut groups = Groups::new(self.group_password.as_ref().map(secret));
+        for group in &self.groups {
+            groups.add(secret(&group.password), &group.keys)?;
+        }
+        Ok(groups)
     }
 
     /// Number of peers, with those of single interfaces.
@@ -204,12 +257,15 @@ impl Default for Config {
             interface_peers: BTreeMap::new(),
             allowed_keys: Vec::new(),
             group_password: None,
+            groups: Vec::new(),
             sessions: None,
-            transit: Transit::Relay,
+            transit: Transit::Reluctant,
+            save: Save { on_battery: true, on_metered: true },
             node_info: serde_json::Map::new(),
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            admin: Admin::default(),
             names: true,
             public_peers: PublicPeersConfig::default(),
             log_level: LogLevel::Info,
