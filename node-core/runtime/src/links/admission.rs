@@ -21,7 +21,7 @@ pub const HANDSHAKES_PER_SOURCE_MAX: usize = 16;
 
 /// The count of running handshakes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     running: Arc<Mutex<Running>>,
 }
 
