@@ -40,7 +40,7 @@ use self::{
     search::Search,
 };
 use crate::{
-    links::{LinkSink, LocalEnd, admission::Admission, uri::Password},
+    links::{LinkSink, LocalEnd, uri::Password},
     surroundings::attachments::Attachment,
 };
 
@@ -97,7 +97,6 @@ pub struct LanInterface {
 /// What links are made with.
 pub(crate) struct Ends<S> {
     pub(crate) local: LocalEnd,
-    pub(crate) admission: Admission,
     pub(crate) sink: Arc<S>,
 }
 

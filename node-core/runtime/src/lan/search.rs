@@ -38,6 +38,7 @@ use super::{
 use crate::{
     links::{
         Established, LinkEnd, LinkSink,
+        admission::Admission,
         dial::open,
         listen::Listener,
         uri::{ListenUri, PeerUri, UriError},
@@ -80,6 +81,8 @@ pub(super) struct Search<S> {
     /// Interfaces that the system has refused, which the log need not say again.
     refused: BTreeSet<Index>,
     links: JoinSet<()>,
+    /// Who is on the same link cannot keep others out of the listeners for everybody.
+    admission: Admission,
     told: Arc<Told>,
     start: Instant,
     next_cycle: Instant,
@@ -136,6 +139,7 @@ impl<S: LinkSink> Search<S> {
             stations: BTreeMap::new(),
             refused: BTreeSet::new(),
             links: JoinSet::new(),
+            admission: Admission::default(),
             told: Arc::new(Told::new(now)),
             start: now,
             next_cycle: now,
@@ -290,7 +294,7 @@ impl<S: LinkSink> Search<S> {
         let uri = format!("tls://[{address}%25{zone}]:{port}?{}", self.options());
         let uri: ListenUri = uri.parse().map_err(|error: UriError| error.to_string())?;
         let listener = Listener::bind(uri).await.map_err(|error| error.to_string())?;
-        let port = listener.address().port();
+        let port = listener.address().map_or(0, |address| address.port());
         let name: Arc<str> = attachment.name.as_str().into();
         let door = Door {
             ends: Arc::clone(&self.ends),
@@ -301,7 +305,7 @@ impl<S: LinkSink> Search<S> {
         let (stop, stopped) = oneshot::channel();
         // Whoever is on the same link may come in; the list of keys is for other listeners.
         let local = self.ends.local.open_to_all();
-        let admission = self.ends.admission.clone();
+        let admission = self.admission.clone();
         let served = listener.serve(local, admission, Arc::new(door), stopped);
         let start = Moment::START;
         Ok(Station {

@@ -28,20 +28,22 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Running {
     total: usize,
-    by_source: BTreeMap<IpAddr, usize>,
+    /// Whoever comes over a socket file is `None`: this machine as one source.
+    by_source: BTreeMap<Option<IpAddr>, usize>,
 }
 
 /// The right to one handshake; dropping it makes room.
 #[derive(Debug)]
 pub(super) struct Ticket {
     admission: Admission,
-    source: IpAddr,
+    source: Option<IpAddr>,
 }
 
 impl Admission {
-    /// Lets a handshake with `remote` begin, unless too many are running.
-    pub(super) fn admit(&self, remote: IpAddr) -> Option<Ticket> {
-        let source = source_of(remote);
+    /// Lets a handshake with `remote` begin, unless too many are running. Without an address it is
+    /// somebody on this machine.
+    pub(super) fn admit(&self, remote: Option<IpAddr>) -> Option<Ticket> {
+        let source = remote.map(source_of);
         let mut running = self.lock();
         let from_source = running.by_source.get(&source).copied().unwrap_or(0);
         if running.total >= HANDSHAKES_MAX || from_source >= HANDSHAKES_PER_SOURCE_MAX {
@@ -72,10 +74,11 @@ impl Drop for Ticket {
 }
 
 /// What counts as one source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses
-/// from.
+/// from. On the local link there is one /64 for all, and each address is a source.
 fn source_of(remote: IpAddr) -> IpAddr {
     match remote {
         IpAddr::V4(_) => remote,
+        IpAddr::V6(address) if address.is_unicast_link_local() => remote,
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;
             Ipv6Addr::from(network).into()
@@ -87,8 +90,8 @@ fn source_of(remote: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn v4(last: u16) -> IpAddr {
-        IpAddr::from([10, 0, (last >> 8) as u8, last as u8])
+    fn v4(last: u16) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, (last >> 8) as u8, last as u8]))
     }
 
     #[test]
@@ -98,6 +101,7 @@ mod tests {
             (0..HANDSHAKES_PER_SOURCE_MAX).map(|_| admission.admit(v4(1)).unwrap()).collect();
         assert!(admission.admit(v4(1)).is_none());
         assert!(admission.admit(v4(2)).is_some());
+        assert!(admission.admit(None).is_some());
         tickets.pop();
         assert!(admission.admit(v4(1)).is_some());
     }
@@ -119,5 +123,6 @@ mod tests {
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
         assert_ne!(source("10.0.0.1"), source("10.0.0.2"));
+        assert_ne!(source("fe80::1"), source("fe80::2"));
     }
 }
