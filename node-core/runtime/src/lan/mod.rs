@@ -25,13 +25,17 @@ mod network;
 mod search;
 mod socket;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 pub use self::network::{PATTERNS_MAX, Pattern, PatternError, Standing, Trust};
@@ -65,6 +69,9 @@ pub struct LanSettings {
     /// TCP port of the listeners; 0 lets the system choose.
     pub listen_port: u16,
 }
+
+/// How long a change may take until it is seen. It is a matter of milliseconds.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(2);
 
 impl LanSettings {
     /// Whether links made under these settings are as they would be made under `other`.
@@ -114,6 +121,8 @@ pub(crate) struct Lan {
 struct Shared {
     crowd: Mutex<Crowd>,
     interfaces: Mutex<Vec<(Attachment, Standing)>>,
+    /// The settings by which the interfaces were looked at last.
+    settled: watch::Sender<Option<LanSettings>>,
     /// Somebody came or went.
     moved: Notify,
     /// The interfaces may have changed.
@@ -131,6 +140,7 @@ impl Lan {
         let shared = Arc::new(Shared {
             crowd: Mutex::new(crowd),
             interfaces: Mutex::default(),
+            settled: watch::Sender::new(None),
             moved: Notify::new(),
             changed: Notify::new(),
         });
@@ -141,18 +151,25 @@ impl Lan {
         Self { settings, shared, stop, task }
     }
 
-    /// Goes on with other settings. Returns whether it could: links that are up cannot be made
-    /// others.
-    pub(crate) fn adopt(&self, settings: &LanSettings) -> bool {
-        let can = self.settings.borrow().makes_same_links(settings);
-        if can {
-            self.settings.send_if_modified(|current| {
-                let is_other = *current != *settings;
-                current.clone_from(settings);
-                is_other
-            });
+    /// Goes on with other settings, unless links that are up would have to become others; then
+    /// there is no answer. The answer is done when the interfaces were looked at by these settings,
+    /// or the search has ended.
+    pub(crate) fn adopt(&self, settings: &LanSettings) -> Option<impl Future<Output = ()> + use<>> {
+        if !self.settings.borrow().makes_same_links(settings) {
+            return None;
         }
-        can
+        self.settings.send_if_modified(|current| {
+            let is_other = *current != *settings;
+            current.clone_from(settings);
+            is_other
+        });
+        let (mut settled, settings) = (self.shared.settled.subscribe(), settings.clone());
+        Some(async move {
+            let settles = settled.wait_for(|by| by.as_ref() == Some(&settings));
+            // A task that has ended settles nothing more, and a look that takes long is waited for
+            // no longer.
+            let _ = timeout(SETTLE_TIME_MAX, settles).await;
+        })
     }
 
     /// Looks at the interfaces at once: they may have changed.

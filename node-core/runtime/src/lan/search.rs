@@ -200,6 +200,7 @@ impl<S: LinkSink> Search<S> {
             Ok(found) => self.settle(found).await,
             Err(error) => debug!(%error, "the interfaces cannot be looked at"),
         }
+        self.shared.settled.send_replace(Some(self.settings.clone()));
         self.send_beacons().await;
         let now = Instant::now();
         let beacons = self.stations.values().filter_map(Station::next_beacon);

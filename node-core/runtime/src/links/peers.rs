@@ -361,15 +361,14 @@ impl<S: LinkSink> Peers<S> {
     /// Looks for nodes on the local networks like this, or not at all. What must be closed for that
     /// is closed when this returns.
     pub async fn search_lan(&self, wanted: Option<LanSettings>) {
-        let former = {
-            let mut lan = lock(&self.lan);
-            if let (Some(running), Some(wanted)) = (&*lan, &wanted)
-                && running.adopt(wanted)
-            {
-                return;
-            }
-            lan.take()
+        let adopted = {
+            let lan = lock(&self.lan);
+            lan.as_ref().zip(wanted.as_ref()).and_then(|(lan, wanted)| lan.adopt(wanted))
         };
+        if let Some(adopted) = adopted {
+            return adopted.await;
+        }
+        let former = lock(&self.lan).take();
         if let Some(former) = former {
             former.stop().await;
         }
