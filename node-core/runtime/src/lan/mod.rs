@@ -21,6 +21,7 @@
 //! no full mesh, and networks of strangers are left alone until a person says otherwise.
 
 mod crowd;
+mod gate;
 mod network;
 mod search;
 mod socket;

@@ -18,6 +18,9 @@ const PATTERN_LEN_MAX: usize = 256;
 /// takes more is a mistake.
 const PATTERN_SIZE_MAX: usize = 64 * 1024;
 
+/// What the radios between two Apple devices are called.
+const BETWEEN_TWO: [&str; 2] = ["awdl", "llw"];
+
 /// A regular expression that is looked for anywhere in the name of an interface.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
@@ -64,6 +67,13 @@ impl Pattern {
         compiled.map(Self).map_err(|_| PatternError::Unusable)
     }
 
+    /// Whether it names an interface. Radios between two devices are taken by name alone: whoever
+    /// takes all does not mean them, and they cost the Wi-Fi beside them dearly.
+    fn names(&self, interface: &str) -> bool {
+        let is_between_two = BETWEEN_TWO.iter().any(|radio| interface.starts_with(radio));
+        self.0.is_match(interface) && (self.is_specific() || !is_between_two)
+    }
+
     /// Whether it names interfaces, and does not just take all.
     fn is_specific(&self) -> bool {
         !matches!(self.0.as_str(), "" | ".*" | "^.*" | ".*$" | "^.*$" | ".+" | "^.+$")
@@ -89,9 +99,8 @@ pub(super) fn standing(
     everywhere: bool,
     trust: &Trust,
 ) -> Standing {
-    let Some(pattern) = patterns.iter().find(|pattern| pattern.0.is_match(&attachment.name)) else {
-        return Standing::Excluded;
-    };
+    let names = |pattern: &&Pattern| pattern.names(&attachment.name);
+    let Some(pattern) = patterns.iter().find(names) else { return Standing::Excluded };
     let said = attachment.network.as_ref().and_then(|network| trust.get(network));
     let is_private = !attachment.wireless && !attachment.public;
     match said {
@@ -160,6 +169,14 @@ mod tests {
         assert_eq!(of(&["^p3"]), Standing::Excluded);
         assert_eq!(of(&[".*", "wlp"]), Standing::Unknown);
         assert_eq!(of(&["wlp", ".*"]), Standing::Active);
+    }
+
+    #[test]
+    fn radios_between_two_devices_are_taken_by_name_alone() {
+        let radio = attachment("awdl0", false, false);
+        let of = |text| standing(&radio, &patterns(&[text]), true, &Trust::new());
+        assert_eq!(of(".*"), Standing::Excluded);
+        assert_eq!(of("^awdl"), Standing::Active);
     }
 
     #[test]

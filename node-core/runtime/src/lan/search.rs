@@ -32,6 +32,7 @@ use tracing::{debug, info, warn};
 use super::{
     Ends, LanSettings, Seat, Shared, Standing,
     crowd::{Dial, Index},
+    gate::Gate,
     network::standing,
     socket::{BeaconSocket, DATAGRAM_MAX},
 };
@@ -57,14 +58,6 @@ const CYCLE_MAX: Duration = Duration::from_secs(5);
 /// The pause between two beacons grows by this much with each, up to [`BEACON_PAUSE_MAX`].
 const BEACON_PAUSE_STEP: Duration = Duration::from_secs(1);
 const BEACON_PAUSE_MAX: Duration = Duration::from_secs(15);
-
-/// Beacons of known keys that are looked at, for each interface. A crowd of a thousand sends 70 a
-/// second.
-const KNOWN_RATE: Rate = Rate { per_s: 100, burst: 200 };
-
-/// Beacons of unknown keys. A crowd that is switched on at once is known after seconds, a flood
-/// costs a few hashes.
-const UNKNOWN_RATE: Rate = Rate { per_s: 16, burst: 128 };
 
 /// Links that the log tells of; strangers must not fill it.
 const TOLD_RATE: Rate = Rate { per_s: 1, burst: 30 };
@@ -99,8 +92,7 @@ struct Station {
     listener: JoinHandle<()>,
     last_beacon: Option<Instant>,
     pause: Duration,
-    known: RateLimiter,
-    unknown: RateLimiter,
+    gate: Gate,
 }
 
 /// What a station hands links to that came in: they are counted, and handed on.
@@ -308,7 +300,6 @@ impl<S: LinkSink> Search<S> {
         let local = self.ends.local.open_to_all();
         let admission = self.admission.clone();
         let served = listener.serve(local, admission, Arc::new(door), stopped);
-        let start = Moment::START;
         Ok(Station {
             name,
             zone,
@@ -318,8 +309,7 @@ impl<S: LinkSink> Search<S> {
             listener: tokio::spawn(served),
             last_beacon: None,
             pause: Duration::ZERO,
-            known: RateLimiter::new(KNOWN_RATE, start),
-            unknown: RateLimiter::new(UNKNOWN_RATE, start),
+            gate: Gate::new(),
         })
     }
 
@@ -387,8 +377,7 @@ impl<S: LinkSink> Search<S> {
         let moment = Moment::START + Span::from_micros(elapsed as u64);
         let index = from.scope_id();
         let is_known = self.shared.crowd.lock().knows(index, &claim.key);
-        let gate = if is_known { &mut station.known } else { &mut station.unknown };
-        if !gate.allow(moment) {
+        if !station.gate.admits(*from.ip(), is_known, moment) {
             return;
         }
         match Beacon::parse(datagram, self.settings.password.as_bytes()) {
