@@ -156,6 +156,7 @@ struct LinkDetails {
     uri: String,
     direction: Direction,
     remote: Option<std::net::SocketAddr>,
+    found_on: Option<String>,
 }
 
 impl Engine {
@@ -318,6 +319,7 @@ impl Engine {
                 link.uri.clone_from(&known.uri);
                 link.direction = known.direction;
                 link.remote = known.remote;
+                link.found_on.clone_from(&known.found_on);
             }
         }
         Ok(snapshot)
@@ -504,7 +506,12 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 impl LinkSink for Acceptor {
     fn run(&self, link: Established) -> impl Future<Output = LinkEnd> + Send {
         let id = LinkId(self.next_link.fetch_add(1, Relaxed));
-        let details = LinkDetails { uri: link.uri, direction: link.direction, remote: link.remote };
+        let details = LinkDetails {
+            uri: link.uri,
+            direction: link.direction,
+            remote: link.remote,
+            found_on: link.found_on,
+        };
         self.details.lock().insert(id, details);
         let (read, write) = stream::split(link.stream);
         let egress = Arc::new(Egress::new(id, write));

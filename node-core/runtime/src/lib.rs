@@ -5,6 +5,7 @@ mod control;
 mod data;
 mod engine;
 pub mod http;
+pub mod lan;
 pub mod links;
 pub mod surroundings;
 pub mod tun;

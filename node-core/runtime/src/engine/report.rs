@@ -61,6 +61,8 @@ pub struct LinkSnapshot {
     pub direction: Direction,
     /// The far end's socket address.
     pub remote: Option<SocketAddr>,
+    /// The interface on which both ends have found each other, for a link of the local network.
+    pub found_on: Option<String>,
     /// The peer.
     pub key: NodeKey,
     /// Our number for the peer.
@@ -205,6 +207,7 @@ impl Snapshot {
                     uri: String::new(),
                     direction: Direction::Outgoing,
                     remote: None,
+                    found_on: None,
                     key,
                     port,
                     priority: link.priority,

@@ -35,6 +35,9 @@ pub(super) fn apply(
     if let Some(answered) = change.names {
         set(document, "names", "enabled", answered);
     }
+    if let Some(looks) = change.lan {
+        set(document, "lan", "enabled", looks);
+    }
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }

@@ -22,6 +22,13 @@ const CLASSES: &[(&str, Class)] = &[
     ("tun.mtu", |config| config.tun.mtu.to_string()),
     ("filter.inbound", |config| audience(config.filter.inbound).to_owned()),
     ("filter.echo", |config| audience(config.filter.echo).to_owned()),
+    ("lan.enabled", |config| config.lan.enabled.to_string()),
+    ("lan.interfaces", |config| configured(config.lan.interfaces.len())),
+    ("lan.everywhere", |config| config.lan.everywhere.to_string()),
+    ("lan.password", |config| set(!config.lan.password.as_bytes().is_empty())),
+    ("lan.priority", |config| config.lan.priority.to_string()),
+    ("lan.max_links", |config| config.lan.max_links.to_string()),
+    ("lan.listen_port", |config| set(config.lan.listen_port != 0)),
     ("names.enabled", |config| config.names.to_string()),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),
@@ -89,6 +96,8 @@ mod tests {
                     group_password = \"canary\"\n\
                     interface_peers.canary0 = [\"tcp://192.0.2.7:1\"]\n\
                     node_info.name = \"canary\"\n\
+                    lan.interfaces = [\"canary2\"]\n\
+                    lan.password = \"canary3\"\n\
                     tun.name = \"canary1\"";
         let config = Config::parse(text, Path::new("canary.toml")).ok().unwrap();
         let told: Vec<_> =

@@ -28,7 +28,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use planetary_proto::identity::NodeKey;
-use planetary_runtime::links::uri::{ListenUri, PeerUri};
+use planetary_runtime::lan::Pattern;
+use planetary_runtime::links::uri::{ListenUri, Password, PeerUri};
 use zeroize::Zeroizing;
 
 pub use self::classes::tun_name;
@@ -68,6 +69,8 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// Looking for nodes on the local networks.
+    pub lan: Lan,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
     /// Where the list of public peers is fetched from.
@@ -116,6 +119,25 @@ pub struct Filter {
     pub inbound: Audience,
     /// Whose echo requests are answered.
     pub echo: Audience,
+}
+
+/// The `[lan]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lan {
+    /// Whether nodes are looked for.
+    pub enabled: bool,
+    /// Names of the interfaces to look on.
+    pub interfaces: Vec<Pattern>,
+    /// Whether to look on Wi-Fi and public networks without being told for each.
+    pub everywhere: bool,
+    /// Password that the others must have as well; the empty one is none.
+    pub password: Password,
+    /// Priority of the links.
+    pub priority: u8,
+    /// Most links to nodes that were found.
+    pub max_links: usize,
+    /// TCP port of the listeners; 0 lets the system choose.
+    pub listen_port: u16,
 }
 
 /// A set of other nodes, as far as a rule of this machine is concerned.
@@ -177,6 +199,7 @@ impl Config {
     fn holds_passwords(&self) -> bool {
         let mut peers = self.peers.iter().chain(self.interface_peers.values().flatten());
         self.group_password.is_some()
+            || !self.lan.password.as_bytes().is_empty()
             || peers.any(|uri| !uri.password().as_bytes().is_empty())
             || self.listen.iter().any(|uri| !uri.password().as_bytes().is_empty())
     }
@@ -210,6 +233,15 @@ impl Default for Config {
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            lan: Lan {
+                enabled: true,
+                interfaces: Vec::new(),
+                everywhere: false,
+                password: Password::default(),
+                priority: 0,
+                max_links: 8,
+                listen_port: 0,
+            },
             names: true,
             public_peers: PublicPeersConfig::default(),
             log_level: LogLevel::Info,

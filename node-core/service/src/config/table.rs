@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 
 use planetary_ipc::status::public_uri;
 use planetary_proto::identity::NodeKey;
+use planetary_runtime::lan::{
+    LINKS_MAX as LAN_LINKS_MAX, PATTERNS_MAX as LAN_PATTERNS_MAX, Pattern,
+};
 use planetary_runtime::links::peers::{LISTENERS_MAX, PEERS_MAX};
+use planetary_runtime::links::uri::Password;
 use toml_edit::Item;
 use zeroize::Zeroizing;
 
@@ -287,27 +291,96 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later(
-        "lan.enabled",
-        "false",
-        "true or false",
-        "Announces this node and links to the ones found.",
-    ),
-    later("lan.interfaces", "[\".*\"]", "list of regular expressions", "Interfaces to look on."),
-    later(
-        "lan.password",
-        "\"\"",
-        "text; empty means none",
-        "Links only to nodes with the same password.",
-    ),
-    later(
-        "lan.priority",
-        "0",
-        "number from 0 to 255",
-        "Priority of the links; lower is preferred.",
-    ),
-    later("lan.max_links", "8", "number from 1 to 64", "Most links to nodes that were found."),
-    later("lan.listen_port", "0", "number from 0 to 65535", "TCP port; 0 lets the system choose."),
+    Key {
+        name: "lan.enabled",
+        default: "true",
+        accepts: "true or false",
+        explains: "Announces this node on the local network and links to the nodes found there.\n\
+                   On Wi-Fi and public networks only after `planetary lan trust`.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.enabled = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.interfaces",
+        default: "[\".*\"]",
+        accepts: "list of regular expressions",
+        explains: "Interfaces to look on, by any part of their name. One that is named by more than\n\
+                   \".*\" needs no further word, whatever network it is on.",
+        example: "interfaces = [\"^eth\", \"^wlan0$\"]",
+        available: true,
+        read: |item, config| {
+            config.lan.interfaces = list(item, LAN_PATTERNS_MAX, pattern)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.everywhere",
+        default: "false",
+        accepts: "true or false",
+        explains: "Takes every Wi-Fi and public network for one's own, unless told otherwise there.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.everywhere = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.password",
+        default: "\"\"",
+        accepts: "text of at most 64 bytes; empty means none",
+        explains: "Links only to nodes with the same password.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.password = Password::new(text(item)?.as_bytes()).ok_or_else(|| {
+                let what = "longer than 64 bytes".to_owned();
+                Fault::new(what, "choose a shorter one, the same on all nodes")
+            })?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.priority",
+        default: "0",
+        accepts: "number from 0 to 255",
+        explains: "Priority of the links; lower is preferred.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.priority = within(item, 0, u8::MAX)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.max_links",
+        default: "8",
+        accepts: "number from 1 to 64",
+        explains: "Most links that this node opens to nodes that were found. It lets in as many.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.max_links = within(item, 1, LAN_LINKS_MAX)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.listen_port",
+        default: "0",
+        accepts: "number from 0 to 65535",
+        explains: "TCP port on which nodes of the local network link to this one; 0 lets the system\n\
+                   choose. A firewall must let it in, and UDP port 9001.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.listen_port = within(item, 0, u16::MAX)?;
+            Ok(())
+        },
+    },
     later("admin.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
     later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
     later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
@@ -389,6 +462,23 @@ fn audience(item: &Item) -> Result<Audience, Fault> {
         ("nobody", Audience::Nobody),
     ];
     choice(item, &words)
+}
+
+fn pattern(text: &str) -> Result<Pattern, Fault> {
+    Pattern::new(text).map_err(|error| {
+        let what = format!("\"{}\": {error}", super::printable(text));
+        Fault::new(what, "write a part of the name, such as \"eth\", or \".*\" for all")
+    })
+}
+
+/// A number of a type that holds all from `least` to `most`.
+fn within<T>(item: &Item, least: T, most: T) -> Result<T, Fault>
+where
+    T: TryInto<i64> + TryFrom<i64> + Copy,
+{
+    let [first, last] = [least, most].map(|bound| bound.try_into().unwrap_or(i64::MAX));
+    // In range, so the conversion cannot fail; the bound stands in for a reader's benefit.
+    Ok(T::try_from(integer(item, first..=last)?).unwrap_or(least))
 }
 
 /// Longest URL of a list, in bytes.

@@ -15,7 +15,7 @@ use planetary_ipc::{
 
 use super::take_over::Making;
 use super::{FailedListener, Node, SwitchError};
-use crate::config::{Audience, Config, EditError, LogLevel};
+use crate::config::{Audience, Config, EditError, Lan, LogLevel};
 use crate::policy;
 
 /// Why settings were not changed.
@@ -90,6 +90,7 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
         sessions: edited.sessions,
         node_info_privacy: edited.node_info_privacy,
         filter: edited.filter.clone(),
+        lan: Lan { enabled: edited.lan.enabled, ..running.lan.clone() },
         names: edited.names,
         public_peers: edited.public_peers.clone(),
         log_level: edited.log_level,
@@ -111,7 +112,7 @@ fn plain(config: &Config, config_file: String) -> Settings {
             Some(Audience::Circles | Audience::Nobody) => SessionsSetting::Circles,
         },
         names: config.names,
-        lan: false,
+        lan: config.lan.enabled,
         transit: TransitMode::Relay,
         save_on_battery: false,
         save_on_metered: false,

@@ -14,6 +14,7 @@ mod choosing;
 mod circles;
 mod exploring;
 mod friends;
+mod lan;
 mod naming;
 mod peering;
 mod settings;
@@ -41,6 +42,7 @@ pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited
 pub use self::exploring::ExploreError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
+pub use self::lan::TrustError;
 pub use self::peering::FailedListener;
 pub use self::settings::{Settings, WantedPeer};
 pub use self::take_over::{TakeOver, TakeOverError, TakenOver};
@@ -53,6 +55,7 @@ use crate::policy::Doors;
 use crate::public::Public;
 use crate::report::{Facts, Observer, plain};
 use crate::state::StateDir;
+use crate::state::networks::Networks;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
 use crate::survey::Surveyor;
 
@@ -76,6 +79,8 @@ pub struct Node {
     circles_due: Notify,
     /// Clients that show questions.
     askers: AtomicUsize,
+    /// What the person has said of local networks.
+    networks: Mutex<Networks>,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
@@ -144,6 +149,7 @@ impl Node {
             failed_listeners: Mutex::default(),
             public: started.public,
             friends: Mutex::new(friends),
+            networks: Mutex::new(started.networks),
             circles: Mutex::new(circles),
             circles_due: Notify::new(),
             askers: AtomicUsize::new(0),
@@ -348,6 +354,7 @@ impl Node {
             circles_revision: self.circles_revision(),
             questions: self.questions(),
             names: self.names(),
+            lan: self.lan(engine.as_ref()),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             supply: self.supply(),

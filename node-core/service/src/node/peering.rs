@@ -135,6 +135,7 @@ impl Node {
     /// lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         self.reconcile_names(engine).await;
+        self.reconcile_lan(engine).await;
         let mut wanted = self.settings.read().peers();
         wanted.retain(|_, peer| !peer.paused);
         let mut present = BTreeSet::new();

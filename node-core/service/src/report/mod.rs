@@ -82,6 +82,8 @@ pub struct Facts {
     pub questions: Vec<Question>,
     /// How names are answered on this computer.
     pub names: Names,
+    /// What is done about the local networks.
+    pub lan: Lan,
     /// Who the node is.
     pub key: Option<identity::NodeKey>,
     /// What was seen around the node lately.
@@ -128,6 +130,7 @@ impl Facts {
             circles_revision: 0,
             questions: Vec::new(),
             names: crate::names::off(),
+            lan: Lan::default(),
             key: None,
             survey: Arc::default(),
             supply: Supply::default(),
@@ -224,7 +227,7 @@ impl Observer {
             circles_revision: facts.circles_revision,
             questions: facts.questions,
             names: facts.names,
-            lan: Lan::default(),
+            lan: facts.lan,
             transit: Transit {
                 metered: facts.supply.metered,
                 battery: facts.supply.battery,

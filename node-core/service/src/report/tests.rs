@@ -45,6 +45,7 @@ pub(super) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSn
         uri: uri.to_owned(),
         direction,
         remote: Some(SocketAddr::from(([192, 0, 2, 1], 1))),
+        found_on: None,
         key: key(2),
         port: 4,
         priority: 1,
