@@ -84,6 +84,7 @@ impl Host {
         match session.opener.open(payload, mono) {
             Ok(opened) => {
                 session.last_heard = Some(mono);
+                node.handle_use(mono);
                 if let Some(keys) = opened.rekey {
                     session.sealer.install(keys);
                     self.change(at, |node, _| node.handle_rekeyed(&source));
@@ -154,7 +155,9 @@ impl Host {
         buffer.push(kind);
         buffer.extend_from_slice(packet);
         let Some(start) = session.sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX) else { return };
-        session.last_said = Some(self.clock.now(at).mono);
+        let mono = self.clock.now(at).mono;
+        session.last_said = Some(mono);
+        node.handle_use(mono);
         let payload = &buffer[start..];
         let from = table.coords();
         let header = TrafficHeader { path: &path, from, source: &own, dest: &key, watermark };
