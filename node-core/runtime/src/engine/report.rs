@@ -92,6 +92,8 @@ pub struct Counters {
     pub tun_out: u64,
     /// Passed on for others.
     pub transit: u64,
+    /// Bytes of these, with their headers.
+    pub transit_bytes: u64,
     /// Dropped: not IPv6, or with addresses that do not belong here.
     pub drop_invalid: u64,
     /// Dropped: a queue was full or a flow waited too long.
@@ -247,6 +249,7 @@ impl Counters {
             tun_in: counters.tun_in.load(Relaxed),
             tun_out: counters.tun_out.load(Relaxed),
             transit: counters.transit.load(Relaxed),
+            transit_bytes: counters.transit_bytes.load(Relaxed),
             drop_invalid: counters.drop_invalid.load(Relaxed),
             drop_queue: counters.drop_queue.load(Relaxed),
             drop_no_tun: counters.drop_no_tun.load(Relaxed),

@@ -38,6 +38,15 @@ pub(super) fn apply(
     if let Some(looks) = change.lan {
         set(document, "lan", "enabled", looks);
     }
+    if let Some(transit) = change.transit {
+        set(document, "", "transit", transit.name());
+    }
+    if let Some(saves) = change.save_on_battery {
+        set(document, "save", "on_battery", saves);
+    }
+    if let Some(saves) = change.save_on_metered {
+        set(document, "save", "on_metered", saves);
+    }
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }

@@ -9,12 +9,10 @@
 use std::collections::BTreeSet;
 
 use planetary_ipc::status::public_uri;
-use planetary_ipc::{
-    LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange, TransitMode,
-};
+use planetary_ipc::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};
 
 use super::take_over::Making;
-use super::{FailedListener, Node, SwitchError};
+use super::{FailedListener, Node, SwitchError, transit};
 use crate::config::{Audience, Config, EditError, Lan, LogLevel};
 use crate::policy;
 
@@ -88,6 +86,8 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
     Config {
         listen: edited.listen.clone(),
         sessions: edited.sessions,
+        transit: edited.transit,
+        save: edited.save,
         node_info_privacy: edited.node_info_privacy,
         filter: edited.filter.clone(),
         lan: Lan { enabled: edited.lan.enabled, ..running.lan.clone() },
@@ -113,9 +113,9 @@ fn plain(config: &Config, config_file: String) -> Settings {
         },
         names: config.names,
         lan: config.lan.enabled,
-        transit: TransitMode::Relay,
-        save_on_battery: false,
-        save_on_metered: false,
+        transit: transit::plain(config.transit),
+        save_on_battery: config.save.on_battery,
+        save_on_metered: config.save.on_metered,
         gateway_socks: None,
         gateway_http: None,
         metrics: None,

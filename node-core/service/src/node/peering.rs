@@ -131,11 +131,13 @@ impl Node {
         }
     }
 
-    /// Makes the engine's peers, listeners and names those of the settings. The caller holds the
-    /// lock.
+    /// Makes the engine's peers, listeners, names, groups and place in the tree those of the
+    /// settings. The caller holds the lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         self.reconcile_names(engine).await;
         self.reconcile_lan(engine).await;
+        self.reconcile_groups(engine).await;
+        self.reconcile_transit(engine).await;
         let mut wanted = self.settings.read().peers();
         wanted.retain(|_, peer| !peer.paused);
         let mut present = BTreeSet::new();
@@ -160,6 +162,17 @@ impl Node {
             }
         }
         self.reconcile_listeners(engine).await;
+    }
+
+    async fn reconcile_groups(&self, engine: &Engine) {
+        let groups = self.settings.read().config.session_groups();
+        let settled = match groups {
+            Ok(groups) => engine.set_groups(groups).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = settled {
+            tracing::warn!(error, "the passwords of groups are those before");
+        }
     }
 
     async fn reconcile_listeners(&self, engine: &Engine) {
