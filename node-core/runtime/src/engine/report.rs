@@ -79,6 +79,8 @@ pub struct LinkSnapshot {
     pub rx_bytes: u64,
     /// Bytes sent.
     pub tx_bytes: u64,
+    /// Bytes that wait to be sent.
+    pub queued: usize,
     /// Age.
     pub uptime: Duration,
 }
@@ -218,6 +220,7 @@ impl Snapshot {
                     suspect: link.suspect,
                     rx_bytes: at.egress.rx_bytes.load(Relaxed),
                     tx_bytes: at.egress.tx_bytes.load(Relaxed),
+                    queued: at.egress.queued(),
                     uptime: now.since(at.since),
                 })
             })

@@ -37,6 +37,8 @@ const CLASSES: &[(&str, Class)] = &[
     ("names.enabled", |config| config.names.to_string()),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),
+    ("metrics.listen", |config| set(config.metrics.is_some())),
+    ("log.format", |config| config.log_format.as_str().to_owned()),
     ("log.level", |config| config.log_level.as_str().to_owned()),
 ];
 

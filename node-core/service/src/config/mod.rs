@@ -25,6 +25,7 @@ mod read;
 mod table;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use planetary_proto::identity::NodeKey;
@@ -84,8 +85,12 @@ pub struct Config {
     pub names: bool,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
+    /// Where figures for Prometheus are served: a loopback address, or nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The least severe event that is logged.
     pub log_level: LogLevel,
+    /// How events are written. Holds from the start of the process on.
+    pub log_format: LogFormat,
 }
 
 /// A `[[group]]`: keys that share a password with this node.
@@ -215,6 +220,15 @@ pub enum LogLevel {
     Trace,
 }
 
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object for programs.
+    Json,
+}
+
 impl Config {
     /// Reads and checks the file at `path`.
     ///
@@ -300,7 +314,9 @@ impl Default for Config {
             admin: Admin::default(),
             names: true,
             public_peers: PublicPeersConfig::default(),
+            metrics: None,
             log_level: LogLevel::Info,
+            log_format: LogFormat::Text,
         };
         // The table has the last word; a test proves that every default in it is readable.
         parse::apply_defaults(&mut config);
@@ -353,6 +369,17 @@ impl LogLevel {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
+        }
+    }
+}
+
+impl LogFormat {
+    /// The word that stands for it in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
         }
     }
 }

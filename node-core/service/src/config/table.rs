@@ -17,8 +17,8 @@ use planetary_runtime::links::uri::Password;
 use toml_edit::{Array, Item, TableLike, Value};
 use zeroize::Zeroizing;
 
-use super::read::{Fault, choice, flag, integer, key, list, object, text, uri};
-use super::{Audience, Config, Group, InterfaceName, LogLevel, Transit};
+use super::read::{Fault, choice, flag, integer, key, list, local_address, object, text, uri};
+use super::{Audience, Config, Group, InterfaceName, LogFormat, LogLevel, Transit};
 use crate::admin::PlaceError;
 
 /// The version of the file that this program reads and writes.
@@ -438,7 +438,19 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
+    Key {
+        name: "metrics.listen",
+        default: "\"none\"",
+        accepts: "\"none\", or a loopback address with a port",
+        explains: "Where figures are served at /metrics. They have neither keys nor addresses in\n\
+                   them; every program of this machine can read them.",
+        example: "listen = \"127.0.0.1:9090\"",
+        available: true,
+        read: |item, config| {
+            config.metrics = local_address(item)?;
+            Ok(())
+        },
+    },
     later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
     later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
     Key {
@@ -496,6 +508,20 @@ pub(super) const KEYS: &[Key] = &[
             let all =
                 [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
             config.log_level = choice(item, &all.map(|level| (level.as_str(), level)))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "log.format",
+        default: "\"text\"",
+        accepts: "\"text\", \"json\"",
+        explains: "How events are written: a line for people, or an object a line for programs,\n\
+                   with time, level, target, message and fields. Holds from the next start on.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let all = [LogFormat::Text, LogFormat::Json];
+            config.log_format = choice(item, &all.map(|format| (format.as_str(), format)))?;
             Ok(())
         },
     },

@@ -76,6 +76,7 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "lan.password",
             "lan.priority",
             "listen",
+            "log.format",
             "log.level",
             "metrics.listen",
             "names.enabled",

@@ -97,7 +97,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     StateDir::check(&places.state_dir)?;
     let config = load_config(&places)?;
     // A process that has a log keeps it.
-    let log = log::start(config.log_level).ok();
+    let log = log::start(config.log_level, config.log_format).ok();
     let now = Moment::now();
     let mut health = Health::default();
 

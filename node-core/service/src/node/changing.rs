@@ -53,7 +53,11 @@ impl Node {
         let added = wanted.listen.iter().filter(|uri| !before.listen.contains(uri));
         let added: BTreeSet<String> = added.map(ToString::to_string).collect();
         self.become_one(self.making_of(wanted)).await.map_err(ChangeSettingsError::Start)?;
-        let closed = self.failed_listener(&added);
+        // A place that was refused to the new settings is refused again, in words.
+        let closed = match self.failed_listener(&added) {
+            None if change.metrics.is_some() => self.reconcile_figures().await.err(),
+            closed => closed,
+        };
         let kept = match closed {
             Some(closed) => Err(ChangeSettingsError::Listener(closed)),
             None => self.config_file.commit(&edited).map_err(ChangeSettingsError::Edit),
@@ -93,6 +97,7 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
         lan: Lan { enabled: edited.lan.enabled, ..running.lan.clone() },
         names: edited.names,
         public_peers: edited.public_peers.clone(),
+        metrics: edited.metrics,
         log_level: edited.log_level,
         ..running.clone()
     }
@@ -118,7 +123,7 @@ fn plain(config: &Config, config_file: String) -> Settings {
         save_on_metered: config.save.on_metered,
         gateway_socks: None,
         gateway_http: None,
-        metrics: None,
+        metrics: config.metrics.map(|address| address.to_string()),
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {
             LogLevel::Error => LogThreshold::Error,

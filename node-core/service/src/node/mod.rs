@@ -13,6 +13,7 @@ mod changing;
 mod choosing;
 mod circles;
 mod exploring;
+mod figures;
 mod friends;
 mod lan;
 mod naming;
@@ -88,6 +89,7 @@ pub struct Node {
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
+    serving: figures::Serving,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -162,6 +164,7 @@ impl Node {
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
+            serving: figures::Serving::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -222,6 +225,7 @@ impl Node {
     pub async fn end(&self) {
         let _intent = self.changing.lock().await;
         self.stop_engine().await;
+        self.stop_figures();
         self.store_statistics();
         self.settle_friends();
         self.settle_circles();
@@ -318,8 +322,12 @@ impl Node {
             // Half a status helps nobody; the next look is a second away.
             return Arc::clone(&self.status.borrow());
         };
+        let seen = self.serves_figures().then(|| facts.clone());
         let status = Arc::new(observer.observe(facts));
         self.status.send_replace(Arc::clone(&status));
+        if let Some(seen) = seen {
+            self.tell_figures(&seen, &status);
+        }
         status
     }
 
@@ -466,6 +474,8 @@ impl Node {
         }
         // Before an engine that is started anew carries a packet.
         self.renew_rules().await;
+        // A failure is told where the others are.
+        let _ = self.reconcile_figures().await;
         let Some(engine) = self.engine() else { return };
         if !restart {
             self.reconcile(&engine).await;

@@ -336,4 +336,4 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
