@@ -12,7 +12,7 @@ use crate::status::public_uri;
 use crate::transit::TransitMode;
 
 /// Transports that can be listened on.
-const SCHEMES: [&str; 2] = ["tcp", "tls"];
+const SCHEMES: [&str; 5] = ["tcp", "tls", "quic", "ws", "wss"];
 
 /// An address that some other program has.
 const TAKEN: &str = "tcp://[::]:80";
