@@ -142,7 +142,7 @@ async fn listeners_come_and_go() {
     both_forms("listener-add", &["listener", "add", "tls://[::]:9001?password=secret"]).await;
     both_forms_failing("listener-add-twice", 1, &["listener", "add", "tls://[::]:12345"]).await;
     both_forms_failing("listener-add-taken", 1, &["listener", "add", "tcp://[::]:80"]).await;
-    both_forms_failing("listener-add-nonsense", 2, &["listener", "add", "socks://[::]:9001"]).await;
+    both_forms_failing("listener-add-nonsense", 2, &["listener", "add", "sock://[::]:9001"]).await;
     both_forms("listener-remove", &["listener", "remove", "tls://[::]:12345"]).await;
     both_forms_failing("listener-remove-unknown", 1, &["listener", "remove", "tls://[::]:9"]).await;
 }

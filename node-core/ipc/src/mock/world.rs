@@ -37,7 +37,8 @@ pub(super) const EPOCH: u64 = 1_767_225_600;
 /// What names of the network end with.
 pub(super) const SUFFIX: &str = "pln.internal";
 
-const SCHEMES: &[&str] = &["tcp", "tls", "quic", "ws", "wss", "unix", "socks", "sockstls"];
+pub(super) const SCHEMES: &[&str] =
+    &["tcp", "tls", "quic", "ws", "wss", "unix", "socks", "sockstls"];
 
 #[derive(Debug)]
 pub(super) struct World {

@@ -107,9 +107,11 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "listen",
         default: "[]",
-        accepts: "list of tcp and tls URIs",
+        accepts: "list of URIs: tcp, tls, quic, ws, wss, unix",
         explains: "Addresses on which other nodes may link to this one.\n\
-                   A node behind a home router needs none.",
+                   A node behind a home router needs none.\n\
+                   Options: ?password=TEXT, &priority=0..255, &origin=PATTERN (ws, wss:\n\
+                   web pages that may connect).",
         example: "listen = [\"tls://[::]:9001\", \"tcp://0.0.0.0:9002?password=secret\"]",
         available: true,
         read: |item, config| {
@@ -120,11 +122,12 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "peers",
         default: "[]",
-        accepts: "list of tcp and tls URIs",
+        accepts: "list of URIs: tcp, tls, quic, ws, wss, unix, socks, sockstls",
         explains: "Nodes to keep a link to. Two or three near ones are enough.\n\
                    Options: ?key=HEX (the peer must have this key), &password=TEXT,\n\
                    &priority=0..255, &maxbackoff=5m (longest pause between two tries),\n\
-                   &sni=NAME (tls).",
+                   &sni=NAME (where there is TLS).\n\
+                   Through a proxy: socks://user:word@proxy:port/host:port.",
         example: "peers = [\"tls://peer.example.org:443\", \
             \"tcp://192.0.2.7:9002?password=secret\"]",
         available: true,
@@ -245,7 +248,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "interface_peers",
         default: "{}",
-        accepts: "table: interface name = list of tcp and tls URIs",
+        accepts: "table: interface name = list of URIs as in peers",
         explains: "",
         example: "eth0 = [\"tcp://192.0.2.7:9002\"]",
         available: true,
