@@ -649,7 +649,7 @@ mod tests {
             let request = tree.neighbours[&other.key()].request;
             let edge = EdgeDraft { node: own.key(), parent: other.key(), request, port: 1 };
             let response = SigRes { request, port: 1, psig: edge.sign(&other) };
-            tree.handle_sig_res(link, response, now).unwrap();
+            tree.handle_sig_res(link, response, now, &mut Outbox::default()).unwrap();
         };
         let best = |tree: &Tree| tree.neighbours[&other.key()].best_link().map(|(link, _)| link);
         tree.link_up(old, other.key(), 0, &mut rng, at(0), &mut outbox);
