@@ -271,7 +271,7 @@ journey('a port is forwarded, and no longer', settings, async (page, id) => {
 });
 
 journey('less is carried for others', settings, async (page, id) => {
-  await id('transit').getByText('Almost nothing').click();
+  await id('transit-leaf').click();
   await page.getByText('Nobody finds a way through this computer').waitFor();
   assert.equal(await id('switch-save_on_battery').isDisabled(), true);
   await page.getByRole('button', { name: 'Undo' }).click();

@@ -24,6 +24,7 @@ pub mod health;
 pub mod install;
 pub mod lifecycle;
 pub mod log;
+pub mod metrics;
 pub mod names;
 pub mod node;
 pub mod places;

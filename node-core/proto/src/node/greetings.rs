@@ -4,7 +4,7 @@ use super::Node;
 use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
-    limits::{GUEST_TIME, PARENT_CHECK, SESSION_TIMEOUT, SESSIONS_MAX},
+    limits::{GUEST_TIME, SESSION_TIMEOUT, SESSIONS_MAX},
     session::{
         Greeting, Groups, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose,
         open_handshake,
@@ -56,6 +56,7 @@ impl<S: SessionTable> Node<S> {
 
     /// The rules have changed: sessions that they do not allow end, guests that they welcome stay.
     pub fn review_sessions(&mut self, now: Now) {
+        self.warm.review(|key| self.sessions.standing(key, now.mono));
         let keys: Vec<NodeKey> = self.contacts.keys().collect();
         for key in keys {
             match self.standing(&key, now) {
@@ -84,6 +85,7 @@ impl<S: SessionTable> Node<S> {
     /// Forgets a key, its session and what waits for it.
     fn part(&mut self, key: &NodeKey) {
         self.stats.waiting_dropped += self.undelivered.take(key).len() as u64;
+        self.warm.forget(key);
         if self.contacts.forget(key) {
             self.sessions.close(key);
         }
@@ -151,6 +153,7 @@ impl<S: SessionTable> Node<S> {
         };
         let (opener, sealer) = Opener::new(said, recv, send, next);
         self.sessions.open(source, opener, sealer);
+        self.warm.found(&source);
         let path = self.paths.get(&source).map(|path| &path.coords);
         self.sessions.set_path(&source, path);
         if is_guest {
@@ -159,10 +162,7 @@ impl<S: SessionTable> Node<S> {
             self.wake_by(now.mono + GUEST_TIME);
         }
         self.wake_by(now.mono + SESSION_TIMEOUT);
-        // With a session the parent is looked after more often.
-        if let Some(at) = self.tree.next_parent_check(PARENT_CHECK) {
-            self.wake_by(at);
-        }
+        self.handle_use(now.mono);
     }
 
     /// A packet of `source` could not be opened: there is no session, or it uses other keys. The

@@ -226,6 +226,7 @@ impl Tree {
                 outbox.direct(link, info.announce.emit());
             }
         }
+        neighbour.doubt_links(now, outbox);
         neighbour.links.insert(
             link,
             Link {
@@ -236,6 +237,7 @@ impl Tree {
                 asked_at: Some(now),
                 asked_again: false,
                 suspect: false,
+                doubted: false,
                 sig_reqs: RateLimiter::new(SIG_REQ_RATE, now),
                 announces: RateLimiter::new(ANNOUNCE_RATE, now),
             },
@@ -632,6 +634,35 @@ mod tests {
         assert!(!changes(at(999)) && changes(at(1000)) && !changes(at(1000)));
         // What was put off is not forgotten.
         assert_eq!(tree.next_timeout(), Some(at(2000).mono));
+    }
+
+    /// A laptop that has moved dials anew, and its old link is silent for ever.
+    #[test]
+    fn a_neighbour_that_comes_back_is_followed_to_its_new_link_until_the_old_one_answers() {
+        let mut rng = ChaCha20Rng::from_seed([0; 32]);
+        let mut outbox = Outbox::default();
+        let (own, other) = (Identity::from_seed(&[1; 32]), Identity::from_seed(&[2; 32]));
+        let at = |millis: u64| Instant::from_micros(millis * 1000);
+        let mut tree = Tree::new(&own, 1, &mut rng, at(0));
+        let (old, new) = (LinkId(1), LinkId(2));
+        let answer = |tree: &mut Tree, link, now| {
+            let request = tree.neighbours[&other.key()].request;
+            let edge = EdgeDraft { node: own.key(), parent: other.key(), request, port: 1 };
+            let response = SigRes { request, port: 1, psig: edge.sign(&other) };
+            tree.handle_sig_res(link, response, now, &mut Outbox::default()).unwrap();
+        };
+        let best = |tree: &Tree| tree.neighbours[&other.key()].best_link().map(|(link, _)| link);
+        tree.link_up(old, other.key(), 0, &mut rng, at(0), &mut outbox);
+        answer(&mut tree, old, at(10));
+        outbox.transmits.clear();
+        tree.link_up(new, other.key(), 0, &mut rng, at(1000), &mut outbox);
+        let asked: Vec<_> = outbox.transmits.iter().map(|transmit| transmit.link).collect();
+        assert_eq!(asked, [old, new], "both are asked for a sign of life");
+        assert_eq!(best(&tree), Some(new), "though it was never measured");
+        answer(&mut tree, new, at(1100));
+        assert_eq!(best(&tree), Some(new));
+        answer(&mut tree, old, at(1200));
+        assert_eq!(best(&tree), Some(old), "it costs less");
     }
 
     /// A tree that knows as many edges as it may, and one of its neighbours. All nodes are roots.

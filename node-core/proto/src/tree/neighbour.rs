@@ -47,6 +47,9 @@ pub(crate) struct Link {
     pub(super) asked_again: bool,
     /// It owes an answer for too long.
     pub(crate) suspect: bool,
+    /// A newer link of the neighbour has come up since this one last answered. Whoever comes back
+    /// from sleep, or from another network, has left the old link behind.
+    pub(super) doubted: bool,
     pub(super) sig_reqs: RateLimiter,
     pub(super) announces: RateLimiter,
 }
@@ -63,13 +66,13 @@ impl Neighbour {
         }
     }
 
-    /// The link to use among several: lowest priority value, then cost, then age. None while all
-    /// are suspect.
+    /// The link to use among several: one that is not in doubt, then lowest priority value, then
+    /// cost, then age. None while all are suspect.
     pub(crate) fn best_link(&self) -> Option<(LinkId, &Link)> {
         self.links
             .iter()
             .filter(|(_, link)| !link.suspect)
-            .min_by_key(|(_, link)| (link.priority, link.cost(), link.order))
+            .min_by_key(|(_, link)| (link.doubted, link.priority, link.cost(), link.order))
             .map(|(id, link)| (*id, link))
     }
 
@@ -96,6 +99,14 @@ impl Neighbour {
         }
     }
 
+    /// A new link has come up: those before it have to answer before they are used again.
+    pub(super) fn doubt_links(&mut self, now: Instant, outbox: &mut Outbox) {
+        for link in self.links.values_mut() {
+            link.doubted = true;
+        }
+        self.repeat_request(now, outbox);
+    }
+
     /// The smallest cost of its usable links.
     pub(super) fn cost(&self) -> Option<u64> {
         self.links.values().filter(|link| !link.suspect).map(Link::cost).min()
@@ -107,6 +118,7 @@ impl Link {
     /// it.
     pub(super) fn measured(&mut self, now: Instant) -> Option<Duration> {
         let asked_at = self.asked_at.take()?;
+        self.doubted = false;
         let sample = now.since(asked_at);
         if !self.asked_again {
             // A new link is worth half until it has proved itself.

@@ -61,6 +61,8 @@ pub struct LinkSnapshot {
     pub direction: Direction,
     /// The far end's socket address.
     pub remote: Option<SocketAddr>,
+    /// The interface on which both ends have found each other, for a link of the local network.
+    pub found_on: Option<String>,
     /// The peer.
     pub key: NodeKey,
     /// Our number for the peer.
@@ -77,6 +79,8 @@ pub struct LinkSnapshot {
     pub rx_bytes: u64,
     /// Bytes sent.
     pub tx_bytes: u64,
+    /// Bytes that wait to be sent.
+    pub queued: usize,
     /// Age.
     pub uptime: Duration,
 }
@@ -207,6 +211,7 @@ impl Snapshot {
                     uri: String::new(),
                     direction: Direction::Outgoing,
                     remote: None,
+                    found_on: None,
                     key,
                     port,
                     priority: link.priority,
@@ -215,6 +220,7 @@ impl Snapshot {
                     suspect: link.suspect,
                     rx_bytes: at.egress.rx_bytes.load(Relaxed),
                     tx_bytes: at.egress.tx_bytes.load(Relaxed),
+                    queued: at.egress.queued(),
                     uptime: now.since(at.since),
                 })
             })

@@ -26,10 +26,19 @@ const CLASSES: &[(&str, Class)] = &[
     ("tun.mtu", |config| config.tun.mtu.to_string()),
     ("filter.inbound", |config| audience(config.filter.inbound).to_owned()),
     ("filter.echo", |config| audience(config.filter.echo).to_owned()),
+    ("lan.enabled", |config| config.lan.enabled.to_string()),
+    ("lan.interfaces", |config| configured(config.lan.interfaces.len())),
+    ("lan.everywhere", |config| config.lan.everywhere.to_string()),
+    ("lan.password", |config| set(!config.lan.password.as_bytes().is_empty())),
+    ("lan.priority", |config| config.lan.priority.to_string()),
+    ("lan.max_links", |config| config.lan.max_links.to_string()),
+    ("lan.listen_port", |config| set(config.lan.listen_port != 0)),
     ("admin.listen", |config| admin(config).to_owned()),
     ("names.enabled", |config| config.names.to_string()),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),
+    ("metrics.listen", |config| set(config.metrics.is_some())),
+    ("log.format", |config| config.log_format.as_str().to_owned()),
     ("log.level", |config| config.log_level.as_str().to_owned()),
 ];
 
@@ -103,6 +112,8 @@ mod tests {
                     group = [{ password = \"canary\", keys = [\"79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664\"] }]\n\
                     interface_peers.canary0 = [\"tcp://192.0.2.7:1\"]\n\
                     node_info.name = \"canary\"\n\
+                    lan.interfaces = [\"canary2\"]\n\
+                    lan.password = \"canary3\"\n\
                     tun.name = \"canary1\"";
         let config = Config::parse(text, Path::new("canary.toml")).ok().unwrap();
         let told: Vec<_> =

@@ -25,11 +25,13 @@ mod read;
 mod table;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use planetary_proto::identity::NodeKey;
 use planetary_proto::session::{GroupSecret, Groups, GroupsError};
-use planetary_runtime::links::uri::{ListenUri, PeerUri};
+use planetary_runtime::lan::Pattern;
+use planetary_runtime::links::uri::{ListenUri, Password, PeerUri};
 use zeroize::Zeroizing;
 
 pub use self::classes::tun_name;
@@ -75,14 +77,20 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// Looking for nodes on the local networks.
+    pub lan: Lan,
     /// The socket that speaks the reference's admin API.
     pub admin: Admin,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
+    /// Where figures for Prometheus are served: a loopback address, or nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The least severe event that is logged.
     pub log_level: LogLevel,
+    /// How events are written. Holds from the start of the process on.
+    pub log_format: LogFormat,
 }
 
 /// A `[[group]]`: keys that share a password with this node.
@@ -156,6 +164,25 @@ pub struct Filter {
     pub echo: Audience,
 }
 
+/// The `[lan]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lan {
+    /// Whether nodes are looked for.
+    pub enabled: bool,
+    /// Names of the interfaces to look on.
+    pub interfaces: Vec<Pattern>,
+    /// Whether to look on Wi-Fi and public networks without being told for each.
+    pub everywhere: bool,
+    /// Password that the others must have as well; the empty one is none.
+    pub password: Password,
+    /// Priority of the links.
+    pub priority: u8,
+    /// Most links to nodes that were found.
+    pub max_links: usize,
+    /// TCP port of the listeners; 0 lets the system choose.
+    pub listen_port: u16,
+}
+
 /// A set of other nodes, as far as a rule of this machine is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -193,6 +220,15 @@ pub enum LogLevel {
     Trace,
 }
 
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object for programs.
+    Json,
+}
+
 impl Config {
     /// Reads and checks the file at `path`.
     ///
@@ -215,6 +251,7 @@ impl Config {
     fn holds_passwords(&self) -> bool {
         let mut peers = self.peers.iter().chain(self.interface_peers.values().flatten());
         self.group_password.is_some()
+            || !self.lan.password.as_bytes().is_empty()
             || !self.groups.is_empty()
             || peers.any(|uri| !uri.password().as_bytes().is_empty())
             || self.listen.iter().any(|uri| !uri.password().as_bytes().is_empty())
@@ -265,10 +302,21 @@ impl Default for Config {
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            lan: Lan {
+                enabled: true,
+                interfaces: Vec::new(),
+                everywhere: false,
+                password: Password::default(),
+                priority: 0,
+                max_links: 8,
+                listen_port: 0,
+            },
             admin: Admin::default(),
             names: true,
             public_peers: PublicPeersConfig::default(),
+            metrics: None,
             log_level: LogLevel::Info,
+            log_format: LogFormat::Text,
         };
         // The table has the last word; a test proves that every default in it is readable.
         parse::apply_defaults(&mut config);
@@ -321,6 +369,17 @@ impl LogLevel {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
+        }
+    }
+}
+
+impl LogFormat {
+    /// The word that stands for it in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
         }
     }
 }

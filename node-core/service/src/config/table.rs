@@ -9,12 +9,16 @@ use std::collections::BTreeMap;
 use planetary_ipc::status::public_uri;
 use planetary_proto::identity::NodeKey;
 use planetary_proto::limits::{GROUP_KEYS_MAX, GROUPS_MAX};
+use planetary_runtime::lan::{
+    LINKS_MAX as LAN_LINKS_MAX, PATTERNS_MAX as LAN_PATTERNS_MAX, Pattern,
+};
 use planetary_runtime::links::peers::{LISTENERS_MAX, PEERS_MAX};
+use planetary_runtime::links::uri::Password;
 use toml_edit::{Array, Item, TableLike, Value};
 use zeroize::Zeroizing;
 
-use super::read::{Fault, choice, flag, integer, key, list, object, text, uri};
-use super::{Audience, Config, Group, InterfaceName, LogLevel, Transit};
+use super::read::{Fault, choice, flag, integer, key, list, local_address, object, text, uri};
+use super::{Audience, Config, Group, InterfaceName, LogFormat, LogLevel, Transit};
 use crate::admin::PlaceError;
 
 /// The version of the file that this program reads and writes.
@@ -103,9 +107,11 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "listen",
         default: "[]",
-        accepts: "list of tcp and tls URIs",
+        accepts: "list of URIs: tcp, tls, quic, ws, wss, unix",
         explains: "Addresses on which other nodes may link to this one.\n\
-                   A node behind a home router needs none.",
+                   A node behind a home router needs none.\n\
+                   Options: ?password=TEXT, &priority=0..255, &origin=PATTERN (ws, wss:\n\
+                   web pages that may connect).",
         example: "listen = [\"tls://[::]:9001\", \"tcp://0.0.0.0:9002?password=secret\"]",
         available: true,
         read: |item, config| {
@@ -116,11 +122,12 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "peers",
         default: "[]",
-        accepts: "list of tcp and tls URIs",
+        accepts: "list of URIs: tcp, tls, quic, ws, wss, unix, socks, sockstls",
         explains: "Nodes to keep a link to. Two or three near ones are enough.\n\
                    Options: ?key=HEX (the peer must have this key), &password=TEXT,\n\
                    &priority=0..255, &maxbackoff=5m (longest pause between two tries),\n\
-                   &sni=NAME (tls).",
+                   &sni=NAME (where there is TLS).\n\
+                   Through a proxy: socks://user:word@proxy:port/host:port.",
         example: "peers = [\"tls://peer.example.org:443\", \
             \"tcp://192.0.2.7:9002?password=secret\"]",
         available: true,
@@ -241,7 +248,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "interface_peers",
         default: "{}",
-        accepts: "table: interface name = list of tcp and tls URIs",
+        accepts: "table: interface name = list of URIs as in peers",
         explains: "",
         example: "eth0 = [\"tcp://192.0.2.7:9002\"]",
         available: true,
@@ -314,27 +321,96 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later(
-        "lan.enabled",
-        "false",
-        "true or false",
-        "Announces this node and links to the ones found.",
-    ),
-    later("lan.interfaces", "[\".*\"]", "list of regular expressions", "Interfaces to look on."),
-    later(
-        "lan.password",
-        "\"\"",
-        "text; empty means none",
-        "Links only to nodes with the same password.",
-    ),
-    later(
-        "lan.priority",
-        "0",
-        "number from 0 to 255",
-        "Priority of the links; lower is preferred.",
-    ),
-    later("lan.max_links", "8", "number from 1 to 64", "Most links to nodes that were found."),
-    later("lan.listen_port", "0", "number from 0 to 65535", "TCP port; 0 lets the system choose."),
+    Key {
+        name: "lan.enabled",
+        default: "true",
+        accepts: "true or false",
+        explains: "Announces this node on the local network and links to the nodes found there.\n\
+                   On Wi-Fi and public networks only after `planetary lan trust`.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.enabled = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.interfaces",
+        default: "[\".*\"]",
+        accepts: "list of regular expressions",
+        explains: "Interfaces to look on, by any part of their name. One that is named by more than\n\
+                   \".*\" needs no further word, whatever network it is on.",
+        example: "interfaces = [\"^eth\", \"^wlan0$\"]",
+        available: true,
+        read: |item, config| {
+            config.lan.interfaces = list(item, LAN_PATTERNS_MAX, pattern)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.everywhere",
+        default: "false",
+        accepts: "true or false",
+        explains: "Takes every Wi-Fi and public network for one's own, unless told otherwise there.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.everywhere = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.password",
+        default: "\"\"",
+        accepts: "text of at most 64 bytes; empty means none",
+        explains: "Links only to nodes with the same password.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.password = Password::new(text(item)?.as_bytes()).ok_or_else(|| {
+                let what = "longer than 64 bytes".to_owned();
+                Fault::new(what, "choose a shorter one, the same on all nodes")
+            })?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.priority",
+        default: "0",
+        accepts: "number from 0 to 255",
+        explains: "Priority of the links; lower is preferred.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.priority = within(item, 0, u8::MAX)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.max_links",
+        default: "8",
+        accepts: "number from 1 to 64",
+        explains: "Most links that this node opens to nodes that were found. It lets in as many.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.max_links = within(item, 1, LAN_LINKS_MAX)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.listen_port",
+        default: "0",
+        accepts: "number from 0 to 65535",
+        explains: "TCP port on which nodes of the local network link to this one; 0 lets the system\n\
+                   choose. A firewall must let it in, and UDP port 9001.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.listen_port = within(item, 0, u16::MAX)?;
+            Ok(())
+        },
+    },
     Key {
         name: "admin.listen",
         default: "\"none\"",
@@ -365,7 +441,19 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
+    Key {
+        name: "metrics.listen",
+        default: "\"none\"",
+        accepts: "\"none\", or a loopback address with a port",
+        explains: "Where figures are served at /metrics. They have neither keys nor addresses in\n\
+                   them; every program of this machine can read them.",
+        example: "listen = \"127.0.0.1:9090\"",
+        available: true,
+        read: |item, config| {
+            config.metrics = local_address(item)?;
+            Ok(())
+        },
+    },
     later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
     later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
     Key {
@@ -426,6 +514,20 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
+    Key {
+        name: "log.format",
+        default: "\"text\"",
+        accepts: "\"text\", \"json\"",
+        explains: "How events are written: a line for people, or an object a line for programs,\n\
+                   with time, level, target, message and fields. Holds from the next start on.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let all = [LogFormat::Text, LogFormat::Json];
+            config.log_format = choice(item, &all.map(|format| (format.as_str(), format)))?;
+            Ok(())
+        },
+    },
 ];
 
 /// A key whose feature is not available and whose value nothing looks at yet.
@@ -445,6 +547,23 @@ fn audience(item: &Item) -> Result<Audience, Fault> {
         ("nobody", Audience::Nobody),
     ];
     choice(item, &words)
+}
+
+fn pattern(text: &str) -> Result<Pattern, Fault> {
+    Pattern::new(text).map_err(|error| {
+        let what = format!("\"{}\": {error}", super::printable(text));
+        Fault::new(what, "write a part of the name, such as \"eth\", or \".*\" for all")
+    })
+}
+
+/// A number of a type that holds all from `least` to `most`.
+fn within<T>(item: &Item, least: T, most: T) -> Result<T, Fault>
+where
+    T: TryInto<i64> + TryFrom<i64> + Copy,
+{
+    let [first, last] = [least, most].map(|bound| bound.try_into().unwrap_or(i64::MAX));
+    // In range, so the conversion cannot fail; the bound stands in for a reader's benefit.
+    Ok(T::try_from(integer(item, first..=last)?).unwrap_or(least))
 }
 
 /// Longest URL of a list, in bytes.

@@ -21,7 +21,7 @@ fn fingerprint(config: &Config) -> String {
         config;
     let Config { sessions, transit, node_info, node_info_privacy, tun, filter, log_level, .. } =
         config;
-    let Config { public_peers, .. } = config;
+    let Config { lan, public_peers, .. } = config;
     // The default of the table is what an absent key means while the filter is closed.
     let sessions = sessions.unwrap_or(Audience::Circles);
     let links = format!(
@@ -30,7 +30,7 @@ fn fingerprint(config: &Config) -> String {
     );
     format!(
         "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} \
-         {log_level:?} {public_peers:?}"
+         {log_level:?} {lan:?} {public_peers:?}"
     )
 }
 
@@ -69,12 +69,14 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "group_password",
             "interface_peers",
             "lan.enabled",
+            "lan.everywhere",
             "lan.interfaces",
             "lan.listen_port",
             "lan.max_links",
             "lan.password",
             "lan.priority",
             "listen",
+            "log.format",
             "log.level",
             "metrics.listen",
             "names.enabled",

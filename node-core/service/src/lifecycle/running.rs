@@ -60,6 +60,8 @@ impl Running {
         let listener = Listener::bind(&started.control)?;
         let node = Arc::new(Node::new(started));
         node.sweep_names().await;
+        // A failure is told where the others are.
+        let _ = node.reconcile_figures().await;
         node.follow_intent().await?;
         node.publish().await;
         let (close_control, closed) = oneshot::channel();

@@ -13,7 +13,9 @@ mod changing;
 mod choosing;
 mod circles;
 mod exploring;
+mod figures;
 mod friends;
+mod lan;
 mod naming;
 mod passing;
 mod peering;
@@ -43,6 +45,7 @@ pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited
 pub use self::exploring::ExploreError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
+pub use self::lan::TrustError;
 pub use self::passing::PassingError;
 pub use self::peering::FailedListener;
 pub use self::settings::{Passing, Settings, WantedPeer};
@@ -57,6 +60,7 @@ use crate::policy::Doors;
 use crate::public::Public;
 use crate::report::{Facts, Observer, plain};
 use crate::state::StateDir;
+use crate::state::networks::Networks;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
 use crate::survey::Surveyor;
 
@@ -80,9 +84,12 @@ pub struct Node {
     circles_due: Notify,
     /// Clients that show questions.
     askers: AtomicUsize,
+    /// What the person has said of local networks.
+    networks: Mutex<Networks>,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
+    serving: figures::Serving,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -151,11 +158,13 @@ impl Node {
             failed_listeners: Mutex::default(),
             public: started.public,
             friends: Mutex::new(friends),
+            networks: Mutex::new(started.networks),
             circles: Mutex::new(circles),
             circles_due: Notify::new(),
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
+            serving: figures::Serving::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -216,6 +225,7 @@ impl Node {
     pub async fn end(&self) {
         let _intent = self.changing.lock().await;
         self.stop_engine().await;
+        self.stop_figures();
         self.store_statistics();
         self.settle_friends();
         self.settle_circles();
@@ -312,8 +322,12 @@ impl Node {
             // Half a status helps nobody; the next look is a second away.
             return Arc::clone(&self.status.borrow());
         };
+        let seen = self.serves_figures().then(|| facts.clone());
         let status = Arc::new(observer.observe(facts));
         self.status.send_replace(Arc::clone(&status));
+        if let Some(seen) = seen {
+            self.tell_figures(&seen, &status);
+        }
         status
     }
 
@@ -362,6 +376,7 @@ impl Node {
             circles_revision: self.circles_revision(),
             questions: self.questions(),
             names: self.names(),
+            lan: self.lan(engine.as_ref()),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             supply: self.supply(),
@@ -459,6 +474,8 @@ impl Node {
         }
         // Before an engine that is started anew carries a packet.
         self.renew_rules().await;
+        // A failure is told where the others are.
+        let _ = self.reconcile_figures().await;
         let Some(engine) = self.engine() else { return };
         if !restart {
             self.reconcile(&engine).await;

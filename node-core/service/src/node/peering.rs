@@ -122,10 +122,12 @@ impl Node {
 
     /// Tries again to open the listeners that failed.
     pub async fn retry_listeners(&self) {
+        let _intent = self.changing.lock().await;
+        // A failure is told where the others are.
+        let _ = self.reconcile_figures().await;
         if self.failed_listeners.lock().is_empty() {
             return;
         }
-        let _intent = self.changing.lock().await;
         if let Some(engine) = self.engine() {
             self.reconcile_listeners(&engine).await;
         }
@@ -135,6 +137,7 @@ impl Node {
     /// settings. The caller holds the lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         self.reconcile_names(engine).await;
+        self.reconcile_lan(engine).await;
         self.reconcile_groups(engine).await;
         self.reconcile_transit(engine).await;
         let mut wanted = self.settings.read().peers();
@@ -221,6 +224,11 @@ impl FailedListener {
             _ => (CANNOT_LISTEN, "Change `listen`."),
         };
         Self { uri, error: peer_error(code, super::chain(error)), remedy }
+    }
+
+    /// A listener for programs of this computer.
+    pub(super) fn local(uri: String, error: &io::Error, remedy: &'static str) -> Self {
+        Self { uri, error: peer_error(CANNOT_LISTEN, error.to_string()), remedy }
     }
 
     fn unresolved(uri: String) -> Self {

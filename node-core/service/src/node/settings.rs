@@ -132,16 +132,23 @@ impl Settings {
     /// class.
     #[must_use]
     pub fn classes(&self) -> Vec<ReportedSetting> {
-        let RunArguments { peers, listen, tun, .. } = &self.arguments;
+        let RunArguments { peers, listen, tun, no_lan, .. } = &self.arguments;
         let count = |number: usize| (number > 0).then(|| format!("{number} given"));
         let given = [
             ("--peer", count(peers.len())),
             ("--listen", count(listen.len())),
+            ("--no-lan", no_lan.then(|| "given".to_owned())),
             ("--tun", tun.as_ref().map(|name| config::tun_name(name).to_owned())),
         ];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let all = self.config.classes().chain(given);
         all.map(|(name, value)| ReportedSetting { name: name.to_owned(), value }).collect()
+    }
+
+    /// Whether nodes are looked for on the local networks.
+    #[must_use]
+    pub fn looks_on_lan(&self) -> bool {
+        self.config.lan.enabled && !self.arguments.no_lan
     }
 
     /// Whether `newer` differs in something that a running node cannot change.
@@ -272,6 +279,7 @@ mod tests {
         let old = settings("peers = [\"tcp://a:1\"]", RunArguments::default());
         let newer = |text: &str| Config::parse(text, Path::new("c")).ok().unwrap();
         assert!(!old.needs_restart(&newer("log.level = \"debug\"")));
+        assert!(!old.needs_restart(&newer("lan.enabled = false")));
         assert!(old.needs_restart(&newer("tun.mtu = 1500")));
         assert!(!old.needs_restart(&newer("group_password = \"x\"\ntransit = \"leaf\"")));
         assert!(old.needs_restart(&newer("node_info_privacy = false")));

@@ -20,7 +20,8 @@ const RATE_SPAN_MIN: Duration = Duration::from_millis(900);
 pub(super) struct Links {
     next_number: u64,
     outbound: BTreeMap<PeerId, Outbound>,
-    inbound: BTreeMap<LinkId, (u64, Meter)>,
+    /// Links that nobody has asked for: incoming ones, and those over the local network.
+    unasked: BTreeMap<LinkId, (u64, Meter)>,
     /// Bytes of all connections so far, as far as looks have seen them.
     pub(super) total: Meter,
     counted: BTreeMap<LinkId, (u64, u64)>,
@@ -49,7 +50,7 @@ impl Links {
         Self {
             next_number: 1,
             outbound: BTreeMap::new(),
-            inbound: BTreeMap::new(),
+            unasked: BTreeMap::new(),
             total: Meter::starting(now, (0, 0)),
             counted: BTreeMap::new(),
             carried: Meter::starting(now, (0, 0)),
@@ -57,12 +58,13 @@ impl Links {
         }
     }
 
-    /// Returns an entry for each link, outbound before inbound.
+    /// Returns an entry for each link, those that were asked for first.
     pub(super) fn observe(&mut self, facts: &Facts) -> Vec<PeerStatus> {
         let links = facts.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.links);
         self.count(facts.now.mono, facts.snapshot.as_ref());
-        let mut free: Vec<&LinkSnapshot> =
-            links.iter().filter(|link| link.direction == Dialled::Outgoing).collect();
+        let is_wanted =
+            |link: &&LinkSnapshot| link.direction == Dialled::Outgoing && link.found_on.is_none();
+        let mut free: Vec<&LinkSnapshot> = links.iter().filter(is_wanted).collect();
 
         self.outbound.retain(|id, _| facts.wanted.contains_key(id));
         let mut entries = Vec::with_capacity(facts.wanted.len() + links.len());
@@ -73,16 +75,24 @@ impl Links {
             entries.push(self.outbound(id, wanted, peer, link, facts.now.mono));
         }
 
-        let incoming = || links.iter().filter(|link| link.direction == Dialled::Incoming);
-        let present: BTreeSet<LinkId> = incoming().map(|link| link.id).collect();
-        self.inbound.retain(|id, _| present.contains(id));
-        for link in incoming() {
+        let unasked = || links.iter().filter(|link| !is_wanted(link));
+        let present: BTreeSet<LinkId> = unasked().map(|link| link.id).collect();
+        self.unasked.retain(|id, _| present.contains(id));
+        for link in unasked() {
             let number = &mut self.next_number;
-            let (number, meter) = self.inbound.entry(link.id).or_insert_with(|| {
+            let (number, meter) = self.unasked.entry(link.id).or_insert_with(|| {
                 (take(number), Meter::starting(facts.now.mono, (link.rx_bytes, link.tx_bytes)))
             });
             meter.see(facts.now.mono, (link.rx_bytes, link.tx_bytes));
-            let mut entry = entry(*number, &link.uri, None, Direction::In, PeerSource::Inbound);
+            let direction = match link.direction {
+                Dialled::Incoming => Direction::In,
+                Dialled::Outgoing => Direction::Out,
+            };
+            let source = match link.found_on {
+                Some(_) => PeerSource::Lan,
+                None => PeerSource::Inbound,
+            };
+            let mut entry = entry(*number, &link.uri, link.found_on.clone(), direction, source);
             fill_in(&mut entry, link, meter);
             entries.push(entry);
         }

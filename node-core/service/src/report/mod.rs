@@ -82,6 +82,8 @@ pub struct Facts {
     pub questions: Vec<Question>,
     /// How names are answered on this computer.
     pub names: Names,
+    /// What is done about the local networks.
+    pub lan: Lan,
     /// Who the node is.
     pub key: Option<identity::NodeKey>,
     /// What was seen around the node lately.
@@ -132,6 +134,7 @@ impl Facts {
             circles_revision: 0,
             questions: Vec::new(),
             names: crate::names::off(),
+            lan: Lan::default(),
             key: None,
             survey: Arc::default(),
             supply: Supply::default(),
@@ -231,7 +234,7 @@ impl Observer {
             circles_revision: facts.circles_revision,
             questions: facts.questions,
             names: facts.names,
-            lan: Lan::default(),
+            lan: facts.lan,
             transit: Transit {
                 setting: facts.transit.0,
                 mode: facts.transit.1,
@@ -333,4 +336,4 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

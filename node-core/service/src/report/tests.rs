@@ -16,11 +16,11 @@ use super::*;
 use crate::explore::{Learnt, Memory};
 use crate::health::SHOW_DELAY;
 
-pub(super) fn key(seed: u8) -> NodeKey {
+pub(crate) fn key(seed: u8) -> NodeKey {
     Identity::from_seed(&[seed; 32]).key()
 }
 
-pub(super) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
+pub(crate) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
     Snapshot {
         coords: Some(vec![3, 1]),
         root: key(9),
@@ -39,12 +39,13 @@ pub(super) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> S
     }
 }
 
-pub(super) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSnapshot {
+pub(crate) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSnapshot {
     LinkSnapshot {
         id: LinkId(id),
         uri: uri.to_owned(),
         direction,
         remote: Some(SocketAddr::from(([192, 0, 2, 1], 1))),
+        found_on: None,
         key: key(2),
         port: 4,
         priority: 1,
@@ -53,6 +54,7 @@ pub(super) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSn
         suspect: false,
         rx_bytes: bytes,
         tx_bytes: bytes / 2,
+        queued: 7,
         uptime: Duration::from_secs(30),
     }
 }

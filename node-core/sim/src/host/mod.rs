@@ -369,6 +369,10 @@ impl Host {
                 let now = self.clock.now(at);
                 if let Some(running) = &mut self.running {
                     running.node.send_sealed(&key, &data, now);
+                    running.node.handle_use(now.mono);
+                    if let Some(session) = running.node.session_table_mut().session_mut(&key) {
+                        session.last_said = Some(now.mono);
+                    }
                 }
             }
             Event::Inband(key, answer) => self.news.push((at, News::Answer(key, answer))),
