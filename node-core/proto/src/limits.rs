@@ -31,6 +31,10 @@ pub const LOOKUPS_MAX: usize = 4_096;
 /// Sessions at once. Beyond it new ones are refused until one expires: an attacker must not push
 /// out those in use.
 pub const SESSIONS_MAX: usize = 16_384;
+/// Closed groups that a node is in. Each is a line in a configuration that a person keeps.
+pub const GROUPS_MAX: usize = 64;
+/// Keys of all groups together. Beyond either number the configuration is refused.
+pub const GROUP_KEYS_MAX: usize = 4_096;
 /// Outgoing packets that wait for a lookup or a handshake, for one destination. The oldest goes
 /// first.
 pub const WAITING_PACKETS_MAX: usize = 16;
@@ -56,6 +60,10 @@ pub const ROOT_DELAY: Duration = Duration::from_secs(1);
 /// So long it waits when no answer is under way: a link that was merely reset is dialled again in
 /// this time, and everything below this node is spared a change of place, and another one back.
 pub const REDIAL_DELAY: Duration = Duration::from_millis(250);
+/// A reluctant node answers a request for its signature this late: well above what links differ by,
+/// so that it is chosen when there is nothing better, and well below [`ROOT_DELAY`] and the second
+/// after which a stock node makes itself a root, so that it can be chosen at all.
+pub const RELUCTANCE: Duration = Duration::from_millis(300);
 /// A node whose parent is suspect, without another in sight, becomes a root at once so that those
 /// below it look for other ways, but only so often: each time may move them all.
 pub const FORSAKE_GAP: Duration = Duration::from_secs(60);
@@ -211,6 +219,7 @@ pub struct Rate {
 
 const _: () = {
     assert!(INFO_REFRESH.as_secs() < INFO_TIMEOUT.as_secs());
+    assert!(RELUCTANCE.as_millis() * 2 < ROOT_DELAY.as_millis());
     assert!(KEEP_ALIVE_DELAY.as_millis() < SUSPECT_MIN.as_millis());
     assert!(SUSPECT_MIN.as_millis() < PEER_TIMEOUT.as_millis());
     assert!(WAITING_BYTES_MAX >= MTU_MAX);

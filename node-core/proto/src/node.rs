@@ -44,10 +44,10 @@ use crate::{
     misbehave::Misbehaviour,
     outbox::{Event, Outbox, Transmit},
     rate::RateLimiter,
-    session::{Contacts, GroupSecret, SessionTable, Warm},
+    session::{Contacts, Groups, SessionTable, Warm},
     stats::Stats,
     time::{Duration, Instant, Now, Versions},
-    tree::Tree,
+    tree::{Transit, Tree},
     upper::{Extensions, Inband, KeyTable, Waiting, ipv6::Target},
     wire::{
         Announce, Coords, DecodeError, FrameKind, PathBroken, PathLookup, PathNotify, SigReq,
@@ -65,8 +65,10 @@ const LOOKUP_ECHO_GAP: Duration = Duration::from_millis(300);
 pub struct NodeConfig {
     /// The own keys.
     pub identity: Identity,
-    /// Secret of a closed group.
-    pub group: Option<GroupSecret>,
+    /// Secrets of closed groups.
+    pub groups: Groups,
+    /// What it carries for others.
+    pub transit: Transit,
     /// What is answered to a node info request: JSON text of at most
     /// [`crate::limits::NODE_INFO_MAX`] bytes.
     pub node_info: Vec<u8>,
@@ -77,7 +79,7 @@ pub struct NodeConfig {
 /// See the module.
 pub struct Node<S> {
     identity: Identity,
-    group: Option<GroupSecret>,
+    groups: Groups,
     node_info: Vec<u8>,
     sessions: S,
     rng: ChaCha20Rng,
@@ -125,13 +127,14 @@ impl<S: SessionTable> Node<S> {
         let identity = config.identity;
         let own = identity.key();
         let seq = now.unix_s.max(config.first_seq);
-        let tree = Tree::new(&identity, seq, &mut rng, now.mono);
+        let mut tree = Tree::new(&identity, seq, &mut rng, now.mono);
+        tree.set_transit(config.transit);
         Self {
             filters: Filters::new(&own),
             table: ForwardingTable::new(own, Coords::default(), Vec::new()),
             tree,
             identity,
-            group: config.group,
+            groups: config.groups,
             node_info: config.node_info,
             sessions,
             rng,
@@ -236,6 +239,14 @@ impl<S: SessionTable> Node<S> {
         self.settle(now);
     }
 
+    /// Changes what this node carries for others: the place it takes in the tree from now on. Nobody
+    /// loses a way by it at once, see [`Transit`].
+    pub fn set_transit(&mut self, transit: Transit, now: Now) {
+        self.tree.set_transit(transit);
+        self.wake_by(now.mono);
+        self.settle(now);
+    }
+
     /// The machine has slept or its network has changed: every link is asked for a sign of life,
     /// and whoever was out of reach is looked for again.
     pub fn probe_links(&mut self, now: Now) {
@@ -278,10 +289,13 @@ impl<S: SessionTable> Node<S> {
                     &mut self.outbox,
                     &mut self.stats,
                 );
+                if let Some(at) = self.tree.next_timeout() {
+                    self.wake_by(at);
+                }
             }
             FrameKind::SigRes => {
                 let response = SigRes::parse(body).map_err(malformed)?;
-                self.tree.handle_sig_res(link, response, now.mono)?;
+                self.tree.handle_sig_res(link, response, now.mono, &mut self.outbox)?;
             }
             FrameKind::Announce => {
                 let announce = Announce::parse(body).map_err(malformed)?;
@@ -344,6 +358,7 @@ impl<S: SessionTable> Node<S> {
     fn run_timers(&mut self, now: Now) {
         let mono = now.mono;
         self.tree.expire(mono);
+        self.tree.answer_late(&self.identity, mono, &mut self.outbox);
         if self.filters.next_timeout().is_some_and(|at| at <= mono) {
             self.maintain_filters(now);
         }

@@ -24,8 +24,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use planetary_circles::{Reached, Rules, Settled, names::Zone};
 use planetary_proto::{
-    ExtensionMessage, Identity, LinkId, MessageError, Node, NodeConfig, NodeKey,
-    session::GroupSecret,
+    ExtensionMessage, Identity, LinkId, MessageError, Node, NodeConfig, NodeKey, Transit,
+    session::Groups,
     upper::{
         InbandAnswer, InbandKind,
         ipv6::{Target, Territory},
@@ -62,8 +62,10 @@ pub struct EngineConfig {
     pub local: LocalEnd,
     /// The own keys.
     pub identity: Arc<Identity>,
-    /// Secret of a closed group.
-    pub group: Option<GroupSecret>,
+    /// Secrets of closed groups.
+    pub groups: Groups,
+    /// What the node carries for others.
+    pub transit: Transit,
     /// Answer to node info requests: JSON text of at most 16,384 bytes.
     pub node_info: Vec<u8>,
     /// Higher than every sequence number that the identity ever sent.
@@ -157,6 +159,7 @@ struct LinkDetails {
     uri: String,
     direction: Direction,
     remote: Option<std::net::SocketAddr>,
+    found_on: Option<String>,
     /// The address of this machine that it runs from.
     local: Option<IpAddr>,
 }
@@ -203,7 +206,8 @@ impl Engine {
         let node = Node::new(
             NodeConfig {
                 identity: Identity::clone(&config.identity),
-                group: config.group,
+                groups: config.groups,
+                transit: config.transit,
                 node_info: config.node_info,
                 first_seq: config.first_seq,
             },
@@ -305,6 +309,32 @@ impl Engine {
         .await
     }
 
+    /// Replaces the secrets of closed groups. Sessions with keys for which another one counts now
+    /// end.
+    ///
+    /// # Errors
+    /// [`AskError`]; the former ones count then.
+    pub async fn set_groups(&self, groups: Groups) -> Result<(), AskError> {
+        self.ask_control(|control| {
+            let now = control.now();
+            control.node.set_groups(groups, now);
+        })
+        .await
+    }
+
+    /// Changes what the node carries for others: the place that it takes in the tree. Nobody loses a
+    /// way at once; those below a node that becomes a leaf are gone within eight minutes.
+    ///
+    /// # Errors
+    /// [`AskError`]; nothing has changed then.
+    pub async fn set_transit(&self, transit: Transit) -> Result<(), AskError> {
+        self.ask_control(move |control| {
+            let now = control.now();
+            control.node.set_transit(transit, now);
+        })
+        .await
+    }
+
     /// Replaces what programs of this machine are answered about names, from the next question on;
     /// with `None` nothing is. Without an interface nobody can ask.
     pub fn set_names(&self, names: Option<Arc<Zone>>) {
@@ -341,6 +371,7 @@ impl Engine {
                 link.uri.clone_from(&known.uri);
                 link.direction = known.direction;
                 link.remote = known.remote;
+                link.found_on.clone_from(&known.found_on);
             }
         }
         Ok(snapshot)
@@ -532,6 +563,7 @@ impl LinkSink for Acceptor {
             uri: link.uri,
             direction: link.direction,
             remote: link.remote,
+            found_on: link.found_on,
             local: local.map(|address| address.ip().to_canonical()),
         };
         self.details.lock().insert(id, details);

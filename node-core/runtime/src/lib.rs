@@ -5,6 +5,7 @@ mod control;
 mod data;
 mod engine;
 pub mod http;
+pub mod lan;
 pub mod links;
 mod notices;
 pub mod surroundings;

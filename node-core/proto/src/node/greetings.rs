@@ -6,7 +6,8 @@ use crate::{
     identity::NodeKey,
     limits::{GUEST_TIME, SESSION_TIMEOUT, SESSIONS_MAX},
     session::{
-        Greeting, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose, open_handshake,
+        Greeting, Groups, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose,
+        open_handshake,
     },
     time::Now,
 };
@@ -23,7 +24,8 @@ impl<S: SessionTable> Node<S> {
             self.stats.rate_limited += 1;
             return;
         }
-        let opened = open_handshake(message, &self.identity, self.group.as_ref(), &source);
+        let opened =
+            open_handshake(message, &self.identity, self.groups.secret_for(&source), &source);
         let taken =
             opened.is_some_and(|(kind, said)| self.take_handshake(source, kind, &said, now));
         if !taken {
@@ -62,6 +64,19 @@ impl<S: SessionTable> Node<S> {
                 Standing::Guest if !self.contacts.is_guest(&key) => self.part(&key),
                 Standing::Guest => {}
                 Standing::Wanted | Standing::Welcome => self.promote(&key),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Replaces the secrets of closed groups. Sessions with keys for which another one counts now
+    /// end: whoever has left a group, or knew only the former password, is in none of them.
+    pub fn set_groups(&mut self, groups: Groups, now: Now) {
+        let former = std::mem::replace(&mut self.groups, groups);
+        let keys: Vec<NodeKey> = self.contacts.keys().collect();
+        for key in keys {
+            if former.secret_for(&key) != self.groups.secret_for(&key) {
+                self.part(&key);
             }
         }
         self.settle(now);
@@ -206,7 +221,7 @@ impl<S: SessionTable> Node<S> {
             Handshake { current, next, key_seq: 0, seq }
         };
         let ephemeral = self.fresh_secret();
-        let group = self.group.as_ref();
+        let group = self.groups.secret_for(key);
         if let Some(message) = compose(kind, &offer, &self.identity, group, key, &ephemeral) {
             self.send_payload(key, &message, now);
         }

@@ -266,6 +266,12 @@ impl Egress {
         drop(unhandled);
     }
 
+    /// Bytes that wait to be sent.
+    pub(crate) fn queued(&self) -> usize {
+        let queues = self.queues.lock();
+        queues.control_bytes + queues.transit.bytes() + queues.source.bytes()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(SeqCst)
     }

@@ -51,6 +51,7 @@ use super::{
     probe::Reach,
     uri::{ListenUri, PeerUri},
 };
+use crate::lan::{Ends, Lan, LanInterface, LanSettings};
 
 /// Most configured peers. Each is a task and, when up, a link with threads of its own; a node needs
 /// a handful.
@@ -173,6 +174,7 @@ pub struct Peers<S> {
     company: Company,
     peers: Mutex<BTreeMap<PeerId, Peer>>,
     listeners: Mutex<BTreeMap<String, Listening>>,
+    lan: Mutex<Option<Lan>>,
 }
 
 /// A configured peer, seen from outside its task.
@@ -233,6 +235,7 @@ impl<S: LinkSink> Peers<S> {
             company: Company::new(),
             peers: Mutex::default(),
             listeners: Mutex::default(),
+            lan: Mutex::default(),
         }
     }
 
@@ -316,6 +319,9 @@ impl<S: LinkSink> Peers<S> {
 
     /// Kicks every peer: the network has changed, or the machine has woken up.
     pub fn kick_all(&self) {
+        if let Some(lan) = &*lock(&self.lan) {
+            lan.look();
+        }
         self.company.hope();
         for peer in lock(&self.peers).values() {
             peer.kick.send_replace(());
@@ -373,13 +379,43 @@ impl<S: LinkSink> Peers<S> {
         listeners.iter().map(status).collect()
     }
 
+    /// Looks for nodes on the local networks like this, or not at all. What must be closed for that
+    /// is closed when this returns.
+    pub async fn search_lan(&self, wanted: Option<LanSettings>) {
+        let adopted = {
+            let lan = lock(&self.lan);
+            lan.as_ref().zip(wanted.as_ref()).and_then(|(lan, wanted)| lan.adopt(wanted))
+        };
+        if let Some(adopted) = adopted {
+            return adopted.await;
+        }
+        let former = lock(&self.lan).take();
+        if let Some(former) = former {
+            former.stop().await;
+        }
+        if let Some(wanted) = wanted {
+            let ends = Ends { local: self.local.clone(), sink: Arc::clone(&self.sink) };
+            *lock(&self.lan) = Some(Lan::start(ends, wanted, &self.runtime));
+        }
+    }
+
+    /// The interfaces on which nodes are or could be looked for; none while nobody looks.
+    #[must_use]
+    pub fn lan_interfaces(&self) -> Vec<LanInterface> {
+        lock(&self.lan).as_ref().map(Lan::interfaces).unwrap_or_default()
+    }
+
     /// Closes all listeners and links and forgets all peers; returns when everything is closed.
     pub async fn shutdown(&self) {
+        let lan = lock(&self.lan).take();
         let listeners = std::mem::take(&mut *lock(&self.listeners));
         let peers = std::mem::take(&mut *lock(&self.peers));
         // First tell all of them, then wait for each.
         for peer in peers.values() {
             peer.task.0.abort();
+        }
+        if let Some(lan) = lan {
+            lan.stop().await;
         }
         for listening in listeners.into_values() {
             listening.stop().await;

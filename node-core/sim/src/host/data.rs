@@ -84,12 +84,12 @@ impl Host {
         match session.opener.open(payload, mono) {
             Ok(opened) => {
                 session.last_heard = Some(mono);
-                let has_rekeyed = opened.rekey.is_some();
+                let is_rekeyed = opened.rekey.is_some();
                 if let Some(keys) = opened.rekey {
                     session.sealer.install(keys);
                 }
                 node.handle_use(mono);
-                if has_rekeyed {
+                if is_rekeyed {
                     self.change(at, |node, _| node.handle_rekeyed(&source));
                 }
                 self.take_data(source, &payload[opened.data..], at);
