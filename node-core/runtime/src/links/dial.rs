@@ -25,20 +25,23 @@ use thiserror::Error;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream, lookup_host},
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsStream;
 
 use super::{
     Direction, Established, LinkError, LocalEnd,
     handshake::{HANDSHAKE_TIME_MAX, HandshakeError, Terms},
     interface::{Interface, InterfaceError, is_link_local},
     probe::Reach,
-    socket,
+    quic, socket,
     tls::Tls,
-    transport::{Origin, Transport},
+    transport::{Origin, Transport, Wire},
     uri::{Endpoint, Host, PeerUri, Place, Scheme},
+    websocket::upgrade::{self, UpgradeError},
 };
 
 /// How long one address may take, TLS included.
@@ -119,6 +122,15 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
+    /// There is a connection to a web server, but it did not become a WebSocket.
+    #[error("no WebSocket with {remote}")]
+    Upgrade {
+        /// The address tried last.
+        remote: SocketAddr,
+        /// What went wrong.
+        #[source]
+        source: UpgradeError,
+    },
     /// There is a connection, but TLS failed on it.
     #[error("TLS with {remote} failed")]
     Tls {
@@ -144,6 +156,7 @@ impl DialError {
             Self::Timeout { .. } => "dial_timeout",
             Self::Connect { .. } | Self::File { .. } => "cannot_connect",
             Self::Tls { .. } => "tls_failed",
+            Self::Upgrade { .. } => "no_websocket",
         }
     }
 }
@@ -419,19 +432,38 @@ impl Attempt {
         let scheme = self.uri.scheme();
         match scheme {
             Scheme::Tcp => Ok(Transport::Plain(Box::new(self.tcp(remote).await?))),
-            Scheme::Tls => {
-                let wire = Box::new(self.tcp(remote).await?);
-                let stream = self.tls.connect(wire, self.uri.server_name()).await;
-                let stream = stream.map_err(|source| DialError::Tls { remote, source })?;
-                Ok(Transport::Tls(Box::new(stream)))
+            Scheme::Tls => Ok(Transport::Tls(Box::new(self.tls(remote).await?))),
+            Scheme::Quic => {
+                let stream = quic::connect(self.tls.quic(), remote, self.uri.server_name()).await;
+                let stream = stream.map_err(|source| DialError::Connect { remote, source })?;
+                Ok(Transport::Plain(Box::new(stream)))
             }
-            Scheme::Quic
-            | Scheme::Ws
-            | Scheme::Wss
-            | Scheme::Unix
-            | Scheme::Socks
-            | Scheme::SocksTls => Err(DialError::Unsupported(scheme.name())),
+            Scheme::Ws => self.upgrade(self.tcp(remote).await?, remote).await,
+            Scheme::Wss => self.upgrade(self.tls(remote).await?, remote).await,
+            Scheme::Unix | Scheme::Socks | Scheme::SocksTls => {
+                Err(DialError::Unsupported(scheme.name()))
+            }
         }
+    }
+
+    /// Opens a TLS connection.
+    async fn tls(&self, remote: SocketAddr) -> Result<TlsStream<Box<dyn Wire>>, DialError> {
+        let wire = Box::new(self.tcp(remote).await?);
+        let stream = self.tls.connect(wire, self.uri.server_name()).await;
+        stream.map_err(|source| DialError::Tls { remote, source })
+    }
+
+    /// Makes a connection to a web server a WebSocket.
+    async fn upgrade<S>(&self, stream: S, remote: SocketAddr) -> Result<Transport, DialError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+    {
+        let Place::Web { server, path } = self.uri.place() else {
+            return Err(DialError::Unsupported(self.uri.scheme().name()));
+        };
+        let socket = upgrade::connect(stream, &server.host, path, self.uri.login()).await;
+        let socket = socket.map_err(|source| DialError::Upgrade { remote, source })?;
+        Ok(Transport::Plain(Box::new(socket)))
     }
 
     /// Opens a TCP connection, from the source interface if there is one.

@@ -7,6 +7,7 @@ mod crowd;
 mod handshake;
 mod peers;
 mod probe;
+mod streams;
 
 use std::{
     collections::BTreeSet,
