@@ -22,6 +22,8 @@ const CLASSES: &[(&str, Class)] = &[
     ("tun.mtu", |config| config.tun.mtu.to_string()),
     ("filter.inbound", |config| audience(config.filter.inbound).to_owned()),
     ("filter.echo", |config| audience(config.filter.echo).to_owned()),
+    ("tls.certificate", |config| set(config.web_certificate.certificate.is_some())),
+    ("tls.key", |config| set(config.web_certificate.key.is_some())),
     ("names.enabled", |config| config.names.to_string()),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),

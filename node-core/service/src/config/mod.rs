@@ -25,7 +25,7 @@ mod read;
 mod table;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use planetary_proto::identity::NodeKey;
 use planetary_runtime::links::uri::{ListenUri, PeerUri};
@@ -68,12 +68,23 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// What listeners for `wss` show.
+    pub web_certificate: WebCertificateFiles,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
     /// The least severe event that is logged.
     pub log_level: LogLevel,
+}
+
+/// The `[tls]` section: both files, or neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebCertificateFiles {
+    /// A certificate and its chain, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// The `[public_peers]` section.
@@ -210,6 +221,7 @@ impl Default for Config {
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            web_certificate: WebCertificateFiles::default(),
             names: true,
             public_peers: PublicPeersConfig::default(),
             log_level: LogLevel::Info,

@@ -20,14 +20,14 @@ fn fingerprint(config: &Config) -> String {
     let Config { listen, peers, interface_peers, allowed_keys, group_password, .. } = config;
     let Config { sessions, transit, node_info, node_info_privacy, tun, filter, log_level, .. } =
         config;
-    let Config { public_peers, .. } = config;
+    let Config { public_peers, web_certificate, .. } = config;
     // The default of the table is what an absent key means while the filter is closed.
     let sessions = sessions.unwrap_or(Audience::Circles);
     let links =
         format!("{listen:?} {peers:?} {interface_peers:?} {allowed_keys:?} {group_password:?}");
     format!(
         "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} \
-         {log_level:?} {public_peers:?}"
+         {log_level:?} {public_peers:?} {web_certificate:?}"
     )
 }
 
@@ -79,6 +79,8 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "public_peers.key",
             "public_peers.url",
             "sessions",
+            "tls.certificate",
+            "tls.key",
             "transit",
             "tun.mtu",
             "tun.name",

@@ -19,6 +19,7 @@ mod peering;
 mod settings;
 mod surveying;
 mod take_over;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +80,7 @@ pub struct Node {
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
+    web: Mutex<web::Web>,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -149,6 +151,7 @@ impl Node {
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
+            web: Mutex::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -376,6 +379,7 @@ impl Node {
     /// Makes an engine from the settings, with its peers and listeners. The caller holds the lock.
     async fn start_engine(&self) -> Result<(), SwitchError> {
         let config = self.engine_config()?;
+        self.look_at_certificate();
         let engine = Engine::start(config, tokio::runtime::Handle::current())?;
         *self.engine.write() = Some(engine.clone());
         self.health.lock().clear(NODE_NOT_STARTED);
@@ -400,8 +404,10 @@ impl Node {
             first
         };
         let allowed = config.allowed_keys.iter().copied().collect();
+        let local = LocalEnd::new(Arc::clone(&identity), allowed)?;
+        self.web.lock().begin(local.tls().clone());
         Ok(EngineConfig {
-            local: LocalEnd::new(Arc::clone(&identity), allowed)?,
+            local,
             group: group.map(|password| GroupSecret::from_password(password.as_bytes())),
             node_info: settings.node_info(),
             first_seq,
@@ -437,6 +443,7 @@ impl Node {
         }
         let restart = self.settings.read().needs_restart(&config);
         self.settings.write().config = config;
+        self.look_at_certificate();
         // Before an engine that is started anew carries a packet.
         self.renew_rules().await;
         let Some(engine) = self.engine() else { return };
