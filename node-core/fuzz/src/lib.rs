@@ -26,6 +26,7 @@ pub use targets::filter::filter;
 pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
+pub use targets::http_head::http_head;
 pub use targets::identity_pem::identity_pem;
 pub use targets::invite::invite;
 pub use targets::join_link::join_link;
@@ -42,7 +43,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     ("backup", backup),
     ("circle_message", circle_message),
     ("circle_op", circle_op),
@@ -53,6 +54,7 @@ pub const TARGETS: [Target; 21] = [
     ("foreign", foreign),
     ("frames", frames),
     ("friend_link", friend_link),
+    ("http_head", http_head),
     ("identity_pem", identity_pem),
     ("invite", invite),
     ("join_link", join_link),
