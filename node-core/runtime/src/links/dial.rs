@@ -38,6 +38,7 @@ use super::{
     interface::{Interface, InterfaceError, is_link_local},
     probe::Reach,
     quic, socket,
+    socks::{self, SocksError},
     tls::Tls,
     transport::{Origin, Transport, Wire},
     uri::{Endpoint, Host, PeerUri, Place, Scheme},
@@ -46,6 +47,10 @@ use super::{
 
 /// How long one address may take, TLS included.
 pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a proxy may take. It has a road of its own to make before it answers; an anonymising
+/// one takes half a minute for that now and then.
+pub const PROXY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How long to wait for the resolver. It asks several servers in turn, so it gets longer than one
 /// address.
@@ -131,6 +136,15 @@ pub enum DialError {
         #[source]
         source: UpgradeError,
     },
+    /// There is a connection to the proxy, but it leads no further.
+    #[error("the proxy {remote} is of no help")]
+    Proxy {
+        /// The address of the proxy.
+        remote: SocketAddr,
+        /// What went wrong.
+        #[source]
+        source: SocksError,
+    },
     /// There is a connection, but TLS failed on it.
     #[error("TLS with {remote} failed")]
     Tls {
@@ -155,6 +169,7 @@ impl DialError {
             Self::Unsupported(_) => "transport_unsupported",
             Self::Timeout { .. } => "dial_timeout",
             Self::Connect { .. } | Self::File { .. } => "cannot_connect",
+            Self::Proxy { .. } => "proxy_failed",
             Self::Tls { .. } => "tls_failed",
             Self::Upgrade { .. } => "no_websocket",
         }
@@ -425,36 +440,56 @@ impl Attempt {
     /// Opens the transport to one address.
     async fn connect(&self, remote: SocketAddr) -> Result<Transport, DialError> {
         let attempt = self.open(remote);
-        timeout(ATTEMPT_TIME_MAX, attempt).await.unwrap_or(Err(DialError::Timeout { remote }))
+        let time_max = match self.uri.place() {
+            Place::Proxied { .. } => PROXY_TIME_MAX,
+            Place::Node(_) | Place::Web { .. } | Place::File(_) => ATTEMPT_TIME_MAX,
+        };
+        timeout(time_max, attempt).await.unwrap_or(Err(DialError::Timeout { remote }))
     }
 
     async fn open(&self, remote: SocketAddr) -> Result<Transport, DialError> {
         let scheme = self.uri.scheme();
         match scheme {
             Scheme::Tcp => Ok(Transport::Plain(Box::new(self.tcp(remote).await?))),
-            Scheme::Tls => Ok(Transport::Tls(Box::new(self.tls(remote).await?))),
+            Scheme::Tls => {
+                let stream = self.tcp(remote).await?;
+                Ok(Transport::Tls(Box::new(self.tls(remote, stream).await?)))
+            }
             Scheme::Quic => {
                 let stream = quic::connect(self.tls.quic(), remote, self.uri.server_name()).await;
                 let stream = stream.map_err(|source| DialError::Connect { remote, source })?;
                 Ok(Transport::Plain(Box::new(stream)))
             }
-            Scheme::Ws => self.upgrade(self.tcp(remote).await?, remote).await,
-            Scheme::Wss => self.upgrade(self.tls(remote).await?, remote).await,
-            Scheme::Unix | Scheme::Socks | Scheme::SocksTls => {
+            Scheme::Ws => {
+                let stream = self.tcp(remote).await?;
+                self.upgrade(remote, stream).await
+            }
+            Scheme::Wss => {
+                let stream = self.tcp(remote).await?;
+                self.upgrade(remote, self.tls(remote, stream).await?).await
+            }
+            Scheme::Socks => Ok(Transport::Plain(Box::new(self.proxied(remote).await?))),
+            Scheme::SocksTls => {
+                let stream = self.proxied(remote).await?;
+                Ok(Transport::Tls(Box::new(self.tls(remote, stream).await?)))
+            }
+            Scheme::Unix => {
                 Err(DialError::Unsupported(scheme.name()))
             }
         }
     }
 
-    /// Opens a TLS connection.
-    async fn tls(&self, remote: SocketAddr) -> Result<TlsStream<Box<dyn Wire>>, DialError> {
-        let wire = Box::new(self.tcp(remote).await?);
-        let stream = self.tls.connect(wire, self.uri.server_name()).await;
+    async fn tls(
+        &self,
+        remote: SocketAddr,
+        stream: TcpStream,
+    ) -> Result<TlsStream<Box<dyn Wire>>, DialError> {
+        let stream = self.tls.connect(Box::new(stream), self.uri.server_name()).await;
         stream.map_err(|source| DialError::Tls { remote, source })
     }
 
     /// Makes a connection to a web server a WebSocket.
-    async fn upgrade<S>(&self, stream: S, remote: SocketAddr) -> Result<Transport, DialError>
+    async fn upgrade<S>(&self, remote: SocketAddr, stream: S) -> Result<Transport, DialError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
     {
@@ -464,6 +499,16 @@ impl Attempt {
         let socket = upgrade::connect(stream, &server.host, path, self.uri.login()).await;
         let socket = socket.map_err(|source| DialError::Upgrade { remote, source })?;
         Ok(Transport::Plain(Box::new(socket)))
+    }
+
+    /// Opens a TCP connection to the proxy, and through it to the node.
+    async fn proxied(&self, remote: SocketAddr) -> Result<TcpStream, DialError> {
+        let mut stream = self.tcp(remote).await?;
+        if let Place::Proxied { destination, .. } = self.uri.place() {
+            let connected = socks::connect(&mut stream, destination, self.uri.login()).await;
+            connected.map_err(|source| DialError::Proxy { remote, source })?;
+        }
+        Ok(stream)
     }
 
     /// Opens a TCP connection, from the source interface if there is one.

@@ -11,7 +11,7 @@
 //! signed the handshake under the link's password; no link runs to or from an address of the
 //! overlay itself (`200::/7`).
 
-mod admission;
+pub(crate) mod admission;
 mod bridge;
 pub mod dial;
 pub mod handshake;
@@ -21,6 +21,7 @@ pub mod peers;
 pub mod probe;
 mod quic;
 pub mod socket;
+mod socks;
 pub mod tls;
 mod transport;
 #[cfg(unix)]
@@ -37,6 +38,7 @@ pub use interface::InterfaceError;
 pub(crate) use interface::outside_addresses;
 use planetary_proto::identity::{Identity, NodeKey};
 use socket2::Socket;
+pub use socks::SocksError;
 use thiserror::Error;
 
 use self::{
@@ -79,6 +81,17 @@ impl LocalEnd {
     pub const fn tls(&self) -> &Tls {
         &self.tls
     }
+
+    /// The own key.
+    #[must_use]
+    pub fn key(&self) -> NodeKey {
+        self.identity.key()
+    }
+
+    /// The same end, which takes incoming links from everybody.
+    pub(crate) fn open_to_all(&self) -> Self {
+        Self { allowed_keys: Arc::default(), ..self.clone() }
+    }
 }
 
 /// A link whose handshake is done, ready to carry frames.
@@ -101,6 +114,8 @@ pub struct Established {
     /// The peer's URI as it may be shown: the configured one without options, or the listener's with
     /// the remote address in it.
     pub uri: String,
+    /// The interface on which both ends have found each other, for a link of the local network.
+    pub found_on: Option<String>,
 }
 
 /// Who opened a link.
