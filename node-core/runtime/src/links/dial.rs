@@ -473,9 +473,7 @@ impl Attempt {
                 let stream = self.proxied(remote).await?;
                 Ok(Transport::Tls(Box::new(self.tls(remote, stream).await?)))
             }
-            Scheme::Unix => {
-                Err(DialError::Unsupported(scheme.name()))
-            }
+            Scheme::Unix => Err(DialError::Unsupported(scheme.name())),
         }
     }
 
