@@ -22,7 +22,7 @@ type Entry = (Question, &'static [&'static str]);
 const QUESTIONS: &[Entry] = &[
     (service, &[]),
     (identity, &["identity_exposed"]),
-    (settings, &["config_not_read", "config_exposed", "open_unreachable"]),
+    (settings, &["config_not_read", "config_exposed", "open_unreachable", "web_certificate"]),
     (
         records,
         &[
