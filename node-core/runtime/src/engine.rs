@@ -9,6 +9,7 @@ mod report;
 
 use std::{
     future::Future,
+    hash::{BuildHasher, RandomState},
     io,
     net::Ipv6Addr,
     sync::{
@@ -45,9 +46,10 @@ use crate::{
     clock::Clock,
     control::{Control, Input, Mailbox, News, NewsSender, Wanted},
     data::{
-        DataPlane, Routes, Source, buffers::Packet, egress::Egress, reader, send_packet,
-        sessions::Sessions, stream,
+        DataPlane, Routes, Source, buffers::Packet, egress::Egress, inside::Inside, reader,
+        send_packet, sessions::Sessions, stream,
     },
+    gateway::stack::Stack,
     links::{Direction, Established, LinkEnd, LinkSink, LocalEnd, peers::Peers},
     tun::{Tun, TunError, TunSettings},
 };
@@ -67,8 +69,8 @@ pub struct EngineConfig {
     pub node_info: Vec<u8>,
     /// Higher than every sequence number that the identity ever sent.
     pub first_seq: u64,
-    /// The interface; `None` runs in user space: the node routes and answers, but carries no
-    /// packets of this machine.
+    /// The interface; `None` runs in user space: programs of this machine reach the network through
+    /// the gateway alone.
     pub tun: Option<TunSettings>,
     /// Who may reach this machine, from the first packet on.
     pub rules: Arc<Rules>,
@@ -166,7 +168,14 @@ impl Engine {
     /// [`StartError`]. Nothing is left running.
     pub fn start(config: EngineConfig, runtime: Handle) -> Result<Self, StartError> {
         let own = config.identity.key();
-        let tun = config.tun.as_ref().map(Tun::open).transpose()?;
+        let inside = match &config.tun {
+            Some(settings) => Inside::Tun(Tun::open(settings)?),
+            // The system's random keys, for ports and sequence numbers that nobody can foresee.
+            None => {
+                let seed = RandomState::new().hash_one(own);
+                Inside::Stack(Stack::new(own.address().to_ipv6(), seed))
+            }
+        };
         let (mailbox, inbox) = Mailbox::new();
         let clock = Clock::start();
         let territory = Territory::of(&own);
@@ -177,7 +186,7 @@ impl Engine {
             clock,
             routes: ArcSwap::from_pointee(Routes::empty(own)),
             sessions: sessions.clone(),
-            tun: ArcSwapOption::new(tun.map(Arc::new)),
+            inside: ArcSwapOption::from_pointee(inside),
             names: ArcSwapOption::empty(),
             mailbox: mailbox.clone(),
             counters: Default::default(),
@@ -198,14 +207,12 @@ impl Engine {
         let news = NewsSender::new(config.news, Arc::clone(&data));
         let control = Control::new(node, Arc::clone(&data), changed, news, Arc::clone(&woke));
         let mut threads = vec![spawn("control", move || control.run(&inbox))?];
-        if data.tun.load().is_some() {
-            let source = Arc::clone(&data);
-            match spawn("tun", move || Source::run(&source)) {
-                Ok(thread) => threads.push(thread),
-                Err(error) => {
-                    mailbox.post(Input::Stop);
-                    return Err(error);
-                }
+        let source = Arc::clone(&data);
+        match spawn("tun", move || Source::run(&source)) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                mailbox.post(Input::Stop);
+                return Err(error);
             }
         }
         let acceptor = Arc::new(Acceptor {
@@ -228,8 +235,8 @@ impl Engine {
         let highest = self.highest_seq().await.ok();
         self.0.peers.shutdown().await;
         self.0.mailbox.post(Input::Stop);
-        if let Some(tun) = &*self.0.data.tun.load() {
-            tun.close();
+        if let Some(inside) = &*self.0.data.inside.load() {
+            inside.close();
         }
         let threads = std::mem::take(&mut *self.0.threads.lock());
         let joined = tokio::task::spawn_blocking(move || {
@@ -243,7 +250,7 @@ impl Engine {
         }
         // Threads of links may take a moment longer, and callers may keep the handle; the interface
         // is free for the next engine now.
-        self.0.data.tun.store(None);
+        self.0.data.inside.store(None);
         highest
     }
 
@@ -297,7 +304,8 @@ impl Engine {
     /// Name and MTU of the interface, if there is one.
     #[must_use]
     pub fn tun(&self) -> Option<(String, u16)> {
-        self.0.data.tun.load().as_ref().map(|tun| (tun.name().to_owned(), tun.mtu()))
+        let inside = self.0.data.inside.load();
+        inside.as_ref()?.tun().map(|tun| (tun.name().to_owned(), tun.mtu()))
     }
 
     /// Wakes up whenever links, routes or proof of connection have changed.
