@@ -5,6 +5,7 @@ mod control;
 mod data;
 mod engine;
 pub mod gateway;
+pub mod http;
 pub mod links;
 pub mod surroundings;
 pub mod tun;

@@ -34,6 +34,9 @@ const LISTEN_RETRY: Duration = Duration::from_secs(30);
 /// last to be shown, so that a blip is seen to be over before.
 const SURVEY_INTERVAL: Duration = Duration::from_secs(4);
 
+/// Time between two looks at what power and network cost.
+const SUPPLY_INTERVAL: Duration = Duration::from_secs(30);
+
 /// A service that runs.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -88,6 +91,8 @@ impl Running {
         let mut tending: Option<JoinHandle<()>> = None;
         let mut survey = time::interval(SURVEY_INTERVAL);
         survey.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut supply = time::interval(SUPPLY_INTERVAL);
+        supply.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut compared: Option<Instant> = None;
         let mut changes = None;
         loop {
@@ -113,6 +118,10 @@ impl Running {
                     in_background(&self.node, move |node| async move {
                         node.look_around(others).await;
                     });
+                    continue;
+                }
+                _ = supply.tick() => {
+                    in_background(&self.node, |node| async move { node.look_at_supply().await });
                     continue;
                 }
                 _ = look.tick() => {}

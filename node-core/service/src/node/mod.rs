@@ -350,6 +350,7 @@ impl Node {
             names: self.names(),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
+            supply: self.supply(),
             root_changes: 0,
             health: self.health.lock().visible(now),
         })

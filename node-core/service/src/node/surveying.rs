@@ -19,6 +19,7 @@ use crate::report::pseudonym::Pseudonyms;
 use crate::report::{Facts, doctor, support};
 use crate::survey::Wishes;
 use crate::survey::clock::{self, Witness};
+use crate::survey::supply::Supply;
 
 /// How old a failed lookup may be to be taken for an answer.
 const LOOKUP_AGE_MAX: Duration = Duration::from_secs(60);
@@ -37,6 +38,21 @@ impl Node {
         };
         let network = engine.is_some_and(|engine| engine.tun().is_some());
         self.surveyor.look(Wishes { network, witnesses, names: Vec::new() }).await;
+    }
+
+    /// Looks what power and network cost, and does what follows if that has changed.
+    pub async fn look_at_supply(&self) {
+        if self.surveyor.look_at_supply().await {
+            let Supply { metered, battery } = self.supply();
+            tracing::debug!(metered, battery, "power or network changed");
+            self.news.notify_one();
+        }
+    }
+
+    /// What power and network cost, by the last look.
+    #[must_use]
+    pub fn supply(&self) -> Supply {
+        self.surveyor.supply()
     }
 
     /// Checks everything; `None` while the engine is too busy to answer.

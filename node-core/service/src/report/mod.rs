@@ -39,6 +39,7 @@ use self::state::Standing;
 use crate::health::{Health, Moment};
 use crate::node::{FailedListener, WantedPeer};
 use crate::survey::Survey;
+use crate::survey::supply::Supply;
 
 /// The network's addresses, as people write them.
 const OVERLAY: &str = "200::/7";
@@ -85,6 +86,8 @@ pub struct Facts {
     pub key: Option<identity::NodeKey>,
     /// What was seen around the node lately.
     pub survey: Arc<Survey>,
+    /// What power and network cost.
+    pub supply: Supply,
     /// How often the root of the tree changed lately; the observer counts.
     pub root_changes: usize,
     /// Conditions that were noticed elsewhere and are to be shown.
@@ -127,6 +130,7 @@ impl Facts {
             names: crate::names::off(),
             key: None,
             survey: Arc::default(),
+            supply: Supply::default(),
             root_changes: 0,
             health: health.visible(now),
         }
@@ -221,7 +225,11 @@ impl Observer {
             questions: facts.questions,
             names: facts.names,
             lan: Lan::default(),
-            transit: Transit::default(),
+            transit: Transit {
+                metered: facts.supply.metered,
+                battery: facts.supply.battery,
+                ..Transit::default()
+            },
             gateway: Gateway::default(),
         }
     }

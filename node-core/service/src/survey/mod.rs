@@ -15,6 +15,7 @@ pub mod clock;
 pub(crate) mod errand;
 pub mod names;
 pub mod process;
+pub mod supply;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use self::clock::{ClockFacts, ClockWatch, Witness};
 use self::errand::Errand;
 use self::names::Names;
 use self::process::{Process, Room};
+use self::supply::Supply;
 
 /// How long the system may take to tell of itself.
 pub const SYSTEM_PATIENCE: Duration = Duration::from_secs(2);
@@ -79,12 +81,14 @@ pub struct Wishes {
 pub struct Surveyor {
     state_dir: PathBuf,
     latest: RwLock<Arc<Survey>>,
+    supply: RwLock<Supply>,
     /// Held by whoever looks: two who ask at once look one after the other.
     looking: tokio::sync::Mutex<ClockWatch>,
     network: Errand,
     process: Errand,
     disk: Errand,
     names: Errand,
+    power: Errand,
 }
 
 impl<T> Finding<T> {
@@ -111,11 +115,13 @@ impl Surveyor {
         Self {
             state_dir,
             latest: RwLock::default(),
+            supply: RwLock::default(),
             looking: tokio::sync::Mutex::new(ClockWatch::start()),
             network: Errand::default(),
             process: Errand::default(),
             disk: Errand::default(),
             names: Errand::default(),
+            power: Errand::default(),
         }
     }
 
@@ -123,6 +129,19 @@ impl Surveyor {
     #[must_use]
     pub fn latest(&self) -> Arc<Survey> {
         Arc::clone(&self.latest.read())
+    }
+
+    /// What power and network cost, by the last look.
+    #[must_use]
+    pub fn supply(&self) -> Supply {
+        *self.supply.read()
+    }
+
+    /// Looks what power and network cost, and keeps it; tells whether that has changed. Takes no
+    /// longer than [`SYSTEM_PATIENCE`].
+    pub async fn look_at_supply(&self) -> bool {
+        let found = Supply::look(&self.power).await;
+        std::mem::replace(&mut *self.supply.write(), found) != found
     }
 
     /// Looks, keeps and returns what is found. Takes no longer than [`NAMES_PATIENCE`], and nothing
