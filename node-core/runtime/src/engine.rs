@@ -49,7 +49,7 @@ use crate::{
         DataPlane, Routes, Source, buffers::Packet, egress::Egress, inside::Inside, reader,
         send_packet, sessions::Sessions, stream,
     },
-    gateway::stack::Stack,
+    gateway::{Gateway, Host, stack::Stack},
     links::{Direction, Established, LinkEnd, LinkSink, LocalEnd, peers::Peers},
     tun::{Tun, TunError, TunSettings},
 };
@@ -131,6 +131,7 @@ struct Inner {
     data: Arc<DataPlane>,
     mailbox: Mailbox,
     peers: Peers<Acceptor>,
+    gateway: Gateway,
     acceptor: Arc<Acceptor>,
     changes: watch::Receiver<u64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -221,18 +222,21 @@ impl Engine {
             details: Mutex::default(),
         });
         let peers = Peers::new(config.local, Arc::clone(&acceptor), runtime.clone());
+        let gateway = Gateway::new(Host::new(Arc::clone(&data)), runtime.clone());
         let threads = Mutex::new(threads);
         let watch = OnceLock::new();
-        let inner = Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads, watch });
+        let inner =
+            Arc::new(Inner { data, mailbox, peers, gateway, acceptor, changes, threads, watch });
         let task = runtime.spawn(network::watch(Arc::downgrade(&inner), woke));
         inner.watch.get_or_init(|| task.abort_handle());
         Ok(Self(inner))
     }
 
-    /// Closes listeners, links and TUN and ends all threads; returns the highest sequence number
+    /// Closes doors, listeners, links and TUN and ends all threads; returns the highest sequence number
     /// sent, which must be stored.
     pub async fn shutdown(&self) -> Option<u64> {
         let highest = self.highest_seq().await.ok();
+        self.0.gateway.open(Vec::new()).await;
         self.0.peers.shutdown().await;
         self.0.mailbox.post(Input::Stop);
         if let Some(inside) = &*self.0.data.inside.load() {
@@ -258,6 +262,12 @@ impl Engine {
     #[must_use]
     pub fn peers(&self) -> &Peers<impl LinkSink> {
         &self.0.peers
+    }
+
+    /// How programs of this machine reach the network beside the interface, or without one.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.0.gateway
     }
 
     /// The network of this machine has changed: links are probed, and peers that are down are
@@ -290,7 +300,7 @@ impl Engine {
     }
 
     /// Replaces what programs of this machine are answered about names, from the next question on;
-    /// with `None` nothing is. Without an interface nobody can ask.
+    /// with `None` nothing is. The gateway knows them as well.
     pub fn set_names(&self, names: Option<Arc<Zone>>) {
         self.0.data.names.store(names);
     }
