@@ -158,7 +158,7 @@ struct Acceptor {
 struct LinkDetails {
     uri: String,
     direction: Direction,
-    remote: std::net::SocketAddr,
+    remote: Option<std::net::SocketAddr>,
 }
 
 impl Engine {
@@ -335,7 +335,7 @@ impl Engine {
             if let Some(known) = details.get(&link.id) {
                 link.uri.clone_from(&known.uri);
                 link.direction = known.direction;
-                link.remote = Some(known.remote);
+                link.remote = known.remote;
             }
         }
         Ok(snapshot)

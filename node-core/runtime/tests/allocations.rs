@@ -142,7 +142,8 @@ fn packets_are_carried_without_allocating() {
     let Some((c, far)) = engine_with_socket(3, runtime.handle()) else { return };
     let b = engine(2, runtime.handle(), false);
     let listener: ListenUri = "tcp://127.0.0.1:0".parse().expect("a listener URI");
-    let listening = runtime.block_on(b.peers().listen(listener)).expect("a listener");
+    let listening =
+        runtime.block_on(b.peers().listen(listener)).expect("a listener").expect("an address");
     let uri: PeerUri = format!("tcp://{listening}").parse().expect("a peer URI");
     for engine in [&a, &c] {
         engine.peers().add(uri.clone(), None).expect("a new peer");

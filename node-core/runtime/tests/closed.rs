@@ -86,7 +86,7 @@ impl Network {
         let open = Policy::open();
         let hub = engine(HUB, &open);
         let listener: ListenUri = "tcp://127.0.0.1:0".parse().expect("a listener URI");
-        let address = hub.peers().listen(listener).await.expect("a listener");
+        let address = hub.peers().listen(listener).await.expect("a listener").expect("an address");
         let uri: PeerUri = format!("tcp://{address}").parse().expect("a peer URI");
         let join = |seed, policy: &Policy| {
             let (tells, told) = mpsc::channel(64);
@@ -320,7 +320,7 @@ async fn news_that_nobody_takes_are_lost_and_counted() {
     let (tells, mut told) = mpsc::channel(1);
     let (a, b) = (engine(5, &open), engine_that_tells(6, &open, tells));
     let listener: ListenUri = "tcp://127.0.0.1:0".parse().expect("a listener URI");
-    let address = b.peers().listen(listener).await.expect("a listener");
+    let address = b.peers().listen(listener).await.expect("a listener").expect("an address");
     a.peers().add(format!("tcp://{address}").parse().expect("a URI"), None).expect("a new peer");
     for _ in 0..2 {
         a.request(key(6), HAVE, vec![]).await.expect("sent");
@@ -341,7 +341,7 @@ async fn closed_neighbours_know_that_they_are_connected() {
     let policy = Policy::default();
     let (a, b) = (engine(5, &policy), engine(6, &policy));
     let listener: ListenUri = "tcp://127.0.0.1:0".parse().expect("a listener URI");
-    let address = b.peers().listen(listener).await.expect("a listener");
+    let address = b.peers().listen(listener).await.expect("a listener").expect("an address");
     a.peers().add(format!("tcp://{address}").parse().expect("a URI"), None).expect("a new peer");
     let begun = Instant::now();
     for engine in [&a, &b] {

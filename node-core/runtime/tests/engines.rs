@@ -41,7 +41,7 @@ fn engine(seed: u8) -> Engine {
 
 async fn listen(engine: &Engine, scheme: &str) -> PeerUri {
     let uri: ListenUri = format!("{scheme}://127.0.0.1:0").parse().expect("a listener URI");
-    let address = engine.peers().listen(uri).await.expect("a listener");
+    let address = engine.peers().listen(uri).await.expect("a listener").expect("an address");
     format!("{scheme}://{address}").parse().expect("a peer URI")
 }
 

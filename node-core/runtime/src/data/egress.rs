@@ -15,7 +15,6 @@
 use std::{
     collections::VecDeque,
     io,
-    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence},
@@ -30,6 +29,7 @@ use planetary_proto::{
     time::Instant,
     wire::{FrameKind, KEEP_ALIVE, TrafficHeader},
 };
+use socket2::Socket;
 
 use super::{
     DataPlane, Routes,
@@ -74,7 +74,7 @@ pub(crate) struct Egress {
     blocked: Mutex<bool>,
     unblocked: Condvar,
     closed: AtomicBool,
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
 }
 
 struct Writer {
@@ -491,7 +491,7 @@ impl Queues {
 mod tests {
     use std::{
         io::Read,
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         sync::mpsc::Receiver,
         thread,
         time::{Duration, Instant},
@@ -526,6 +526,7 @@ mod tests {
             let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (far, _) = listener.accept().unwrap();
             far.set_read_timeout(Some(PATIENCE)).unwrap();
+            let near = Socket::from(near);
             socket::adopt(&near).unwrap();
             socket::tune((&near).into()).unwrap();
             let (mailbox, inbox) = Mailbox::new();

@@ -3,11 +3,11 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
-    net::TcpStream,
     sync::Arc,
 };
 
 use parking_lot::Mutex;
+use socket2::Socket;
 
 use crate::links::{LinkStream, socket};
 
@@ -41,7 +41,7 @@ pub(crate) fn split(stream: LinkStream) -> (ReadHalf, WriteHalf) {
 
 /// The direction from the far end to us.
 pub(crate) struct ReadHalf {
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
     tls: Option<TlsReader>,
 }
 
@@ -62,7 +62,7 @@ impl ReadHalf {
 }
 
 impl TlsReader {
-    fn read(&mut self, socket: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, socket: &Socket, into: &mut [u8]) -> io::Result<usize> {
         loop {
             // Plaintext that did not fit last time.
             let len = drain(&mut self.connection.lock(), into)?;
@@ -116,7 +116,7 @@ fn drain(connection: &mut rustls::Connection, into: &mut [u8]) -> io::Result<usi
 
 /// The direction from us to the far end.
 pub(crate) struct WriteHalf {
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
     tls: Option<Arc<Mutex<rustls::Connection>>>,
 }
 
@@ -131,7 +131,7 @@ pub(crate) enum Written {
 }
 
 impl WriteHalf {
-    pub(crate) const fn socket(&self) -> &Arc<TcpStream> {
+    pub(crate) const fn socket(&self) -> &Arc<Socket> {
         &self.socket
     }
 
@@ -161,7 +161,7 @@ impl WriteHalf {
     }
 }
 
-fn write_plain(socket: &TcpStream, bytes: &[u8]) -> io::Result<Written> {
+fn write_plain(socket: &Socket, bytes: &[u8]) -> io::Result<Written> {
     let mut done = 0;
     while done < bytes.len() {
         match socket::try_send(socket, &bytes[done..]) {
@@ -175,7 +175,7 @@ fn write_plain(socket: &TcpStream, bytes: &[u8]) -> io::Result<Written> {
     Ok(Written::All)
 }
 
-fn flush_tls(socket: &TcpStream, connection: &mut rustls::Connection) -> io::Result<Written> {
+fn flush_tls(socket: &Socket, connection: &mut rustls::Connection) -> io::Result<Written> {
     let mut socket = NonBlocking(socket);
     let mut taken = 0;
     while connection.wants_write() {
@@ -192,7 +192,7 @@ fn flush_tls(socket: &TcpStream, connection: &mut rustls::Connection) -> io::Res
 }
 
 /// A socket as a writer that never waits.
-struct NonBlocking<'a>(&'a TcpStream);
+struct NonBlocking<'a>(&'a Socket);
 
 impl Write for NonBlocking<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -28,20 +28,22 @@ pub(super) struct Admission {
 #[derive(Debug, Default)]
 struct Running {
     total: usize,
-    by_source: BTreeMap<IpAddr, usize>,
+    /// Whoever comes over a socket file is `None`: this machine as one source.
+    by_source: BTreeMap<Option<IpAddr>, usize>,
 }
 
 /// The right to one handshake; dropping it makes room.
 #[derive(Debug)]
 pub(super) struct Ticket {
     admission: Admission,
-    source: IpAddr,
+    source: Option<IpAddr>,
 }
 
 impl Admission {
-    /// Lets a handshake with `remote` begin, unless too many are running.
-    pub(super) fn admit(&self, remote: IpAddr) -> Option<Ticket> {
-        let source = source_of(remote);
+    /// Lets a handshake with `remote` begin, unless too many are running. Without an address it is
+    /// somebody on this machine.
+    pub(super) fn admit(&self, remote: Option<IpAddr>) -> Option<Ticket> {
+        let source = remote.map(source_of);
         let mut running = self.lock();
         let from_source = running.by_source.get(&source).copied().unwrap_or(0);
         if running.total >= HANDSHAKES_MAX || from_source >= HANDSHAKES_PER_SOURCE_MAX {
@@ -87,8 +89,8 @@ fn source_of(remote: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn v4(last: u16) -> IpAddr {
-        IpAddr::from([10, 0, (last >> 8) as u8, last as u8])
+    fn v4(last: u16) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, (last >> 8) as u8, last as u8]))
     }
 
     #[test]
@@ -98,6 +100,7 @@ mod tests {
             (0..HANDSHAKES_PER_SOURCE_MAX).map(|_| admission.admit(v4(1)).unwrap()).collect();
         assert!(admission.admit(v4(1)).is_none());
         assert!(admission.admit(v4(2)).is_some());
+        assert!(admission.admit(None).is_some());
         tickets.pop();
         assert!(admission.admit(v4(1)).is_some());
     }

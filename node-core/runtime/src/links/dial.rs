@@ -15,13 +15,17 @@ use std::{
     collections::{BTreeSet, VecDeque},
     io,
     net::{IpAddr, SocketAddr, SocketAddrV6},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use socket2::SockRef;
 use thiserror::Error;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::{
-    net::{TcpSocket, lookup_host},
+    net::{TcpSocket, TcpStream, lookup_host},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -34,7 +38,7 @@ use super::{
     socket,
     tls::Tls,
     transport::{Origin, Transport},
-    uri::{Host, PeerUri, Scheme},
+    uri::{Endpoint, Host, PeerUri, Place, Scheme},
 };
 
 /// How long one address may take, TLS included.
@@ -66,11 +70,11 @@ pub enum DialError {
     /// The name has no address, or only such as must not be dialled.
     #[error("no suitable addresses, all are unspecified, multicast or of the overlay itself")]
     NoSuitableAddress,
-    /// The host has addresses, and none of them may be dialled in this case.
-    #[error("{host} {}", reach.demand())]
+    /// The peer is somewhere, and may not be dialled there in this case.
+    #[error("{place} {}", reach.demand())]
     OutOfReach {
-        /// The host.
-        host: Host,
+        /// Its host or its socket file.
+        place: String,
         /// What may be dialled.
         reach: Reach,
     },
@@ -88,6 +92,18 @@ pub enum DialError {
     /// A link-local address without a zone and without a source interface.
     #[error("a link-local address needs a zone, as in [fe80::1%25eth0]")]
     ZoneRequired,
+    /// The transport of the URI does not exist here.
+    #[error("links over {0} do not exist on this system")]
+    Unsupported(&'static str),
+    /// Nobody took the connection on a socket file.
+    #[error("cannot connect to {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
     /// Nothing answered.
     #[error("{remote} did not answer in time")]
     Timeout {
@@ -124,8 +140,9 @@ impl DialError {
             Self::OutOfReach { .. } => "out_of_reach",
             Self::Interface(_) | Self::NoSourceAddress { .. } => "interface_unusable",
             Self::ZoneRequired => "zone_required",
+            Self::Unsupported(_) => "transport_unsupported",
             Self::Timeout { .. } => "dial_timeout",
-            Self::Connect { .. } => "cannot_connect",
+            Self::Connect { .. } | Self::File { .. } => "cannot_connect",
             Self::Tls { .. } => "tls_failed",
         }
     }
@@ -152,8 +169,8 @@ pub(super) async fn open_within(
     interface: Option<&str>,
     reach: Reach,
 ) -> Result<Established, LinkError> {
-    let addresses = addresses(uri, reach).await?;
-    let transport = connect(uri, addresses, interface, &local.tls).await?;
+    let target = locate(uri, reach).await?;
+    let (transport, remote) = connect(uri, target, interface, &local.tls).await?;
     let terms = Terms {
         identity: &local.identity,
         priority: uri.priority(),
@@ -162,7 +179,7 @@ pub(super) async fn open_within(
         allowed: &BTreeSet::new(),
     };
     let origin = Origin {
-        remote: transport.remote().map_err(HandshakeError::from)?,
+        remote,
         direction: Direction::Outgoing,
         interface: interface.map(str::to_owned),
         uri: uri.to_string(),
@@ -171,58 +188,116 @@ pub(super) async fn open_within(
     Ok(agreed.unwrap_or(Err(HandshakeError::Timeout))?)
 }
 
-/// How to connect to any of a peer's addresses.
-#[derive(Clone, Debug)]
-struct Route {
-    tls: Option<(Tls, Option<String>)>,
-    interface: Option<(String, Interface)>,
+/// Where a peer can be dialled.
+pub(super) enum Target {
+    /// At any of these, in this order.
+    Addresses(Vec<SocketAddr>),
+    /// At a socket file.
+    File(PathBuf),
 }
 
-/// The addresses of `uri` that may be dialled, in the order in which they are tried.
-pub(super) async fn addresses(uri: &PeerUri, reach: Reach) -> Result<Vec<SocketAddr>, DialError> {
-    let out_of_reach = || DialError::OutOfReach { host: uri.host().clone(), reach };
-    match uri.host() {
-        Host::Name(name) if reach == Reach::Loopback && name != "localhost" => {
-            return Err(out_of_reach());
+impl Target {
+    /// What is said of one that did not answer in time.
+    pub(super) fn timeout(&self) -> DialError {
+        match self {
+            Self::Addresses(addresses) => match addresses.first() {
+                Some(&remote) => DialError::Timeout { remote },
+                None => DialError::NoSuitableAddress,
+            },
+            Self::File(path) => silent_file(path),
         }
-        _ => {}
     }
-    let mut addresses = suitable(resolve(uri.host(), uri.port()).await?);
+}
+
+/// Looks up where `uri` leads to, within `reach`.
+pub(super) async fn locate(uri: &PeerUri, reach: Reach) -> Result<Target, DialError> {
+    let out_of_reach = |place: String| Err(DialError::OutOfReach { place, reach });
+    let endpoint = match uri.place() {
+        Place::File(path) if reach == Reach::Public => {
+            return out_of_reach(path.display().to_string());
+        }
+        Place::File(path) => return Ok(Target::File(path.clone())),
+        // Where the connection ends is up to the proxy.
+        Place::Proxied { destination, .. } if reach != Reach::Any => {
+            return out_of_reach(destination.host.to_string());
+        }
+        Place::Proxied { destination: Endpoint { host: Host::Address(address), .. }, .. }
+            if !is_suitable(*address) =>
+        {
+            return Err(DialError::NoSuitableAddress);
+        }
+        Place::Proxied { proxy: endpoint, .. }
+        | Place::Node(endpoint)
+        | Place::Web { server: endpoint, .. } => endpoint,
+    };
+    match &endpoint.host {
+        Host::Name(name) if reach == Reach::Loopback && name != "localhost" => {
+            return out_of_reach(name.clone());
+        }
+        Host::Name(_) | Host::Address(_) | Host::Scoped { .. } => {}
+    }
+    let mut addresses = suitable(resolve(endpoint).await?);
     let some = !addresses.is_empty();
     addresses.retain(|address| reach.admits(address.ip()));
     match addresses.is_empty() {
-        true if some => Err(out_of_reach()),
-        _ => Ok(addresses),
+        true if some => out_of_reach(endpoint.host.to_string()),
+        _ => Ok(Target::Addresses(addresses)),
     }
 }
 
-/// What is said of a host that did not resolve in time.
-pub(super) fn unresolved(host: &Host) -> DialError {
-    DialError::Resolve { name: host.to_string(), source: io::ErrorKind::TimedOut.into() }
+/// What is said of a place that did not resolve in time.
+pub(super) fn unresolved(place: &Place) -> DialError {
+    let name = place.endpoint().map_or_else(|| place.to_string(), |it| it.host.to_string());
+    DialError::Resolve { name, source: io::ErrorKind::TimedOut.into() }
 }
 
-/// Opens a connection to `uri` at any of its addresses.
+/// What is said of a socket file on which nobody takes the connection.
+fn silent_file(path: &Path) -> DialError {
+    DialError::File { path: path.to_owned(), source: io::ErrorKind::TimedOut.into() }
+}
+
+/// Opens a connection to `uri` at `target`. The address is the one that answered.
 pub(super) async fn connect(
     uri: &PeerUri,
-    addresses: Vec<SocketAddr>,
+    target: Target,
     interface: Option<&str>,
     tls: &Tls,
-) -> Result<Transport, DialError> {
+) -> Result<(Transport, Option<SocketAddr>), DialError> {
+    let addresses = match target {
+        Target::Addresses(addresses) => addresses,
+        Target::File(path) => return Ok((connect_file(path).await?, None)),
+    };
     let interface = match interface {
         Some(name) => Some((name.to_owned(), Interface::find(name)?)),
         None => None,
     };
-    let tls = match uri.scheme() {
-        Scheme::Tcp => None,
-        Scheme::Tls => Some((tls.clone(), uri.server_name().map(str::to_owned))),
-    };
     let addresses = scoped(addresses, interface.as_ref().map(|(_, interface)| interface.index))?;
-    race(addresses, &Route { tls, interface }).await
+    let attempt = Attempt { uri: Arc::new(uri.clone()), tls: tls.clone(), interface };
+    let (transport, remote) = race(addresses, &attempt).await?;
+    Ok((transport, Some(remote)))
+}
+
+/// Connects to a socket file.
+#[cfg(unix)]
+async fn connect_file(path: PathBuf) -> Result<Transport, DialError> {
+    match timeout(ATTEMPT_TIME_MAX, UnixStream::connect(&path)).await {
+        Ok(Ok(stream)) => Ok(Transport::Plain(Box::new(stream))),
+        Ok(Err(source)) => Err(DialError::File { path, source }),
+        Err(_) => Err(silent_file(&path)),
+    }
+}
+
+/// Refuses: there are no socket files here.
+#[cfg(not(unix))]
+#[expect(clippy::unused_async, reason = "it connects on other systems")]
+async fn connect_file(_path: PathBuf) -> Result<Transport, DialError> {
+    Err(DialError::Unsupported(Scheme::Unix.name()))
 }
 
 /// The socket addresses of a host, the zone of a link-local one included.
-pub(super) async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-    let name = match host {
+pub(super) async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
+    let port = endpoint.port;
+    let name = match &endpoint.host {
         Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
         Host::Scoped { address, zone } => {
             let scope = Interface::find(zone)?.index;
@@ -244,15 +319,17 @@ pub(super) const fn is_overlay(address: IpAddr) -> bool {
     }
 }
 
+/// Whether a node may be dialled at an address.
+fn is_suitable(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    !address.is_unspecified() && !address.is_multicast() && !is_overlay(address)
+}
+
 /// Drops the addresses that must not be dialled, and lets the families alternate, so that neither
 /// has to fail as a whole before the other is tried. The first stays first.
 fn suitable(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let fit = |address: &SocketAddr| {
-        let ip = address.ip().to_canonical();
-        !ip.is_unspecified() && !ip.is_multicast() && !is_overlay(ip)
-    };
     let mut kept: Vec<SocketAddr> = Vec::new();
-    for address in addresses.into_iter().filter(fit) {
+    for address in addresses.into_iter().filter(|address| is_suitable(address.ip())) {
         if !kept.contains(&address) {
             kept.push(address);
         }
@@ -296,21 +373,24 @@ fn scoped(addresses: Vec<SocketAddr>, scope: Option<u32>) -> Result<Vec<SocketAd
 
 /// Tries the addresses, each a little after the one before; the first connection wins and the
 /// others are dropped.
-async fn race(addresses: Vec<SocketAddr>, route: &Route) -> Result<Transport, DialError> {
+async fn race(
+    addresses: Vec<SocketAddr>,
+    attempt: &Attempt,
+) -> Result<(Transport, SocketAddr), DialError> {
     let mut waiting = VecDeque::from(addresses);
     let mut running = JoinSet::new();
     let mut failure = DialError::NoSuitableAddress;
     loop {
         if let Some(remote) = waiting.pop_front() {
-            let route = route.clone();
-            running.spawn(async move { route.connect(remote).await });
+            let attempt = attempt.clone();
+            running.spawn(async move { Ok((attempt.connect(remote).await?, remote)) });
         }
         let ended = tokio::select! {
             ended = running.join_next() => ended,
             () = sleep(STAGGER), if !waiting.is_empty() => continue,
         };
         match ended {
-            Some(Ok(Ok(transport))) => return Ok(transport),
+            Some(Ok(Ok(won))) => return Ok(won),
             Some(Ok(Err(error))) => failure = error,
             // An attempt is neither cancelled by others nor does it panic; if it did, the next one
             // counts.
@@ -320,7 +400,15 @@ async fn race(addresses: Vec<SocketAddr>, route: &Route) -> Result<Transport, Di
     }
 }
 
-impl Route {
+/// How to connect to any of a peer's addresses.
+#[derive(Clone, Debug)]
+struct Attempt {
+    uri: Arc<PeerUri>,
+    tls: Tls,
+    interface: Option<(String, Interface)>,
+}
+
+impl Attempt {
     /// Opens the transport to one address.
     async fn connect(&self, remote: SocketAddr) -> Result<Transport, DialError> {
         let attempt = self.open(remote);
@@ -328,6 +416,26 @@ impl Route {
     }
 
     async fn open(&self, remote: SocketAddr) -> Result<Transport, DialError> {
+        let scheme = self.uri.scheme();
+        match scheme {
+            Scheme::Tcp => Ok(Transport::Plain(Box::new(self.tcp(remote).await?))),
+            Scheme::Tls => {
+                let wire = Box::new(self.tcp(remote).await?);
+                let stream = self.tls.connect(wire, self.uri.server_name()).await;
+                let stream = stream.map_err(|source| DialError::Tls { remote, source })?;
+                Ok(Transport::Tls(Box::new(stream)))
+            }
+            Scheme::Quic
+            | Scheme::Ws
+            | Scheme::Wss
+            | Scheme::Unix
+            | Scheme::Socks
+            | Scheme::SocksTls => Err(DialError::Unsupported(scheme.name())),
+        }
+    }
+
+    /// Opens a TCP connection, from the source interface if there is one.
+    async fn tcp(&self, remote: SocketAddr) -> Result<TcpStream, DialError> {
         let refused = |source| DialError::Connect { remote, source };
         let socket = match remote {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -350,12 +458,7 @@ impl Route {
         }
         let stream = socket.connect(remote).await.map_err(refused)?;
         socket::tune(SockRef::from(&stream)).map_err(refused)?;
-        let Some((tls, name)) = &self.tls else {
-            return Ok(Transport::Plain(stream));
-        };
-        let stream = tls.connect(stream, name.as_deref()).await;
-        let stream = stream.map_err(|source| DialError::Tls { remote, source })?;
-        Ok(Transport::Tls(Box::new(stream)))
+        Ok(stream)
     }
 }
 
@@ -388,9 +491,10 @@ pub(super) mod tests {
 
     /// The address that wins a race without TLS.
     #[cfg(target_os = "linux")]
-    pub(in super::super) async fn race_plain(addresses: Vec<SocketAddr>) -> SocketAddr {
-        let route = Route { tls: None, interface: None };
-        race(addresses, &route).await.ok().and_then(|won| won.remote().ok()).unwrap()
+    pub(in super::super) async fn race_plain(tls: &Tls, addresses: Vec<SocketAddr>) -> SocketAddr {
+        let uri = Arc::new("tcp://raced.example:1".parse().unwrap());
+        let attempt = Attempt { uri, tls: tls.clone(), interface: None };
+        race(addresses, &attempt).await.map(|(_, remote)| remote).unwrap()
     }
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {

@@ -10,6 +10,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -21,6 +22,8 @@ use planetary_proto::{
 };
 use socket2::{Domain, SockRef, Socket, Type};
 use thiserror::Error;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
@@ -30,14 +33,16 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 pub use super::admission::{HANDSHAKES_MAX, HANDSHAKES_PER_SOURCE_MAX};
+#[cfg(unix)]
+use super::unix::SocketFile;
 use super::{
     Direction, Established, LinkSink, LocalEnd,
     admission::Admission,
     dial::{DialError, is_overlay, resolve},
     handshake::{HANDSHAKE_TIME_MAX, HandshakeError, Terms},
     socket,
-    transport::{Origin, Transport},
-    uri::{ListenUri, Scheme},
+    transport::{Origin, Transport, Wire},
+    uri::{Endpoint, ListenUri, Place, Scheme},
 };
 
 /// How many finished connections the system keeps for us. They are taken at once; this covers a
@@ -53,12 +58,27 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// A socket that listens.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Bound,
+    address: Option<SocketAddr>,
     uri: ListenUri,
     opened: std::time::Instant,
     /// Links that are told of: strangers must not fill the log.
     told: Mutex<RateLimiter>,
+}
+
+/// What a listener is bound to.
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    File(SocketFile),
+}
+
+/// A connection that has come in and that nothing was done with.
+enum Arrival {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    File(UnixStream),
 }
 
 /// Why a listener could not be opened.
@@ -71,6 +91,18 @@ pub enum ListenError {
     /// A host in the overlay: links do not run over the overlay itself.
     #[error("a listener cannot be on an address of the overlay itself")]
     Overlay,
+    /// The transport of the URI does not exist here.
+    #[error("links over {0} do not exist on this system")]
+    Unsupported(&'static str),
+    /// The socket file cannot be made.
+    #[error("cannot listen on {}", path.display())]
+    File {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
     /// The system refused the address: it is in use, not of this machine, or its port is for
     /// privileged programs.
     #[error("cannot listen on {address}")]
@@ -84,34 +116,35 @@ pub enum ListenError {
 }
 
 impl Listener {
-    /// Binds the first address of the URI's host that can be bound. `[::]` takes IPv4 too.
+    /// Binds what the URI names; of a host with several addresses the first that can be bound.
+    /// `[::]` takes IPv4 too.
     ///
     /// Must run inside a tokio runtime.
     ///
     /// # Errors
     /// See [`ListenError`].
     pub async fn bind(uri: ListenUri) -> Result<Self, ListenError> {
-        let mut failure = ListenError::Host(DialError::NoSuitableAddress);
-        for address in resolve(uri.host(), uri.port()).await? {
-            if is_overlay(address.ip()) {
-                failure = ListenError::Overlay;
-                continue;
+        let (socket, address) = match (uri.scheme(), uri.place()) {
+            (Scheme::Tcp | Scheme::Tls, Place::Node(endpoint)) => {
+                let (socket, address) = first_bound(endpoint, bind_tcp).await?;
+                (Bound::Tcp(socket), Some(address))
             }
-            match bind(address) {
-                Ok((socket, address)) => {
-                    let opened = std::time::Instant::now();
-                    let told = Mutex::new(RateLimiter::new(TOLD_RATE, Instant::START));
-                    return Ok(Self { socket, address, uri, opened, told });
-                }
-                Err(source) => failure = ListenError::Bind { address, source },
+            #[cfg(unix)]
+            (Scheme::Unix, Place::File(path)) => {
+                let failed = |source| ListenError::File { path: path.clone(), source };
+                (Bound::File(SocketFile::bind(path).await.map_err(failed)?), None)
             }
-        }
-        Err(failure)
+            (scheme, _) => return Err(ListenError::Unsupported(scheme.name())),
+        };
+        let opened = std::time::Instant::now();
+        let told = Mutex::new(RateLimiter::new(TOLD_RATE, Instant::START));
+        Ok(Self { socket, address, uri, opened, told })
     }
 
-    /// The address that is listened on, with the port that the system chose if the URI has 0.
+    /// The address that is listened on, with the port that the system chose if the URI has 0;
+    /// `None` for a socket file.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
+    pub const fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
@@ -139,24 +172,25 @@ impl Listener {
                 // Nothing to learn from a link's task, but it must be taken out of the set.
                 Some(_) = links.join_next() => continue,
             };
-            let (stream, remote) = match accepted {
-                Ok((stream, remote)) => (stream, canonical(remote)),
+            let (arrival, remote) = match accepted {
+                Ok((arrival, remote)) => (arrival, remote.map(canonical)),
                 Err(error) => {
                     pause_after(&error).await;
                     continue;
                 }
             };
-            if is_overlay(remote.ip()) {
-                debug!(%remote, "refused a connection that comes over the overlay itself");
+            let source = remote.map(|remote| remote.ip());
+            if source.is_some_and(is_overlay) {
+                debug!(?remote, "refused a connection that comes over the overlay itself");
                 continue;
             }
-            let Some(ticket) = admission.admit(remote.ip()) else {
-                debug!(%remote, "refused a connection, too many handshakes are running");
+            let Some(ticket) = admission.admit(source) else {
+                debug!(?remote, "refused a connection, too many handshakes are running");
                 continue;
             };
             let (listener, local, sink) = (Arc::clone(&listener), local.clone(), Arc::clone(&sink));
             links.spawn(async move {
-                let link = listener.welcome(&local, stream, remote).await;
+                let link = listener.welcome(&local, arrival, remote).await;
                 drop(ticket);
                 match link {
                     Ok(link) => {
@@ -169,10 +203,10 @@ impl Listener {
                         if is_told {
                             info!(listener = %uri, reason = %end.message, "incoming link down");
                         }
-                        debug!(%remote, reason = end.code, "incoming link ended");
+                        debug!(?remote, reason = end.code, "incoming link ended");
                     }
                     Err(error) => {
-                        debug!(%remote, %error, "a connection did not become a link");
+                        debug!(?remote, %error, "a connection did not become a link");
                     }
                 }
             });
@@ -183,17 +217,24 @@ impl Listener {
     async fn welcome(
         &self,
         local: &LocalEnd,
-        stream: TcpStream,
-        remote: SocketAddr,
+        arrival: Arrival,
+        remote: Option<SocketAddr>,
     ) -> Result<Established, HandshakeError> {
         let agreed = async {
-            socket::tune(SockRef::from(&stream))?;
+            let wire: Box<dyn Wire> = match arrival {
+                Arrival::Tcp(stream) => {
+                    socket::tune(SockRef::from(&stream))?;
+                    Box::new(stream)
+                }
+                #[cfg(unix)]
+                Arrival::File(stream) => Box::new(stream),
+            };
             let transport = match self.uri.scheme() {
-                Scheme::Tcp => Transport::Plain(stream),
                 Scheme::Tls => {
-                    let stream = local.tls.accept(stream).await.map_err(HandshakeError::Tls)?;
+                    let stream = local.tls.accept(wire).await.map_err(HandshakeError::Tls)?;
                     Transport::Tls(Box::new(stream))
                 }
+                _ => Transport::Plain(wire),
             };
             let terms = Terms {
                 identity: &local.identity,
@@ -202,7 +243,10 @@ impl Listener {
                 pinned: &[],
                 allowed: &local.allowed_keys,
             };
-            let uri = format!("{}://{remote}", self.uri.scheme().name());
+            let uri = match remote {
+                Some(remote) => format!("{}://{remote}", self.uri.scheme().name()),
+                None => self.uri.to_string(),
+            };
             let direction = Direction::Incoming;
             let origin = Origin { remote, direction, interface: None, uri };
             transport.agree(&terms, origin).await
@@ -211,7 +255,40 @@ impl Listener {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+impl Bound {
+    /// Waits for the next connection. Safe to cancel.
+    async fn accept(&self) -> io::Result<(Arrival, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, remote) = socket.accept().await?;
+                Ok((Arrival::Tcp(stream), Some(remote)))
+            }
+            #[cfg(unix)]
+            Self::File(socket) => Ok((Arrival::File(socket.accept().await?), None)),
+        }
+    }
+}
+
+/// Binds the first address of a host that `bind` can bind.
+async fn first_bound<T>(
+    endpoint: &Endpoint,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> Result<T, ListenError> {
+    let mut failure = ListenError::Host(DialError::NoSuitableAddress);
+    for address in resolve(endpoint).await? {
+        if is_overlay(address.ip()) {
+            failure = ListenError::Overlay;
+            continue;
+        }
+        match bind(address) {
+            Ok(bound) => return Ok(bound),
+            Err(source) => failure = ListenError::Bind { address, source },
+        }
+    }
+    Err(failure)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
         // Systems differ in whether `[::]` takes IPv4 by itself.

@@ -21,20 +21,19 @@ pub mod probe;
 pub mod socket;
 pub mod tls;
 mod transport;
+#[cfg(unix)]
+mod unix;
 pub mod uri;
 
 use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    error::Error as _,
-    future::Future,
-    net::{SocketAddr, TcpStream},
+    borrow::Cow, collections::BTreeSet, error::Error as _, future::Future, net::SocketAddr,
     sync::Arc,
 };
 
 pub use interface::InterfaceError;
 pub(crate) use interface::outside_addresses;
 use planetary_proto::identity::{Identity, NodeKey};
+use socket2::Socket;
 use thiserror::Error;
 
 use self::{
@@ -82,16 +81,16 @@ pub struct Established {
     pub peer: NodeKey,
     /// The larger of both sides' priorities. Lower is preferred.
     pub priority: u8,
-    /// The socket address of the other side.
-    pub remote: SocketAddr,
+    /// The socket address of the other side, or of the proxy before it; `None` on a socket file.
+    pub remote: Option<SocketAddr>,
     /// Who dialled.
     pub direction: Direction,
     /// The source interface that the link was dialled from, if one is configured.
     pub interface: Option<String>,
     /// What arrived behind the peer's `meta` message: the beginning of the frame stream.
     pub leftover: Vec<u8>,
-    /// The peer's URI as it may be shown: the configured one without options, or the remote address
-    /// behind the listener's scheme.
+    /// The peer's URI as it may be shown: the configured one without options, or the listener's with
+    /// the remote address in it.
     pub uri: String,
 }
 
@@ -107,23 +106,23 @@ pub enum Direction {
 /// The transport of a finished link, taken apart into what blocking threads work with.
 #[derive(Debug)]
 pub enum LinkStream {
-    /// Plain TCP.
-    Plain(TcpStream),
-    /// TLS over TCP. Whoever serves the link moves bytes between the two. What the connection had
+    /// A socket that carries the link's bytes as they are.
+    Plain(Socket),
+    /// TLS over a socket. Whoever serves the link moves bytes between the two. What the connection had
     /// decrypted before the hand-over is in [`Established::leftover`]; it may hold the beginning of
     /// a record that is not complete.
     Tls {
-        /// The TCP connection below.
-        socket: TcpStream,
+        /// The connection below.
+        socket: Socket,
         /// The state of the TLS session.
         connection: Box<rustls::Connection>,
     },
 }
 
 impl LinkStream {
-    /// The TCP connection at the bottom of the link.
+    /// The connection at the bottom of the link.
     #[must_use]
-    pub const fn socket(&self) -> &TcpStream {
+    pub const fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) | Self::Tls { socket, .. } => socket,
         }

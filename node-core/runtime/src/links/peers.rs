@@ -123,8 +123,9 @@ pub struct LastError {
 pub struct ListenerStatus {
     /// The URI without options.
     pub uri: String,
-    /// The address that is listened on, with the port that was chosen for port 0.
-    pub address: SocketAddr,
+    /// The address that is listened on, with the port that was chosen for port 0; `None` for a
+    /// socket file.
+    pub address: Option<SocketAddr>,
 }
 
 /// Why the set was not changed.
@@ -169,7 +170,7 @@ struct Peer {
 #[derive(Debug)]
 struct Listening {
     uri: ListenUri,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     /// Dropping it stops the listener.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -300,11 +301,11 @@ impl<S: LinkSink> Peers<S> {
         }
     }
 
-    /// Opens a listener.
+    /// Opens a listener. Returns the address that is listened on, as in [`ListenerStatus`].
     ///
     /// # Errors
     /// [`PeersError::AlreadyConfigured`], [`PeersError::TooMany`], [`PeersError::Listen`].
-    pub async fn listen(&self, uri: ListenUri) -> Result<SocketAddr, PeersError> {
+    pub async fn listen(&self, uri: ListenUri) -> Result<Option<SocketAddr>, PeersError> {
         let name = uri.to_string();
         check_listener(&lock(&self.listeners), &name)?;
         let listener = Listener::bind(uri.clone()).await?;
@@ -315,7 +316,10 @@ impl<S: LinkSink> Peers<S> {
         let (stop, stopped) = oneshot::channel();
         let (local, sink) = (self.local.clone(), Arc::clone(&self.sink));
         let task = self.runtime.spawn(listener.serve(local, self.admission.clone(), sink, stopped));
-        info!(uri = name, %address, "listening");
+        match address {
+            Some(address) => info!(uri = name, %address, "listening"),
+            None => info!(uri = name, "listening"),
+        }
         listeners.insert(name, Listening { uri, address, stop, task });
         Ok(address)
     }

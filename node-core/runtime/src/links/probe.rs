@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     LinkError, LocalEnd,
-    dial::{self, DialError, is_overlay},
+    dial::{self, is_overlay},
     handshake::{HandshakeError, Terms},
     uri::PeerUri,
 };
@@ -27,8 +27,8 @@ use super::{
 pub struct Probe {
     /// The key that signed its greeting.
     pub peer: NodeKey,
-    /// The address that answered.
-    pub remote: SocketAddr,
+    /// The address that answered; `None` on a socket file.
+    pub remote: Option<SocketAddr>,
     /// From the addresses of the peer to an open transport, TLS included.
     pub connect: Duration,
     /// From our greeting to its verified answer: one round trip.
@@ -84,18 +84,14 @@ pub async fn probe(
     patience: Duration,
 ) -> Result<Probe, LinkError> {
     let deadline = Instant::now() + patience;
-    let found = timeout_at(deadline, dial::addresses(uri, reach)).await;
-    let addresses = found.unwrap_or_else(|_| Err(dial::unresolved(uri.host())))?;
-    let first = addresses.first().copied();
+    let found = timeout_at(deadline, dial::locate(uri, reach)).await;
+    let target = found.unwrap_or_else(|_| Err(dial::unresolved(uri.place())))?;
+    let silence = target.timeout();
     let began = Instant::now();
-    let connecting = dial::connect(uri, addresses, interface, &local.tls);
-    let transport = match (timeout_at(deadline, connecting).await, first) {
-        (Ok(connected), _) => connected?,
-        (Err(_), Some(remote)) => return Err(DialError::Timeout { remote }.into()),
-        (Err(_), None) => return Err(DialError::NoSuitableAddress.into()),
-    };
+    let connecting = dial::connect(uri, target, interface, &local.tls);
+    let connected = timeout_at(deadline, connecting).await;
+    let (transport, remote) = connected.unwrap_or(Err(silence))?;
     let connect = began.elapsed();
-    let remote = transport.remote().map_err(HandshakeError::from)?;
     let nobody = BTreeSet::new();
     let terms = Terms {
         identity: &local.identity,

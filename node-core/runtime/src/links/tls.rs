@@ -14,7 +14,7 @@ mod certificate;
 
 use std::{
     fmt, io,
-    net::IpAddr,
+    net::Ipv4Addr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -33,8 +33,9 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::transport::Wire;
 
 /// The TLS settings of a node, for both directions. Cheap to clone.
 #[derive(Clone)]
@@ -84,26 +85,23 @@ impl Tls {
     ///
     /// # Errors
     /// What the connection or the other side's TLS answers.
-    pub async fn connect(
+    pub(super) async fn connect(
         &self,
-        socket: TcpStream,
+        wire: Box<dyn Wire>,
         name: Option<&str>,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        let address = || socket.peer_addr().map(|peer| ServerName::from(peer.ip()));
-        // A name that TLS cannot carry is left out, as an address would be.
-        let name = match name.and_then(|name| ServerName::try_from(name.to_owned()).ok()) {
-            Some(name) => name,
-            None => address().unwrap_or_else(|_| IpAddr::from([0; 4]).into()),
-        };
-        Ok(TlsStream::Client(self.connector.connect(name, socket).await?))
+    ) -> io::Result<TlsStream<Box<dyn Wire>>> {
+        // A name that TLS cannot carry is left out, as any address is.
+        let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        let name = name.unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.into());
+        Ok(TlsStream::Client(self.connector.connect(name, wire).await?))
     }
 
     /// Performs the handshake on a connection that a listener took.
     ///
     /// # Errors
     /// What the connection or the other side's TLS answers.
-    pub async fn accept(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        Ok(TlsStream::Server(self.acceptor.accept(socket).await?))
+    pub(super) async fn accept(&self, wire: Box<dyn Wire>) -> io::Result<TlsStream<Box<dyn Wire>>> {
+        Ok(TlsStream::Server(self.acceptor.accept(wire).await?))
     }
 }
 

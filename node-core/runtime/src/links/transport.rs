@@ -7,7 +7,11 @@ use std::{
 };
 
 use planetary_proto::link::meta::Meta;
-use tokio::net::TcpStream;
+use socket2::Socket;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_rustls::TlsStream;
 
 use super::{
@@ -16,15 +20,38 @@ use super::{
     socket,
 };
 
+/// A connection that is nothing but a socket of the system, while the runtime still owns it.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync {
+    /// Hands the socket over to blocking threads.
+    fn into_socket(self: Box<Self>) -> io::Result<Socket>;
+}
+
+impl Wire for TcpStream {
+    fn into_socket(self: Box<Self>) -> io::Result<Socket> {
+        let socket = Socket::from(self.into_std()?);
+        socket::adopt(&socket)?;
+        Ok(socket)
+    }
+}
+
+#[cfg(unix)]
+impl Wire for tokio::net::UnixStream {
+    fn into_socket(self: Box<Self>) -> io::Result<Socket> {
+        let socket = Socket::from(std::os::fd::OwnedFd::from(self.into_std()?));
+        socket::adopt(&socket)?;
+        Ok(socket)
+    }
+}
+
 /// A connection while the runtime still owns it.
 pub(super) enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Box<dyn Wire>),
+    Tls(Box<TlsStream<Box<dyn Wire>>>),
 }
 
 /// Where a connection came from or went to, to be told in [`Established`].
 pub(super) struct Origin {
-    pub(super) remote: SocketAddr,
+    pub(super) remote: Option<SocketAddr>,
     pub(super) direction: Direction,
     pub(super) interface: Option<String>,
     pub(super) uri: String,
@@ -50,47 +77,31 @@ impl Transport {
 
     async fn exchange(&mut self, terms: &Terms<'_>) -> Result<Meta, HandshakeError> {
         match self {
-            Self::Plain(stream) => exchange(stream, terms).await,
+            Self::Plain(wire) => exchange(wire, terms).await,
             Self::Tls(stream) => exchange(&mut **stream, terms).await,
         }
-    }
-
-    /// The address of the other side.
-    pub(super) fn remote(&self) -> io::Result<SocketAddr> {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0,
-        };
-        socket.peer_addr()
     }
 
     /// Takes the connection apart. The bytes are what the library had received and decrypted
     /// before.
     fn into_parts(self) -> io::Result<(LinkStream, Vec<u8>)> {
-        let (socket, mut connection) = match self {
-            Self::Plain(socket) => return Ok((LinkStream::Plain(adopted(socket)?), Vec::new())),
+        let (wire, mut connection) = match self {
+            Self::Plain(wire) => return Ok((LinkStream::Plain(wire.into_socket()?), Vec::new())),
             Self::Tls(stream) => match *stream {
                 TlsStream::Client(stream) => {
-                    let (socket, connection) = stream.into_inner();
-                    (socket, rustls::Connection::from(connection))
+                    let (wire, connection) = stream.into_inner();
+                    (wire, rustls::Connection::from(connection))
                 }
                 TlsStream::Server(stream) => {
-                    let (socket, connection) = stream.into_inner();
-                    (socket, rustls::Connection::from(connection))
+                    let (wire, connection) = stream.into_inner();
+                    (wire, rustls::Connection::from(connection))
                 }
             },
         };
         let leftover = decrypted(&mut connection)?;
         let connection = Box::new(connection);
-        Ok((LinkStream::Tls { socket: adopted(socket)?, connection }, leftover))
+        Ok((LinkStream::Tls { socket: wire.into_socket()?, connection }, leftover))
     }
-}
-
-/// Hands a socket over to blocking threads.
-fn adopted(socket: TcpStream) -> io::Result<std::net::TcpStream> {
-    let socket = socket.into_std()?;
-    socket::adopt(&socket)?;
-    Ok(socket)
 }
 
 /// Drains what a TLS session has decrypted; at most what was received in one go.

@@ -64,8 +64,8 @@ fn listeners_listed_twice(config: &Config) -> Vec<(&'static str, Fault)> {
     let mut places = BTreeSet::new();
     let mut found = Vec::new();
     for uri in &config.listen {
-        let (name, host, port) = (uri.to_string(), uri.host().to_string(), uri.port());
-        let taken = port != 0 && !places.insert((host, port));
+        let name = uri.to_string();
+        let taken = uri.port_taken().is_some_and(|port| !places.insert(port));
         if !names.insert(name.clone()) {
             found.push(("listen", twice(name, "is listed twice")));
         } else if taken {

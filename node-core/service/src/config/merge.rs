@@ -177,9 +177,8 @@ impl Merging<'_> {
             self.config.listen[index] = uri;
             return (Taken, because("its options replace those here"));
         }
-        let place = (uri.host().to_string(), uri.port());
-        let taken = |it: &ListenUri| (it.host().to_string(), it.port()) == place;
-        if uri.port() != 0 && self.config.listen.iter().any(taken) {
+        let port = uri.port_taken();
+        if port.is_some() && self.config.listen.iter().any(|it| it.port_taken() == port) {
             return (Left, because("another listener has this address and port"));
         }
         if self.config.listen.len() >= LISTENERS_MAX {

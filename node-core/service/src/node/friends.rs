@@ -333,7 +333,9 @@ impl Node {
         let open = listeners.filter(|(_, uri)| uri.password().as_bytes().is_empty());
         let own = open.filter_map(|(name, _)| name.parse().ok());
         let wanted = settings.peers();
-        let open = wanted.iter().filter(|(_, peer)| peer.uri.password().as_bytes().is_empty());
+        let open = wanted.iter().filter(|(_, peer)| {
+            peer.uri.password().as_bytes().is_empty() && peer.uri.login().is_none()
+        });
         let mut peers: Vec<(bool, LinkPeer)> = open
             .filter(|(_, peer)| peer.interface.is_none())
             .filter_map(|(id, peer)| {

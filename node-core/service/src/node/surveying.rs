@@ -108,10 +108,11 @@ impl Node {
     fn unsettled_names(&self, peers: &[PeerStatus]) -> Vec<String> {
         let wanted = self.settings.read().peers();
         let unsettled = peers.iter().filter(|peer| !is_settled(peer));
-        let names = unsettled.filter_map(|peer| match wanted.get(&peer.id)?.uri.host() {
-            Host::Name(name) => Some(name.clone()),
-            Host::Address(_) | Host::Scoped { .. } => None,
-        });
+        let names =
+            unsettled.filter_map(|peer| match &wanted.get(&peer.id)?.uri.endpoint()?.host {
+                Host::Name(name) => Some(name.clone()),
+                Host::Address(_) | Host::Scoped { .. } => None,
+            });
         BTreeSet::from_iter(names).into_iter().collect()
     }
 }

@@ -119,7 +119,7 @@ fn operators_are_domains_by_their_form_or_networks() {
     ] {
         let uri: planetary_runtime::links::uri::PeerUri =
             format!("tcp://{host}:1").parse().unwrap();
-        assert_eq!(operator(uri.host()), expected);
+        assert_eq!(operator(&uri.endpoint().unwrap().host), expected);
     }
 }
 

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! A list is facts and nothing else: where a peer is dialled, and where it stands. It holds entries
-//! of every transport of the network; those that this node cannot dial are kept, so that they can
-//! be shown, and are never tried. An entry that cannot be understood is set apart with its number
+//! of every transport of the network; those that lead through somebody's proxy are kept, so that
+//! they can be shown, and are never tried. An entry that cannot be understood is set apart with its number
 //! and the reason, and the rest is used; only a list that is no list is refused as a whole. Unknown
 //! members are ignored.
 //!
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use planetary_ipc::status::public_uri;
-use planetary_runtime::links::uri::{Host, PeerUri, UriError};
+use planetary_runtime::links::uri::{Endpoint, Host, PeerUri, UriError};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ pub struct Listed {
     pub host: Host,
     /// At which port.
     pub port: u16,
-    /// How to dial it; `None` for a transport that this node does not have.
+    /// How to dial it; `None` if only its own neighbours could.
     pub dial: Option<PeerUri>,
 }
 
@@ -208,29 +208,20 @@ impl Listed {
         };
         let (region, country) = (place("region", region)?, place("country", country)?);
         let refused = |error: UriError| format!("{}: {error}", printable(&public_uri(uri)));
-        match uri.parse::<PeerUri>() {
-            Ok(dial) => Ok(Self {
-                uri: uri.to_owned(),
-                name: dial.to_string(),
-                region,
-                country,
-                transport: dial.scheme().name().to_owned(),
-                host: dial.host().clone(),
-                port: dial.port(),
-                dial: Some(dial),
-            }),
-            Err(UriError::NotBuiltYet(transport)) => {
-                // Only the place is looked at; what follows it belongs to that transport.
-                let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
-                let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-                let place: PeerUri = format!("tcp://{authority}").parse().map_err(refused)?;
-                let (host, port) = (place.host().clone(), place.port());
-                let name = format!("{transport}://{host}:{port}");
-                let (uri, transport) = (uri.to_owned(), transport.to_owned());
-                Ok(Self { uri, name, region, country, transport, host, port, dial: None })
-            }
-            Err(error) => Err(refused(error)),
-        }
+        let dial: PeerUri = uri.parse().map_err(refused)?;
+        let Some(Endpoint { host, port }) = dial.endpoint().cloned() else {
+            return Err("a socket file is on one computer only".to_owned());
+        };
+        Ok(Self {
+            uri: uri.to_owned(),
+            name: dial.to_string(),
+            region,
+            country,
+            transport: dial.scheme().name().to_owned(),
+            host,
+            port,
+            dial: dial.scheme().is_public().then_some(dial),
+        })
     }
 
     /// As it stands in the list, with its options: for files of this node, never to be shown.
@@ -339,7 +330,10 @@ mod tests {
         assert_eq!(list.rejected, []);
         let can_dial = |peer: &&Listed| peer.dial.is_some();
         assert!(list.peers.iter().filter(can_dial).count() > 100);
-        assert!(list.peers.iter().any(|peer| peer.transport == "quic" && peer.dial.is_none()));
+        for transport in ["tcp", "tls", "quic", "ws", "wss"] {
+            let speaks = |peer: &&Listed| peer.transport == transport && peer.dial.is_some();
+            assert!(list.peers.iter().find(speaks).is_some(), "{transport}");
+        }
         assert!(list.peers.iter().any(|peer| peer.port == 443 && peer.dial.is_some()));
     }
 
@@ -354,14 +348,14 @@ mod tests {
     }
 
     #[test]
-    fn transports_of_others_are_kept_and_cannot_be_dialled() {
-        for (uri, name) in [
-            ("quic://a.example:1?key=x", "quic://a.example:1"),
-            ("wss://a.example:443/path?x=y", "wss://a.example:443"),
-            ("socks://127.0.0.1:9050/a.example:1", "socks://127.0.0.1:9050"),
+    fn every_transport_is_kept_and_proxies_are_not_dialled() {
+        for (uri, name, dialled) in [
+            ("quic://a.example:1?priority=1", "quic://a.example:1", true),
+            ("wss://a.example:443/path?priority=1", "wss://a.example:443/path", true),
+            ("socks://127.0.0.1:9050/a.example:1", "socks://127.0.0.1:9050/a.example:1", false),
         ] {
             let list = list_of(&entry(uri)).unwrap();
-            assert_eq!((&*list.peers[0].name, &list.peers[0].dial), (name, &None));
+            assert_eq!((&*list.peers[0].name, list.peers[0].dial.is_some()), (name, dialled));
             assert_eq!(list.peers[0].uri_with_options(), uri);
         }
     }
@@ -378,6 +372,7 @@ mod tests {
             (&entry("tcp://a.example"), "tcp://a.example:"),
             (&entry("carrier-pigeon://a.example:1"), "carrier-pigeon"),
             (&entry("quic://a.example"), "quic://a.example"),
+            (&entry("unix:///run/a.sock"), "one computer only"),
             (&entry("tcp://a.example:1?pasword=x"), "unknown option"),
         ] {
             let reason = reason(entries);

@@ -143,7 +143,7 @@ impl Tested {
             interface,
             country: self.target.country.clone(),
             key: found.map(|found| plain(&found.peer)),
-            remote: found.map(|found| found.remote.ip()),
+            remote: found.and_then(|found| Some(found.remote?.ip())),
             connect_ms: found.map(|found| milliseconds(found.connect)),
             round_trip_ms: found.map(|found| milliseconds(found.round_trip)),
             error: self.outcome.as_ref().err().cloned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use planetary_ipc::{ApiError, ErrorCode, PublicFilter};
-use planetary_runtime::links::uri::{Host, PeerUri};
+use planetary_runtime::links::uri::{Endpoint, Host, PeerUri, Place};
 
 use super::choice::{self, AROUND, Answered, CLOSE, Chosen, Kept};
 use super::filter;
@@ -111,12 +111,15 @@ pub(super) async fn search(
                 let name = one.target.uri.to_string();
                 let time = one.outcome.as_ref().ok().map(|found| found.round_trip);
                 tested.insert(name.clone(), time);
-                if let Ok(found) = &one.outcome {
+                let place = one.target.uri.endpoint();
+                if let Ok(found) = &one.outcome
+                    && let Some((place, remote)) = place.zip(found.remote)
+                {
                     answered.push(Answered {
                         transport: one.target.uri.scheme().name().to_owned(),
-                        port: one.target.uri.port(),
-                        operator: choice::operator(one.target.uri.host()),
-                        network: choice::network(found.remote.ip()),
+                        port: place.port,
+                        operator: choice::operator(&place.host),
+                        network: choice::network(remote.ip()),
                         key: found.peer,
                         round_trip: found.round_trip,
                         record: record(&name),
@@ -152,22 +155,27 @@ fn company(node: &Node, without: Option<&str>) -> Vec<Kept> {
     let wanted = node.wanted().into_iter();
     wanted
         .filter(|(id, peer)| !peer.paused && Some(id.uri.as_str()) != without)
-        .map(|(id, peer)| kept(&peer.uri, key(&id.uri)))
+        .filter_map(|(id, peer)| kept(&peer.uri, key(&id.uri)))
         .collect()
 }
 
-fn kept(uri: &PeerUri, key: Option<planetary_proto::identity::NodeKey>) -> Kept {
-    let network = match uri.host() {
-        Host::Address(address) => Some(choice::network(*address)),
-        _ => None,
+/// `None` for a peer on this computer, beside which any other brings something new.
+fn kept(uri: &PeerUri, key: Option<planetary_proto::identity::NodeKey>) -> Option<Kept> {
+    let Endpoint { host, port } = match uri.place() {
+        Place::Proxied { destination, .. } => destination,
+        place => place.endpoint()?,
     };
-    Kept {
+    let network = match host {
+        Host::Address(address) => Some(choice::network(*address)),
+        Host::Name(_) | Host::Scoped { .. } => None,
+    };
+    Some(Kept {
         transport: uri.scheme().name().to_owned(),
-        port: uri.port(),
-        operator: choice::operator(uri.host()),
+        port: *port,
+        operator: choice::operator(host),
         network,
         key,
-    }
+    })
 }
 
 fn anonymous(node: &Node) -> Result<Prober, ApiError> {

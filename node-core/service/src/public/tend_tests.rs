@@ -25,7 +25,7 @@ async fn node(folder: &Path, config: &str) -> Arc<Node> {
 
 async fn listening(folder: &Path) -> (Arc<Node>, String) {
     let node = node(folder, "listen = [\"tcp://127.0.0.1:0\"]").await;
-    let address = node.engine().unwrap().peers().listeners()[0].address;
+    let address = node.engine().unwrap().peers().listeners()[0].address.unwrap();
     (node, format!("tcp://{address}"))
 }
 

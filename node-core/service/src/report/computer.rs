@@ -236,7 +236,7 @@ fn is_proof_of_dns(facts: &Facts, peer: &Peer) -> bool {
 
 /// The name of a configured peer's host, if it has one.
 fn name_of<'a>(facts: &'a Facts, peer: &Peer) -> Option<&'a str> {
-    match facts.wanted.get(&peer.id)?.uri.host() {
+    match &facts.wanted.get(&peer.id)?.uri.endpoint()?.host {
         Host::Name(name) => Some(name),
         Host::Address(_) | Host::Scoped { .. } => None,
     }

@@ -294,9 +294,9 @@ fn listeners(facts: &Facts) -> Vec<ListenerStatus> {
 
 /// The URI, with the port that the system chose in place of port 0.
 fn with_real_port(listener: &Listener) -> String {
-    match listener.uri.strip_suffix(":0") {
-        Some(rest) => format!("{rest}:{}", listener.address.port()),
-        None => listener.uri.clone(),
+    match (listener.uri.strip_suffix(":0"), listener.address) {
+        (Some(rest), Some(address)) => format!("{rest}:{}", address.port()),
+        _ => listener.uri.clone(),
     }
 }
 

@@ -103,8 +103,7 @@ pub(super) fn waiting() -> PeerPhase {
 fn state_is_one_word_for_every_situation() {
     let now = Moment::now();
     let up = || vec![link(1, A, Dialled::Outgoing, 0)];
-    let listener =
-        Listener { uri: "tcp://[::]:0".to_owned(), address: SocketAddr::from(([0; 4], 9)) };
+    let listener = Listener { uri: "tcp://[::]:0".to_owned(), address: Some(([0; 4], 9).into()) };
     let cases = [
         ("broken", State::Offline, Facts { snapshot: None, ..facts(now) }),
         ("down", State::Down, Facts { up: false, ..facts(now) }),

@@ -60,6 +60,10 @@ export interface Answers {
   invite_revoke: 'invite';
   question_answer: 'status';
   visit_list: 'visits';
+  lan_trust: 'status';
+  forward_list: 'forwards';
+  forward_add: 'forward';
+  forward_remove: 'forward';
   settings: 'settings';
   settings_change: 'settings';
 }

@@ -61,10 +61,16 @@ describe('peers and keys', () => {
   it.each([
     ['tls://host.example:443', { transport: 'tls', host: 'host.example', port: '443' }],
     ['tcp://[2001:db8::1]:12345', { transport: 'tcp', host: '[2001:db8::1]', port: '12345' }],
+    ['tls://[fe80::1%25eth0]:9', { transport: 'tls', host: '[fe80::1%25eth0]', port: '9' }],
+    ['wss://host.example:443/way', { transport: 'wss', host: 'host.example', port: '443' }],
     ['unix:///run/a.sock', { transport: 'unix', host: '/run/a.sock', port: '' }],
+    [
+      'socks://me:word@127.0.0.1:9050/[2001:db8::1]:443',
+      { transport: 'socks', host: '[2001:db8::1]', port: '443', via: '127.0.0.1:9050' },
+    ],
     ['nonsense', { transport: '', host: 'nonsense', port: '' }],
     ['', { transport: '', host: '', port: '' }],
-  ])('takes %s apart', (uri, parts) => expect(peerUri(uri)).toEqual(parts));
+  ])('takes %s apart', (uri, parts) => expect(peerUri(uri)).toEqual({ via: null, ...parts }));
 
   it('groups a key and loses no digit', () => {
     const key = 'ab'.repeat(32);

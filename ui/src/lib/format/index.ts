@@ -116,19 +116,25 @@ export function shortKey(key: string): string {
 
 export interface PeerUri {
   transport: string;
+  /** The node's host, or the path of a socket file. */
   host: string;
   port: string;
+  /** The proxy before it, host and port. */
+  via: string | null;
 }
 
 /** The parts of a peer's URI; what cannot be read is all host. */
 export function peerUri(uri: string): PeerUri {
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(uri);
-  if (!match) return { transport: '', host: uri, port: '' };
+  if (!match) return { transport: '', host: uri, port: '', via: null };
   const [, transport = '', rest = ''] = match;
-  const authority = rest.split(/[/?#]/)[0] ?? '';
+  const [first = '', second = ''] = rest.split(/[/?#]/);
+  const proxied = transport.startsWith('socks') && second !== '';
+  const authority = (proxied ? second : first).replace(/^.*@/, '');
+  const via = proxied ? first.replace(/^.*@/, '') : null;
   const parts = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(authority);
-  if (!parts?.[1] || transport === 'unix') return { transport, host: rest, port: '' };
-  return { transport, host: parts[1], port: parts[2] ?? '' };
+  if (!parts?.[1] || transport === 'unix') return { transport, host: rest, port: '', via };
+  return { transport, host: parts[1], port: parts[2] ?? '', via };
 }
 
 /** The name of a country or region as the public list writes it (`united-states`). */

@@ -5,9 +5,11 @@ import circles from './en/circles.json';
 import common from './en/common.json';
 import conditions from './en/conditions.json';
 import errors from './en/errors.json';
+import forwards from './en/forwards.json';
 import friends from './en/friends.json';
 import health from './en/health.json';
 import home from './en/home.json';
+import lan from './en/lan.json';
 import map from './en/map.json';
 import names from './en/names.json';
 import palette from './en/palette.json';
@@ -25,9 +27,11 @@ export const en = {
   ...common,
   ...conditions,
   ...errors,
+  ...forwards,
   ...friends,
   ...health,
   ...home,
+  ...lan,
   ...map,
   ...names,
   ...palette,

@@ -3,6 +3,7 @@
 import type { Component } from 'svelte';
 import {
   Activity,
+  ArrowRightLeft,
   ChevronsUp,
   CircleDot,
   CirclePlus,
@@ -158,6 +159,9 @@ function actions(app: App): Found[] {
       'palette.action.choose_peers.words',
       ChevronsUp,
       () => navigation.open({ kind: 'choose_peers' }),
+    ),
+    action('add_forward', 'forward.add', 'settings.words.forwards', ArrowRightLeft, () =>
+      navigation.open({ kind: 'add_forward' }),
     ),
     hold,
   ];

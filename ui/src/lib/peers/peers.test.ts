@@ -29,7 +29,11 @@ describe('URIs that are typed', () => {
     'tcp://[fe80::1%25eth0]:9001',
     'quic://host.example:65535',
     'ws://host.example:80/path',
+    'ws://me:word@host.example:80/a/path?priority=2',
+    'wss://host.example:443?sni=front.example',
     'unix:///run/other.sock',
+    'socks://127.0.0.1:9050/host.example:443',
+    'sockstls://me:word@proxy.example:1080/[2001:db8::1]:443/?sni=a.example',
     `tls://a:1?key=${'0f'.repeat(32)}&priority=3&password=x`,
     'TLS://Host.Example:443',
   ])('%s can be added', (text) => expect(problem(text)).toBeNull());
@@ -50,6 +54,15 @@ describe('URIs that are typed', () => {
     ['tls://1.2.3:443', 'bad_host'],
     ['tls://me@host:1', 'user_information'],
     ['tls://host:1/path', 'trailing'],
+    ['unix://run/other.sock', 'socket_host'],
+    ['unix:///', 'bad_socket'],
+    [`unix:///${'x'.repeat(107)}`, 'bad_socket'],
+    ['socks://127.0.0.1:9050', 'no_destination'],
+    ['socks://127.0.0.1/host.example:443', 'no_port'],
+    ['socks://127.0.0.1:9050/host.example', 'no_port'],
+    ['unix://me@/run/other.sock', 'socket_host'],
+    ['ws://host.example:80/way&key=1', 'bad_path'],
+    ['tcp://host.example:1?sni=a.example', 'no_sni'],
     ['tls://host:1#name', 'trailing'],
     ['tls://host:1?pasword=x', 'unknown_option'],
     ['tls://host:1?key=abc', 'bad_key'],
@@ -62,6 +75,11 @@ describe('URIs that are typed', () => {
     expect(checkUri('TLS://Host.Example:0443?priority=1', anything).name).toBe(
       'tls://host.example:443',
     );
+    expect(checkUri('socks://me:word@Proxy:1/Host:2/?priority=1', anything).name).toBe(
+      'socks://proxy:1/host:2',
+    );
+    expect(checkUri('wss://me@host:1/', anything).name).toBe('wss://host:1');
+    expect(checkUri('wss://host:1/Way', anything).name).toBe('wss://host:1/Way');
   });
 
   it('may be there already, twice, or of a transport the node does not have', () => {
@@ -134,11 +152,11 @@ describe('the public list', () => {
     const count = (filter: Partial<typeof ALL>) =>
       matching(PUBLIC, { ...ALL, ...filter }, countryName).length;
     expect(count({})).toBe(PUBLIC.length);
-    expect(count({ region: 'oceania' })).toBe(1);
+    expect(count({ region: 'oceania' })).toBe(6);
     expect(count({ transports: ['tls'] })).toBe(23);
     expect(count({ transports: ['tls', 'tcp'] })).toBeGreaterThan(23);
     expect(count({ search: 'united STATES' })).toBeGreaterThan(2);
-    expect(count({ search: 'germany nuremberg' })).toBe(4);
+    expect(count({ search: 'germany nuremberg' })).toBe(5);
     expect(count({ search: 'nowhere' })).toBe(0);
     await changeLanguage('de');
     expect(count({ search: 'vereinigte' })).toBeGreaterThan(2);
@@ -171,7 +189,7 @@ describe('the public list', () => {
 
   it('names its kinds, the most frequent first', () => {
     expect(kindsOf(PUBLIC, 'region')[0]).toBe('europe');
-    expect(kindsOf(PUBLIC, 'transport')).toEqual(['tls', 'tcp', 'quic', 'ws']);
+    expect(kindsOf(PUBLIC, 'transport')).toEqual(['tls', 'tcp', 'quic', 'ws', 'wss', 'masque']);
   });
 });
 

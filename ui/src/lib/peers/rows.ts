@@ -2,6 +2,7 @@
 
 import type { PeerStatus, State } from '../api/protocol';
 import { peerUri } from '../format';
+import { nameOf } from '../stores/lately';
 
 /** How a link is, in one word. `off`: the node itself is switched off. */
 export type PeerState = 'up' | 'suspect' | 'paused' | 'waiting' | 'dialing' | 'off';
@@ -10,11 +11,13 @@ export type Tone = 'off' | 'busy' | 'ok' | 'warn';
 export interface PeerRow {
   peer: PeerStatus;
   state: PeerState;
-  /** The friend's name, or the host. */
+  /** The friend's name, or what else the peer is called. */
   name: string;
   friend: string | null;
   host: string;
   port: string;
+  /** The proxy before it. */
+  via: string | null;
   transport: string;
   /** As it is written in the person's language; `null` when the public list does not have it. */
   country: string | null;
@@ -64,9 +67,8 @@ export function peerRow(
   node: State,
   names: { friend: string | null; country: string | null },
 ): PeerRow {
-  const { transport, host, port } = peerUri(peer.uri);
   const state = peerState(peer, node);
-  return { peer, state, name: names.friend ?? host, host, port, transport, ...names };
+  return { peer, state, name: names.friend ?? nameOf(peer), ...peerUri(peer.uri), ...names };
 }
 
 export const COLUMNS = [

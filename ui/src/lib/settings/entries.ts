@@ -8,9 +8,14 @@ export const GROUPS = [
   'appearance',
   'language',
   'peers',
+  'lan',
+  'public_list',
+  'transit',
   'privacy',
   'names',
-  'public_list',
+  'proxies',
+  'forwards',
+  'monitoring',
   'identity',
   'about',
 ] as const;
@@ -50,17 +55,13 @@ export const ENTRIES = {
     group: 'peers',
     keys: ['settings.listen', 'settings.listen.hint', 'settings.words.listen'],
   },
-  inbound: { group: 'privacy', keys: ['settings.inbound', 'settings.words.inbound'] },
-  echo: { group: 'privacy', keys: ['settings.echo', 'settings.words.echo'] },
-  sessions: { group: 'privacy', keys: ['settings.sessions', 'settings.sessions.hint'] },
-  node_info: {
-    group: 'privacy',
-    keys: ['settings.node_info', 'settings.node_info.hint', 'settings.words.node_info'],
+  lan_look: {
+    group: 'lan',
+    keys: ['settings.lan.look', 'settings.lan.look.hint', 'settings.words.lan'],
   },
-  log: { group: 'privacy', keys: ['settings.log', 'settings.log.hint', 'settings.words.log'] },
-  friend_names: {
-    group: 'names',
-    keys: ['settings.friend_names', 'settings.words.friend_names'],
+  lan_networks: {
+    group: 'lan',
+    keys: ['settings.lan.networks', 'settings.words.lan'],
   },
   list_url: {
     group: 'public_list',
@@ -73,6 +74,51 @@ export const ENTRIES = {
   list_state: {
     group: 'public_list',
     keys: ['settings.public_list.state', 'settings.public_list.refresh'],
+  },
+  transit_mode: {
+    group: 'transit',
+    keys: ['settings.transit.mode', 'settings.words.transit'],
+  },
+  save_on_battery: {
+    group: 'transit',
+    keys: ['settings.save_on_battery', 'settings.words.saving'],
+  },
+  save_on_metered: {
+    group: 'transit',
+    keys: ['settings.save_on_metered', 'settings.words.saving'],
+  },
+  inbound: { group: 'privacy', keys: ['settings.inbound', 'settings.words.inbound'] },
+  echo: { group: 'privacy', keys: ['settings.echo', 'settings.words.echo'] },
+  sessions: { group: 'privacy', keys: ['settings.sessions', 'settings.sessions.hint'] },
+  node_info: {
+    group: 'privacy',
+    keys: ['settings.node_info', 'settings.node_info.hint', 'settings.words.node_info'],
+  },
+  log: { group: 'privacy', keys: ['settings.log', 'settings.log.hint', 'settings.words.log'] },
+  friend_names: {
+    group: 'names',
+    keys: ['settings.friend_names', 'settings.words.friend_names'],
+  },
+  gateway_socks: {
+    group: 'proxies',
+    keys: ['settings.gateway_socks', 'settings.gateway_socks.hint', 'settings.words.proxies'],
+  },
+  gateway_http: {
+    group: 'proxies',
+    keys: ['settings.gateway_http', 'settings.gateway_http.hint', 'settings.words.proxies'],
+  },
+  forward_ports: {
+    group: 'forwards',
+    keys: [
+      'settings.forwards.ports',
+      'settings.forwards.hint',
+      'forward.add',
+      'settings.words.forwards',
+    ],
+  },
+  metrics: {
+    group: 'monitoring',
+    keys: ['settings.metrics', 'settings.metrics.hint', 'settings.words.metrics'],
   },
   who: {
     group: 'identity',

@@ -212,7 +212,7 @@ describe('the page', () => {
   it('shows the rest while the service is away', async () => {
     const { page } = await open('scene=stopped');
     expect(page.getByTestId('service-away')).toBeTruthy();
-    expect(page.getAllByText(t('settings.away'))).toHaveLength(5);
+    expect(page.getAllByText(t('settings.away'))).toHaveLength(10);
     expect(page.getByTestId('switch-autostart')).toBeTruthy();
     expect(page.getByText(t('settings.about.service.away'))).toBeTruthy();
   });

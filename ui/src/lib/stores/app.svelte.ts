@@ -3,6 +3,7 @@
 import { getContext, setContext } from 'svelte';
 import type { Backend } from '../api/backend';
 import { Circles } from './circles.svelte';
+import { Forwards } from './forwards.svelte';
 import { Friends } from './friends.svelte';
 import { isView, Navigation } from './navigation.svelte';
 import { Peers } from './peers.svelte';
@@ -22,6 +23,8 @@ export class App {
   /** Started by the view that shows them. */
   readonly visits: Visits;
   readonly peers: Peers;
+  /** Started by the page that shows them. */
+  readonly forwards: Forwards;
   readonly preferences: Preferences;
   readonly settings: Settings;
   /** Started by the view that shows it. */
@@ -36,6 +39,7 @@ export class App {
     this.questions = new Questions(backend, this.service);
     this.visits = new Visits(backend, this.service);
     this.peers = new Peers(backend, this.service);
+    this.forwards = new Forwards(backend, this.service);
     this.preferences = new Preferences(backend);
     this.settings = new Settings(backend);
     this.topology = new Topology(backend, this.service);

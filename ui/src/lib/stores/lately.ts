@@ -1,6 +1,7 @@
 // What changed lately, told by comparing two states that follow each other.
 
 import type { PeerStatus, Status } from '../api/protocol';
+import { peerUri } from '../format';
 
 export type Happening =
   | { kind: 'peer_up'; peer: string; at: number }
@@ -54,7 +55,10 @@ export function happenings(before: Status, now: Status): Happening[] {
   return found;
 }
 
-/** What to call a peer in a sentence: its host. */
-export function nameOf(peer: PeerStatus): string {
-  return peer.uri.replace(/^[a-z0-9+.-]+:\/\//i, '').replace(/:\d+$/, '');
+/**
+ * What to call a peer in a sentence: its host. One that was found on the local network has none
+ * that says anything, and goes by its address.
+ */
+export function nameOf({ uri, source, address }: PeerStatus): string {
+  return (source === 'lan' ? address : null) ?? peerUri(uri).host;
 }

@@ -19,6 +19,7 @@ export type Sheet =
   | { kind: 'add_peer' }
   | { kind: 'peer'; link: number }
   | { kind: 'choose_peers' }
+  | { kind: 'add_forward' }
   | { kind: 'report' }
   | { kind: 'export_identity' }
   | { kind: 'import' };

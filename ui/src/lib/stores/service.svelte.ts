@@ -135,7 +135,8 @@ export class Service {
   #moved(traffic: Traffic) {
     if (!this.status) return;
     const links = new Map(traffic.links.map((link) => [link.link, link]));
-    const { links: moved, ...moving } = traffic;
+    const { links: moved, transit_bytes, transit_rate, ...moving } = traffic;
+    const transit = { ...this.status.transit, bytes: transit_bytes, rate: transit_rate };
     const peers = this.status.peers.map((peer) => ({ ...peer, ...links.get(peer.link) }));
     for (const { link, latency_ms } of moved) {
       if (latency_ms === null) continue;
@@ -146,7 +147,7 @@ export class Service {
     }
     const rates = { time: traffic.time, rx: traffic.rx_rate ?? 0, tx: traffic.tx_rate ?? 0 };
     this.rates = [...this.rates.slice(1 - RATES_KEPT), rates];
-    this.#take({ ...this.status, ...moving, peers });
+    this.#take({ ...this.status, ...moving, transit, peers });
   }
 
   #take(status: Status) {

@@ -40,6 +40,14 @@ export function inverse(before: Values, after: Values): SettingsChange {
   if (before.echo !== after.echo) back.echo = before.echo;
   if (before.sessions !== after.sessions) back.sessions = before.sessions;
   if (before.names !== after.names) back.names = before.names;
+  if (before.lan !== after.lan) back.lan = before.lan;
+  if (before.transit !== after.transit) back.transit = before.transit;
+  for (const key of ['save_on_battery', 'save_on_metered'] as const) {
+    if (before[key] !== after[key]) back[key] = before[key];
+  }
+  for (const key of ['gateway_socks', 'gateway_http', 'metrics'] as const) {
+    if (before[key] !== after[key]) back[key] = before[key] ?? '';
+  }
   if (before.node_info_privacy !== after.node_info_privacy) {
     back.node_info_privacy = before.node_info_privacy;
   }

@@ -1,4 +1,4 @@
-//! What the data path does with the TCP socket of a finished link: wait for bytes, and write
+//! What the data path does with the socket of a finished link: wait for bytes, and write
 //! without ever waiting.
 //!
 //! One thread reads a link with [`recv`], which blocks; any thread that holds the link's writer
@@ -15,11 +15,9 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::{
-    io,
-    net::{Shutdown, TcpStream},
-};
+use std::{io, net::Shutdown};
 
+use socket2::Socket;
 #[cfg(unix)]
 pub use unix::{adopt, limit_unsent, recv, try_send, try_send_vectored, wait_writable};
 #[cfg(windows)]
@@ -32,7 +30,7 @@ pub use windows::{adopt, limit_unsent, recv, try_send, try_send_vectored, wait_w
 /// link busy between two wake-ups. Linux wakes [`wait_writable`] when half of it is sent.
 pub const UNSENT_MAX: u32 = 128 * 1024;
 
-/// Sets the options that every link socket has, dialled or accepted.
+/// Sets the options that every TCP socket of a link has, dialled or accepted.
 ///
 /// Small frames leave at once (`TCP_NODELAY`), dead peers are found by the protocol's own
 /// keep-alives and not by probes of the system, and little waits unsent in the kernel, where the
@@ -50,7 +48,7 @@ pub fn tune(socket: socket2::SockRef<'_>) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system answers; `NotConnected` if the link is down already.
-pub fn shutdown(socket: &TcpStream) -> io::Result<()> {
+pub fn shutdown(socket: &Socket) -> io::Result<()> {
     socket.shutdown(Shutdown::Both)
 }
 

@@ -1,6 +1,11 @@
 //! A pair of sockets over loopback, in the mode in which links use them.
 
-use std::{io::IoSlice, net::TcpListener, thread, time::Duration};
+use std::{
+    io::IoSlice,
+    net::{TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
 
 use socket2::SockRef;
 
@@ -8,10 +13,11 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn pair() -> (TcpStream, TcpStream) {
+fn pair() -> (Socket, Socket) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let dialled = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (accepted, _) = listener.accept().unwrap();
+    let (dialled, accepted) = (Socket::from(dialled), Socket::from(accepted));
     for socket in [&dialled, &accepted] {
         tune(SockRef::from(socket)).unwrap();
         adopt(socket).unwrap();
@@ -20,7 +26,7 @@ fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// Writes until nothing fits, and says how much did.
-fn fill(socket: &TcpStream) -> usize {
+fn fill(socket: &Socket) -> usize {
     let chunk = [7; 16 * 1024];
     let mut total = 0;
     loop {
@@ -126,7 +132,7 @@ fn shutting_down_wakes_the_reader_and_fails_the_writers() {
 
 /// How many bytes of a connection wait in the system, not yet on their way.
 #[cfg(target_os = "linux")]
-fn unsent_bytes(socket: &TcpStream) -> usize {
+fn unsent_bytes(socket: &Socket) -> usize {
     use std::os::fd::AsRawFd;
 
     // From linux/sockios.h.

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IoSlice, Read},
-    net::TcpStream,
     time::Duration,
 };
 
@@ -11,13 +10,13 @@ use rustix::{
     io::Errno,
     net::{SendAncillaryBuffer, SendFlags, send, sendmsg},
 };
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 
 /// Puts a socket into the mode that the functions of this module need.
 ///
 /// # Errors
 /// What the system answers.
-pub fn adopt(socket: &TcpStream) -> io::Result<()> {
+pub fn adopt(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(false)
 }
 
@@ -25,7 +24,7 @@ pub fn adopt(socket: &TcpStream) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system answers; never `WouldBlock` or `Interrupted`.
-pub fn recv(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+pub fn recv(socket: &Socket, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         match (&mut &*socket).read(buf) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -38,7 +37,7 @@ pub fn recv(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
 ///
 /// # Errors
 /// `WouldBlock` if nothing fits now, else what the system answers.
-pub fn try_send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub fn try_send(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
     retry(|| send(socket, bytes, SEND))
 }
 
@@ -47,7 +46,7 @@ pub fn try_send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 /// # Errors
 /// `WouldBlock` if nothing fits now, `InvalidInput` for more parts than the system takes, else what
 /// the system answers.
-pub fn try_send_vectored(socket: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+pub fn try_send_vectored(socket: &Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
     retry(|| sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), SEND))
 }
 
@@ -56,7 +55,7 @@ pub fn try_send_vectored(socket: &TcpStream, parts: &[IoSlice<'_>]) -> io::Resul
 ///
 /// # Errors
 /// What the system answers.
-pub fn wait_writable(socket: &TcpStream, timeout: Duration) -> io::Result<bool> {
+pub fn wait_writable(socket: &Socket, timeout: Duration) -> io::Result<bool> {
     let timeout = Timespec::try_from(timeout).map_err(|_| Errno::INVAL)?;
     let mut sockets = [PollFd::new(socket, PollFlags::OUT)];
     match poll(&mut sockets, Some(&timeout)) {

@@ -6,12 +6,11 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
-    net::TcpStream,
     os::windows::io::AsRawSocket,
     time::{Duration, Instant},
 };
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use windows_sys::Win32::Networking::WinSock::{
     POLLRDNORM, POLLWRNORM, SOCKET_ERROR, WSAGetLastError, WSAPOLL_EVENT_FLAGS, WSAPOLLFD, WSAPoll,
 };
@@ -23,7 +22,7 @@ const POLL_MAX: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// What the system answers.
-pub fn adopt(socket: &TcpStream) -> io::Result<()> {
+pub fn adopt(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(true)
 }
 
@@ -31,7 +30,7 @@ pub fn adopt(socket: &TcpStream) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system answers; never `WouldBlock` or `Interrupted`.
-pub fn recv(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+pub fn recv(socket: &Socket, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         match (&mut &*socket).read(buf) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -47,7 +46,7 @@ pub fn recv(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
 ///
 /// # Errors
 /// `WouldBlock` if nothing fits now, else what the system answers.
-pub fn try_send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub fn try_send(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
     (&mut &*socket).write(bytes)
 }
 
@@ -55,7 +54,7 @@ pub fn try_send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 ///
 /// # Errors
 /// `WouldBlock` if nothing fits now, else what the system answers.
-pub fn try_send_vectored(socket: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+pub fn try_send_vectored(socket: &Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
     (&mut &*socket).write_vectored(parts)
 }
 
@@ -64,7 +63,7 @@ pub fn try_send_vectored(socket: &TcpStream, parts: &[IoSlice<'_>]) -> io::Resul
 ///
 /// # Errors
 /// What the system answers.
-pub fn wait_writable(socket: &TcpStream, timeout: Duration) -> io::Result<bool> {
+pub fn wait_writable(socket: &Socket, timeout: Duration) -> io::Result<bool> {
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -78,7 +77,7 @@ pub fn wait_writable(socket: &TcpStream, timeout: Duration) -> io::Result<bool> 
 }
 
 /// Whether writing has become impossible; nothing is written to find out.
-fn is_shut_down(mut socket: &TcpStream) -> bool {
+fn is_shut_down(mut socket: &Socket) -> bool {
     socket.write(&[]).is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
 }
 
@@ -92,7 +91,7 @@ pub fn limit_unsent(_socket: &SockRef<'_>, _bytes: u32) -> io::Result<()> {
 }
 
 /// Waits for an event on a socket; `false` if the time-out passed first.
-fn wait(socket: &TcpStream, events: WSAPOLL_EVENT_FLAGS, timeout: Duration) -> io::Result<bool> {
+fn wait(socket: &Socket, events: WSAPOLL_EVENT_FLAGS, timeout: Duration) -> io::Result<bool> {
     // Rounded up, so that the caller does not spin through the last millisecond.
     let millis = i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
     // Handles of sockets are as wide as the type of either library.

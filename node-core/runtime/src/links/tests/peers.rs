@@ -61,7 +61,7 @@ async fn a_configured_peer_is_linked_and_listed() {
     assert_eq!((status.id, status.attempts, status.last_error), (id.clone(), 1, None));
     assert_eq!(id, PeerId { uri: format!("tcp://{address}"), interface: None });
     assert_eq!(held.link.uri, id.uri);
-    assert_eq!(listener.peers.listeners()[0].address, address);
+    assert_eq!(listener.peers.listeners()[0].address, Some(address));
 
     // The same place with other options is the same peer, from an interface it is another.
     let again = peer_uri(&format!("tcp://{address}?priority=3"));
@@ -175,7 +175,7 @@ async fn an_address_that_does_not_answer_delays_the_next_one_only_a_little() {
     let good = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = vec![hole, good.local_addr().unwrap()];
     let started = Instant::now();
-    let won = soon(dial::tests::race_plain(addresses)).await;
+    let won = soon(dial::tests::race_plain(&end(2, &[]).tls, addresses)).await;
     assert_eq!(won, good.local_addr().unwrap());
     let waited = started.elapsed();
     assert!((dial::STAGGER..Duration::from_secs(3)).contains(&waited), "{waited:?}");
@@ -183,7 +183,8 @@ async fn an_address_that_does_not_answer_delays_the_next_one_only_a_little() {
     // An address that refuses is not waited for.
     let started = Instant::now();
     let addresses = vec![closed_port(), good.local_addr().unwrap()];
-    assert_eq!(soon(dial::tests::race_plain(addresses)).await, good.local_addr().unwrap());
+    let won = soon(dial::tests::race_plain(&end(2, &[]).tls, addresses)).await;
+    assert_eq!(won, good.local_addr().unwrap());
     assert!(started.elapsed() < dial::STAGGER);
 }
 

@@ -1,37 +1,39 @@
 //! The URIs that name peers to dial and addresses to listen on.
 //!
-//! `scheme://host:port?option=value&…`, the syntax of the whole network. A [`PeerUri`] or
+//! `scheme://[user[:word]@]host:port[/path]?option=value&…`, the syntax of the whole network. A [`PeerUri`] or
 //! [`ListenUri`] exists only if everything in it is understood and usable: unknown schemes, unknown
 //! options, options that do nothing where they stand and second values are errors, because a
 //! misspelt `password` that is silently dropped is worse than a refusal.
 //!
-//! What may be shown to people is `Display`: scheme, host and port, without options. It is also the
-//! identity of a link, so two URIs that differ only in options name the same link. Passwords appear
-//! in no output of this module.
+//! What may be shown to people is `Display`: scheme, host, port and path, without options and user
+//! information. It is also the identity of a link, so two URIs that differ only in options name the
+//! same link. Passwords appear in no output of this module.
 //!
 //! Unlike the reference, the zone of a link-local address (`[fe80::1%25eth0]` or `[fe80::1%eth0]`)
-//! is honoured, a pinned key must have exactly 64 digits, and user information (`user:word@`) is
-//! refused, because it would mean nothing.
+//! is honoured, a pinned key must have exactly 64 digits, `sni` works wherever there is TLS, and
+//! user information is refused where it would mean nothing.
 //!
 //! Source: protocol chapter 2.1.
 
 mod error;
+mod host;
 mod options;
+mod place;
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    str::FromStr,
-    time::Duration,
-};
+use std::{fmt, str::FromStr, time::Duration};
 
+use glob::Pattern;
 use planetary_proto::{identity::NodeKey, link::meta::PASSWORD_MAX};
 use zeroize::Zeroizing;
 
-pub use self::error::UriError;
+pub use self::{
+    error::UriError,
+    host::{Endpoint, Host},
+    place::{LOGIN_PART_MAX, Login, Place, SOCKET_PATH_MAX, Scheme},
+};
 use self::{
-    error::printable,
     options::{Name, Options},
+    place::Base,
 };
 
 /// Longest URI taken, in bytes: room for [`PINNED_KEYS_MAX`] keys and every other option.
@@ -40,49 +42,32 @@ pub const URI_LEN_MAX: usize = 4096;
 /// Most keys that one peer may be pinned to. More are refused; a handful is the usual number.
 pub const PINNED_KEYS_MAX: usize = 32;
 
+/// Most origins that one listener takes besides its own.
+pub const ORIGINS_MAX: usize = 32;
+
 /// Smallest accepted ceiling of the reconnect delay.
 pub const BACKOFF_CEILING_MIN: Duration = Duration::from_secs(5);
 
 /// Ceiling of the reconnect delay when a URI names none.
 pub const BACKOFF_CEILING_DEFAULT: Duration = Duration::from_secs(4096);
 
-/// Longest zone name, the interface name limit of the systems we run on, with room for long Windows
-/// names.
-const ZONE_LEN_MAX: usize = 64;
-
-/// A transport that links can run over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// Plain TCP.
-    Tcp,
-    /// TLS over TCP.
-    Tls,
-}
-
-/// The host part of a URI.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Host {
-    /// A name to resolve, in lower case.
-    Name(String),
-    /// An address without a zone.
-    Address(IpAddr),
-    /// A link-local IPv6 address on the interface named by its zone.
-    Scoped {
-        /// The address, inside `fe80::/10`.
-        address: Ipv6Addr,
-        /// The interface's name, or its number where the system uses numbers.
-        zone: String,
-    },
-}
-
 /// A link password of 1 to 64 bytes, or none at all, which is the empty one. Never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Password(Zeroizing<Vec<u8>>);
 
+/// What a network port belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carrier {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
 /// A peer to dial.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeerUri {
-    place: Place,
+    base: Base,
     pinned_keys: Vec<NodeKey>,
     priority: u8,
     password: Password,
@@ -93,92 +78,10 @@ pub struct PeerUri {
 /// An address to listen on.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ListenUri {
-    place: Place,
+    base: Base,
     priority: u8,
     password: Password,
-}
-
-/// Where a link goes to or comes in.
-#[derive(Clone, PartialEq, Eq)]
-struct Place {
-    scheme: Scheme,
-    host: Host,
-    port: u16,
-}
-
-impl Scheme {
-    /// The scheme as written in a URI.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, UriError> {
-        // Schemes of the network that have no transport here.
-        const UNBUILT: [&str; 6] = ["quic", "ws", "wss", "unix", "socks", "sockstls"];
-        let lower = text.to_ascii_lowercase();
-        match lower.as_str() {
-            "tcp" => Ok(Self::Tcp),
-            "tls" => Ok(Self::Tls),
-            other => Err(UNBUILT.iter().find(|name| **name == other).map_or_else(
-                || UriError::UnknownScheme(printable(text)),
-                |name| UriError::NotBuiltYet(name),
-            )),
-        }
-    }
-}
-
-impl Host {
-    /// Reads the host part of a URI, brackets included.
-    fn parse(text: &str) -> Result<Self, UriError> {
-        if text.is_empty() {
-            return Err(UriError::NoHost);
-        }
-        if let Some(inner) = text.strip_prefix('[') {
-            let inner = inner.strip_suffix(']').ok_or(UriError::BadHost)?;
-            return Self::parse_v6(inner);
-        }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Ok(Self::Address(address.into()));
-        }
-        if is_host_name(text) {
-            return Ok(Self::Name(text.to_ascii_lowercase()));
-        }
-        Err(UriError::BadHost)
-    }
-
-    /// Reads what stands between brackets: an IPv6 address, perhaps with a zone.
-    fn parse_v6(text: &str) -> Result<Self, UriError> {
-        let Some((address, zone)) = text.split_once('%') else {
-            let address: Ipv6Addr = text.parse().map_err(|_| UriError::BadHost)?;
-            return Ok(Self::Address(address.into()));
-        };
-        let address: Ipv6Addr = address.parse().map_err(|_| UriError::BadHost)?;
-        // A URI writes the separator as %25; people write it as a plain %.
-        let zone = zone.strip_prefix("25").filter(|rest| !rest.is_empty()).unwrap_or(zone);
-        let named = !zone.is_empty()
-            && zone.len() <= ZONE_LEN_MAX
-            && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:@".contains(&byte));
-        if named && address.is_unicast_link_local() {
-            Ok(Self::Scoped { address, zone: zone.to_owned() })
-        } else {
-            Err(UriError::BadZone)
-        }
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Address(IpAddr::V4(address)) => address.fmt(f),
-            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
-            Self::Scoped { address, zone } => write!(f, "[{address}%25{zone}]"),
-        }
-    }
+    origins: Vec<Pattern>,
 }
 
 impl Password {
@@ -201,29 +104,29 @@ impl fmt::Debug for Password {
     }
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme.name(), self.host, self.port)
-    }
-}
-
 impl PeerUri {
     /// The transport to dial with.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
-        self.place.scheme
+        self.base.scheme
     }
 
-    /// The host to dial.
+    /// Where the peer is. No port in it is 0.
     #[must_use]
-    pub const fn host(&self) -> &Host {
-        &self.place.host
+    pub const fn place(&self) -> &Place {
+        &self.base.place
     }
 
-    /// The port to dial, never 0.
+    /// What is dialled over the network, as in [`Place::endpoint`].
     #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.place.port
+    pub const fn endpoint(&self) -> Option<&Endpoint> {
+        self.base.place.endpoint()
+    }
+
+    /// Who we are to the proxy or to the web server.
+    #[must_use]
+    pub const fn login(&self) -> Option<&Login> {
+        self.base.login.as_ref()
     }
 
     /// The keys of which the peer must have one; empty if any key will do.
@@ -250,13 +153,24 @@ impl PeerUri {
         self.backoff_ceiling
     }
 
-    /// The TLS server name: the `sni` option, else the host if it is a name, else none.
+    /// The TLS server name: the `sni` option, else the node's host if it is a name, else none.
+    ///
+    /// Behind a proxy that is the destination's name. The reference gives the proxy's, which tells
+    /// the far end of our proxy and means nothing to it. QUIC sends no name unless told to, as in
+    /// the reference.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
-        match (&self.sni, &self.place.host) {
-            (Some(sni), _) => Some(sni),
-            (None, Host::Name(name)) => Some(name),
-            (None, _) => None,
+        if let Some(sni) = &self.sni {
+            return Some(sni);
+        }
+        let node = match &self.base.place {
+            Place::Proxied { destination, .. } => destination,
+            Place::Node(endpoint) | Place::Web { server: endpoint, .. } => endpoint,
+            Place::File(_) => return None,
+        };
+        match &node.host {
+            Host::Name(name) if self.scheme() != Scheme::Quic => Some(name),
+            Host::Name(_) | Host::Address(_) | Host::Scoped { .. } => None,
         }
     }
 }
@@ -265,19 +179,35 @@ impl ListenUri {
     /// The transport to listen with.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
-        self.place.scheme
+        self.base.scheme
     }
 
-    /// The host to listen on.
+    /// Where to listen.
     #[must_use]
-    pub const fn host(&self) -> &Host {
-        &self.place.host
+    pub const fn place(&self) -> &Place {
+        &self.base.place
     }
 
-    /// The port to listen on; 0 stands for any free one.
+    /// The host and the port to listen on, which may be 0 for any free one; `None` for a socket
+    /// file.
     #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.place.port
+    pub const fn endpoint(&self) -> Option<&Endpoint> {
+        self.base.place.endpoint()
+    }
+
+    /// The port that the listener takes for itself alone: whether it is one of TCP or of UDP, the
+    /// host, and the number. `None` for port 0, which is another one each time, and for a file.
+    #[must_use]
+    pub fn port_taken(&self) -> Option<(Carrier, &Endpoint)> {
+        let carrier = if self.scheme() == Scheme::Quic { Carrier::Udp } else { Carrier::Tcp };
+        Some((carrier, self.endpoint().filter(|endpoint| endpoint.port != 0)?))
+    }
+
+    /// Patterns in lower case of the origins from which web pages may connect, besides the
+    /// listener's own: of their hosts, or of `scheme://host` where a pattern has a `://`.
+    #[must_use]
+    pub fn origins(&self) -> &[Pattern] {
+        &self.origins
     }
 
     /// The priority to announce. Lower is preferred.
@@ -297,23 +227,21 @@ impl FromStr for PeerUri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (place, query) = Place::split(text)?;
-        if place.port == 0 {
+        let (base, query) = Base::split(text)?;
+        if base.place.endpoint().is_some_and(|endpoint| endpoint.port == 0) {
             return Err(UriError::BadPort);
         }
-        let options = match place.scheme {
-            Scheme::Tcp => {
-                let allowed = [Name::Key, Name::Priority, Name::Password, Name::MaxBackoff];
-                Options::parse(query, &allowed, "on a tcp peer")?
+        let allowed = match base.scheme {
+            Scheme::Tls | Scheme::Quic | Scheme::Wss | Scheme::SocksTls => {
+                &[Name::Key, Name::Priority, Name::Password, Name::MaxBackoff, Name::Sni][..]
             }
-            Scheme::Tls => {
-                let allowed =
-                    [Name::Key, Name::Priority, Name::Password, Name::MaxBackoff, Name::Sni];
-                Options::parse(query, &allowed, "on a tls peer")?
+            Scheme::Tcp | Scheme::Ws | Scheme::Unix | Scheme::Socks => {
+                &[Name::Key, Name::Priority, Name::Password, Name::MaxBackoff]
             }
         };
+        let options = Options::parse(query, allowed, base.scheme, "peer")?;
         Ok(Self {
-            place,
+            base,
             pinned_keys: options.keys,
             priority: options.priority.unwrap_or(0),
             password: options.password.unwrap_or_default(),
@@ -327,25 +255,42 @@ impl FromStr for ListenUri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (place, query) = Place::split(text)?;
-        let options = Options::parse(query, &[Name::Priority, Name::Password], "on a listener")?;
+        let (base, query) = Base::split(text)?;
+        let allowed = match base.scheme {
+            Scheme::Socks | Scheme::SocksTls => {
+                return Err(UriError::DialOnly(base.scheme.name()));
+            }
+            Scheme::Ws | Scheme::Wss => &[Name::Priority, Name::Password, Name::Origin][..],
+            Scheme::Tcp | Scheme::Tls | Scheme::Quic | Scheme::Unix => {
+                &[Name::Priority, Name::Password]
+            }
+        };
+        if base.login.is_some() {
+            return Err(UriError::UserInformation);
+        }
+        // A listener answers on every path.
+        if matches!(&base.place, Place::Web { path, .. } if path != "/") {
+            return Err(UriError::Trailing);
+        }
+        let options = Options::parse(query, allowed, base.scheme, "listener")?;
         Ok(Self {
-            place,
+            base,
             priority: options.priority.unwrap_or(0),
             password: options.password.unwrap_or_default(),
+            origins: options.origins,
         })
     }
 }
 
 impl fmt::Display for PeerUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.place.fmt(f)
+        self.base.fmt(f)
     }
 }
 
 impl fmt::Display for ListenUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.place.fmt(f)
+        self.base.fmt(f)
     }
 }
 
@@ -353,6 +298,7 @@ impl fmt::Debug for PeerUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerUri")
             .field("uri", &format_args!("{self}"))
+            .field("login", &self.base.login)
             .field("pinned_keys", &self.pinned_keys)
             .field("priority", &self.priority)
             .field("password", &self.password)
@@ -368,72 +314,9 @@ impl fmt::Debug for ListenUri {
             .field("uri", &format_args!("{self}"))
             .field("priority", &self.priority)
             .field("password", &self.password)
+            .field("origins", &self.origins)
             .finish()
     }
-}
-
-impl Place {
-    /// Takes a URI apart into its place and its query string.
-    fn split(text: &str) -> Result<(Self, &str), UriError> {
-        if text.len() > URI_LEN_MAX {
-            return Err(UriError::TooLong);
-        }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(UriError::BadCharacter);
-        }
-        let (scheme, rest) = text.split_once("://").ok_or(UriError::NoScheme)?;
-        let scheme = Scheme::parse(scheme)?;
-        if rest.contains('#') {
-            return Err(UriError::Trailing);
-        }
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if !path.is_empty() {
-            return Err(UriError::Trailing);
-        }
-        if authority.contains('@') {
-            return Err(UriError::UserInformation);
-        }
-        let (host, port) = split_port(authority)?;
-        Ok((Self { scheme, host: Host::parse(host)?, port }, query))
-    }
-}
-
-/// Splits `host:port`, where the host may be a bracketed IPv6 address.
-fn split_port(authority: &str) -> Result<(&str, u16), UriError> {
-    let colon = match authority.rfind(']') {
-        // Only a port may follow the bracket.
-        Some(bracket) => match authority[bracket + 1..].chars().next() {
-            None => return Err(UriError::NoPort),
-            Some(':') => bracket + 1,
-            Some(_) => return Err(UriError::BadHost),
-        },
-        None => authority.rfind(':').ok_or(match authority {
-            "" => UriError::NoHost,
-            _ => UriError::NoPort,
-        })?,
-    };
-    let (host, port) = (&authority[..colon], &authority[colon + 1..]);
-    if port.is_empty() {
-        return Err(UriError::NoPort);
-    }
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(UriError::BadPort);
-    }
-    Ok((host, port.parse().map_err(|_| UriError::BadPort)?))
-}
-
-/// Whether `text` can be a name in the DNS: labels of letters, digits, `-` and `_`. A name that
-/// ends in a number is a mistyped IPv4 address.
-fn is_host_name(text: &str) -> bool {
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    let last_is_number =
-        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
-    name.len() <= 253 && name.split('.').all(label) && !last_is_number
 }
 
 #[cfg(test)]

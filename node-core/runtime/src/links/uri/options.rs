@@ -2,11 +2,13 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use glob::Pattern;
 use planetary_proto::identity::NodeKey;
 use zeroize::Zeroizing;
 
 use super::{
-    BACKOFF_CEILING_MIN, PINNED_KEYS_MAX, Password, UriError, error::printable, is_host_name,
+    BACKOFF_CEILING_MIN, ORIGINS_MAX, PINNED_KEYS_MAX, Password, Scheme, UriError,
+    error::printable, host::is_host_name,
 };
 
 /// How much an unknown option must be like a known one to be a slip of the finger: Jaro-Winkler,
@@ -22,9 +24,10 @@ pub(super) struct Options {
     pub(super) backoff_ceiling: Option<Duration>,
     /// The inner `None` is an IP literal, which is accepted and has no effect.
     pub(super) sni: Option<Option<String>>,
+    pub(super) origins: Vec<Pattern>,
 }
 
-/// The options of the network, those that have no use here included.
+/// The options of the network.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
     Key,
@@ -66,21 +69,24 @@ impl Name {
 }
 
 impl Options {
-    /// Reads a query string in which only the options `allowed` have an effect; `place` says where
-    /// it stands.
+    /// Reads a query string in which only the options `allowed` have an effect. It stands behind
+    /// `scheme` and belongs to a peer or listener, as `role` says.
     pub(super) fn parse(
         query: &str,
         allowed: &[Name],
-        place: &'static str,
+        scheme: Scheme,
+        role: &'static str,
     ) -> Result<Self, UriError> {
         let mut options = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').ok_or(UriError::NoOption)?;
             let name = Name::parse(name)?;
             if !allowed.contains(&name) {
-                return Err(UriError::Inapplicable { option: name.text(), place });
+                let (option, scheme) = (name.text(), scheme.name());
+                return Err(UriError::Inapplicable { option, scheme, role });
             }
-            let value = decode(value).ok_or(UriError::BadEscape(name.text()))?;
+            // A plus is a blank, as everywhere in query strings.
+            let value = unescape(value, b' ').ok_or(UriError::BadEscape(name.text()))?;
             options.set(name, &value)?;
         }
         Ok(options)
@@ -112,8 +118,15 @@ impl Options {
                 self.backoff_ceiling.replace(ceiling.ok_or(UriError::BadBackoff)?).is_some()
             }
             Name::Sni => self.sni.replace(parse_sni(text)?).is_some(),
-            // Belongs to a transport that does not exist here, so no caller allows it.
-            Name::Origin => false,
+            Name::Origin => {
+                if self.origins.len() == ORIGINS_MAX {
+                    return Err(UriError::TooManyOrigins);
+                }
+                let pattern = Pattern::new(&text.to_lowercase()).ok();
+                let pattern = pattern.filter(|pattern| !pattern.as_str().is_empty());
+                self.origins.push(pattern.ok_or(UriError::BadOrigin)?);
+                false
+            }
         };
         if repeated { Err(UriError::Repeated(name.text())) } else { Ok(()) }
     }
@@ -131,13 +144,13 @@ fn parse_sni(text: &str) -> Result<Option<String>, UriError> {
     }
 }
 
-/// Undoes percent-encoding. A `+` is a blank, as everywhere in query strings.
-fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+/// Undoes percent-encoding; `plus` is what a `+` stands for.
+pub(super) fn unescape(text: &str, plus: u8) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
+            b'+' => plus,
             b'%' => {
                 let high = char::from(rest.next()?).to_digit(16)?;
                 let low = char::from(rest.next()?).to_digit(16)?;

@@ -1,5 +1,7 @@
 //! Whole URIs, what is refused and how, and whatever anybody may write in place of one.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use proptest::prelude::*;
 
 use super::options::parse_duration;
@@ -15,6 +17,18 @@ fn refusal(text: &str) -> UriError {
     peer(text).expect_err(text)
 }
 
+fn host(text: &str) -> Host {
+    peer(text).unwrap().endpoint().unwrap().host.clone()
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    peer(&format!("tcp://{text}")).unwrap().endpoint().unwrap().clone()
+}
+
+const fn inapplicable(option: &'static str, scheme: Scheme, role: &'static str) -> UriError {
+    UriError::Inapplicable { option, scheme: scheme.name(), role }
+}
+
 #[test]
 fn a_full_peer_uri_gives_all_its_options() {
     let upper = KEY.to_uppercase();
@@ -25,8 +39,8 @@ fn a_full_peer_uri_gives_all_its_options() {
     .unwrap();
 
     assert_eq!(uri.scheme(), Scheme::Tls);
-    assert_eq!(uri.host(), &Host::Name("example.org".into()));
-    assert_eq!(uri.port(), 443);
+    let endpoint = Endpoint { host: Host::Name("example.org".into()), port: 443 };
+    assert_eq!(uri.place(), &Place::Node(endpoint));
     assert_eq!(uri.pinned_keys(), [KEY.parse().unwrap(); 2]);
     assert_eq!(uri.priority(), 7);
     assert_eq!(uri.password().as_bytes(), b"p&q r");
@@ -65,8 +79,8 @@ fn addresses_of_all_kinds_are_understood() {
         ("tcp://_x-y.example.:1", Host::Name("_x-y.example.".into())),
         ("tcp://localhost:1", Host::Name("localhost".into())),
     ];
-    for (text, host) in hosts {
-        assert_eq!(peer(text).unwrap().host(), &host, "{text}");
+    for (text, expected) in hosts {
+        assert_eq!(host(text), expected, "{text}");
     }
 }
 
@@ -74,9 +88,9 @@ fn addresses_of_all_kinds_are_understood() {
 fn a_zone_is_kept_in_both_spellings() {
     let scoped =
         |zone: &str| Host::Scoped { address: "fe80::1".parse().unwrap(), zone: zone.into() };
-    assert_eq!(peer("tls://[fe80::1%25eth0]:1").unwrap().host(), &scoped("eth0"));
-    assert_eq!(peer("tls://[fe80::1%eth0]:1").unwrap().host(), &scoped("eth0"));
-    assert_eq!(peer("tls://[fe80::1%25]:1").unwrap().host(), &scoped("25"));
+    assert_eq!(host("tls://[fe80::1%25eth0]:1"), scoped("eth0"));
+    assert_eq!(host("tls://[fe80::1%eth0]:1"), scoped("eth0"));
+    assert_eq!(host("tls://[fe80::1%25]:1"), scoped("25"));
     assert_eq!(peer("tls://[fe80::1%eth0]:1").unwrap().to_string(), "tls://[fe80::1%25eth0]:1");
 
     for wrong in ["[fe80::1%]", "[fe80::1%25a/b]", "[fe80::1%a%b]", "[2001:db8::1%eth0]"] {
@@ -88,14 +102,36 @@ fn a_zone_is_kept_in_both_spellings() {
 #[test]
 fn places_that_are_no_places_are_refused_by_name() {
     let long_name = format!("tcp://{}:1", "a".repeat(64));
+    let long_user = format!("socks://{}@a:1/b:2", "a".repeat(LOGIN_PART_MAX + 1));
+    let long_path = format!("unix:///{}", "a".repeat(SOCKET_PATH_MAX));
     let cases = [
         ("", UriError::NoScheme),
         ("example.org:9001", UriError::NoScheme),
         ("://example.org:1", UriError::UnknownScheme(String::new())),
         ("http://example.org:1", UriError::UnknownScheme("http".into())),
-        ("quic://example.org:1", UriError::NotBuiltYet("quic")),
-        ("SOCKSTLS://a:1/b:2", UriError::NotBuiltYet("sockstls")),
-        ("unix:///run/x.sock", UriError::NotBuiltYet("unix")),
+        ("quic://user@example.org:1", UriError::UserInformation),
+        ("quic://example.org:1/path", UriError::Trailing),
+        ("ws://example.org", UriError::NoPort),
+        ("ws://example.org/path:1", UriError::NoPort),
+        ("wss://example.org:1/a&password=b", UriError::BadPath),
+        ("wss://example.org:1/b\u{fc}cher", UriError::BadPath),
+        ("ws://:word@example.org:1/", UriError::BadLogin),
+        ("ws://us%3Aer:word@example.org:1/", UriError::BadLogin),
+        ("socks://user%zz@proxy.example:1/a:2", UriError::BadLogin),
+        (&long_user, UriError::BadLogin),
+        ("socks://proxy.example:1", UriError::NoDestination),
+        ("socks://proxy.example:1/", UriError::NoDestination),
+        ("socks://proxy.example/a:2", UriError::NoPort),
+        ("SOCKSTLS://a:1/b", UriError::NoPort),
+        ("socks://a:1/b:0", UriError::BadPort),
+        ("socks://a:1/b:2/c", UriError::BadPort),
+        ("socks://a:1/[fe80::1%25eth0]:2", UriError::BadZone),
+        ("unix://run/x.sock", UriError::SocketHost),
+        ("unix://", UriError::BadSocketPath),
+        ("unix:///run/", UriError::BadSocketPath),
+        ("unix:///run/%00", UriError::BadSocketPath),
+        ("unix:///run/%ff", UriError::BadSocketPath),
+        (&long_path, UriError::BadSocketPath),
         ("tls://user:word@example.org:1", UriError::UserInformation),
         ("tcp://user@[::1]:1?priority=1", UriError::UserInformation),
         ("tcp://@example.org:1", UriError::UserInformation),
@@ -141,8 +177,8 @@ fn options_that_cannot_be_meant_are_refused_by_name() {
         ("password=abc&hunter=2", UriError::NoOption),
         ("password:hunter2", UriError::NoOption),
         ("max_backoff=1m", unknown("max_backoff", "maxbackoff")),
-        ("sni=x", UriError::Inapplicable { option: "sni", place: "on a tcp peer" }),
-        ("origin=*", UriError::Inapplicable { option: "origin", place: "on a tcp peer" }),
+        ("sni=x", inapplicable("sni", Scheme::Tcp, "peer")),
+        ("origin=*", inapplicable("origin", Scheme::Tcp, "peer")),
         ("priority=1&priority=1", UriError::Repeated("priority")),
         ("password=%4", UriError::BadEscape("password")),
         ("password=%+1", UriError::BadEscape("password")),
@@ -173,6 +209,9 @@ fn options_that_cannot_be_meant_are_refused_by_name() {
 fn errors_do_not_repeat_the_values_of_options() {
     let secret = "hunter2".repeat(10);
     for text in [
+        format!("socks://user:{secret}@a:1/b"),
+        format!("ws://user:{secret}/{secret}@a:1"),
+        format!("ws://a:1/&password={secret}"),
         format!("tcp://a:1?password={secret}"),
         format!("tcp://a:1?passwort={secret}"),
         format!("tcp://a:1?password={secret}%"),
@@ -198,13 +237,115 @@ fn the_server_name_is_the_option_or_the_host_but_never_an_address() {
 #[test]
 fn a_listener_takes_priority_password_and_port_zero() {
     let uri: ListenUri = "tls://[::]:0?priority=3&password=x".parse().unwrap();
-    assert_eq!((uri.scheme(), uri.port(), uri.priority()), (Scheme::Tls, 0, 3));
+    assert_eq!((uri.scheme(), uri.endpoint().unwrap().port, uri.priority()), (Scheme::Tls, 0, 3));
     assert_eq!(uri.password().as_bytes(), b"x");
-    assert_eq!(uri.host(), &Host::Address(Ipv6Addr::UNSPECIFIED.into()));
+    let host = &uri.endpoint().unwrap().host;
+    assert_eq!(host, &Host::Address(Ipv6Addr::UNSPECIFIED.into()));
 
     let pinned = format!("tls://[::]:0?key={KEY}").parse::<ListenUri>();
-    let inapplicable = UriError::Inapplicable { option: "key", place: "on a listener" };
-    assert_eq!(pinned.unwrap_err(), inapplicable);
+    assert_eq!(pinned.unwrap_err(), inapplicable("key", Scheme::Tls, "listener"));
+}
+
+#[test]
+fn each_transport_has_its_own_kind_of_place() {
+    let places = [
+        ("quic://[::1]:1/", Place::Node(endpoint("[::1]:1")), "quic://[::1]:1"),
+        (
+            "WS://Host.example:80",
+            Place::Web { server: endpoint("host.example:80"), path: "/".into() },
+            "ws://host.example:80",
+        ),
+        (
+            "wss://user:word@192.0.2.1:443/Some/path%3D?priority=1",
+            Place::Web { server: endpoint("192.0.2.1:443"), path: "/Some/path%3D".into() },
+            "wss://192.0.2.1:443/Some/path%3D",
+        ),
+        (
+            "socks://us%40er:word@[::1]:9050/[2001:db8::1]:7/",
+            Place::Proxied {
+                proxy: endpoint("[::1]:9050"),
+                destination: endpoint("[2001:db8::1]:7"),
+            },
+            "socks://[::1]:9050/[2001:db8::1]:7",
+        ),
+        (
+            "sockstls://proxy.example:1080/Node.example:443",
+            Place::Proxied {
+                proxy: endpoint("proxy.example:1080"),
+                destination: endpoint("node.example:443"),
+            },
+            "sockstls://proxy.example:1080/node.example:443",
+        ),
+        (
+            "unix:///run/a%20b/c@d+e.sock?priority=1",
+            Place::File("/run/a b/c@d+e.sock".into()),
+            "unix:///run/a%20b/c%40d%2Be.sock",
+        ),
+    ];
+    for (text, place, shown) in places {
+        let uri = peer(text).unwrap();
+        assert_eq!(uri.place(), &place, "{text}");
+        assert_eq!(uri.to_string(), shown);
+        assert_eq!(peer(shown).unwrap().place(), &place, "{shown}");
+    }
+}
+
+#[test]
+fn a_login_is_decoded_and_never_shown() {
+    let uri = peer("socks://us%40er:hunter+2%3A@proxy.example:1/a:2").unwrap();
+    let login = uri.login().unwrap();
+    assert_eq!((&**login.user, &**login.password), ("us@er", "hunter+2:"));
+    let shown = format!("{uri} {uri:?}");
+    assert!(!shown.contains("er:") && !shown.contains("hunter"), "{shown}");
+
+    let without = peer("ws://user@a.example:1").unwrap();
+    assert_eq!(without.login().unwrap().password.as_str(), "");
+    assert_ne!(without, peer("ws://a.example:1").unwrap());
+}
+
+#[test]
+fn the_server_name_is_the_nodes_and_not_the_proxys() {
+    let name = |text: &str| peer(text).unwrap().server_name().map(str::to_owned);
+    assert_eq!(name("sockstls://proxy.example:1/node.example:2"), Some("node.example".into()));
+    assert_eq!(name("sockstls://proxy.example:1/192.0.2.1:2"), None);
+    assert_eq!(name("sockstls://a:1/b:2?sni=front.example"), Some("front.example".into()));
+    assert_eq!(name("wss://host.example:443/path"), Some("host.example".into()));
+    assert_eq!(name("quic://host.example:443"), None);
+    assert_eq!(name("quic://host.example:443?sni=host.example"), Some("host.example".into()));
+}
+
+#[test]
+fn listeners_take_what_their_transport_takes() {
+    let listen = |text: &str| text.parse::<ListenUri>();
+    let uri = listen("ws://[::]:80?origin=*.Example.org&origin=https://a.example").unwrap();
+    let origins: Vec<_> = uri.origins().iter().map(Pattern::as_str).collect();
+    assert_eq!(origins, ["*.example.org", "https://a.example"]);
+    assert!(listen("wss://[::]:443?origin=*").is_ok() && listen("quic://[::]:0").is_ok());
+    assert_eq!(listen("unix:///run/a.sock").unwrap().place().file(), Some("/run/a.sock".as_ref()));
+
+    let many = format!("ws://[::]:80?{}", "origin=a&".repeat(ORIGINS_MAX + 1));
+    for (text, error) in [
+        ("socks://[::]:1/a:2", UriError::DialOnly("socks")),
+        ("sockstls://[::]:1/a:2", UriError::DialOnly("sockstls")),
+        ("ws://user:word@[::]:80", UriError::UserInformation),
+        ("ws://[::]:80/path", UriError::Trailing),
+        ("ws://[::]:80?origin=", UriError::BadOrigin),
+        ("ws://[::]:80?origin=[", UriError::BadOrigin),
+        ("tcp://[::]:80?origin=*", inapplicable("origin", Scheme::Tcp, "listener")),
+        ("unix:///run/a.sock?sni=a", inapplicable("sni", Scheme::Unix, "listener")),
+        (&many, UriError::TooManyOrigins),
+    ] {
+        assert_eq!(listen(text).unwrap_err(), error, "{text}");
+    }
+}
+
+#[test]
+fn ports_of_tcp_and_of_udp_do_not_collide() {
+    let uris = ["tls://[::]:1", "ws://[::]:1", "quic://[::]:1", "quic://[::]:0", "unix:///a"];
+    let uris = uris.map(|text| text.parse::<ListenUri>().unwrap());
+    let [tls, ws, quic, any, file] = uris.each_ref().map(ListenUri::port_taken);
+    assert!(tls.is_some() && tls == ws && quic.is_some() && quic != tls);
+    assert_eq!((any, file), (None, None));
 }
 
 #[test]
@@ -236,9 +377,10 @@ proptest! {
 
     #[test]
     fn near_misses_do_not_make_it_panic(
-        text in r"(tcp|tls)://[\[\]a-f0-9:.%@/?]{0,40}(\?[a-z=&%+0-9.µ]{0,40})?",
+        text in r"(tcp|ws|unix|socks)://[\[\]a-f0-9:.%@/?]{0,40}(\?[a-z=&%+0-9.µ]{0,40})?",
     ) {
         let _ = peer(&text);
+        let _ = text.parse::<ListenUri>();
     }
 
     #[test]

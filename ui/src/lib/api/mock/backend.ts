@@ -27,6 +27,7 @@ import {
   hostOf,
   logUntil,
   moreFriends,
+  OTHER_PEERS,
   PUBLIC,
   START,
   status,
@@ -35,6 +36,7 @@ import { paperKey, PAPER_WORDS } from './circle-data';
 import { MockCircles, type CircleRequest } from './circles';
 import { importIdentity, importSettings, type IdentityWish, type SettingsWish } from './imports';
 import { MockQuestions } from './questions';
+import { MockRoads } from './roads';
 import { hex, seeded } from './random';
 import { fail } from './refusal';
 import { hasNobody, type Scenario } from './scenario';
@@ -81,6 +83,7 @@ export class MockBackend implements Backend {
   #blocked = BLOCKED.map((one) => ({ ...one }));
   readonly #circles: MockCircles;
   readonly #questions: MockQuestions;
+  readonly #roads: MockRoads;
   #job: PeerJob | null = null;
   #jobAdds = false;
   readonly #waiting = new Set<() => boolean>();
@@ -107,6 +110,10 @@ export class MockBackend implements Backend {
     });
     this.#status.access = { ...this.#status.access, ...this.#circles.counts() };
     this.#status.names = this.#names(this.#settings.names);
+    if (scenario.links === 'every') {
+      const others = OTHER_PEERS.map((one) => ({ ...one }));
+      this.#status.peers = [...this.#status.peers, ...others];
+    }
     this.#questions = new MockQuestions(scenario, {
       now: () => this.#status.time,
       friends: () => this.#friends,
@@ -121,7 +128,17 @@ export class MockBackend implements Backend {
       ...SETTINGS,
       listen: this.#status.listeners.map(({ uri }) => uri),
       inbound: this.#status.access.inbound,
+      ...(scenario.gateway === 'user_space' ? { gateway_socks: '127.0.0.1:1080' } : {}),
     };
+    if (scenario.gateway === 'user_space') this.#status.tun = null;
+    this.#roads = new MockRoads(scenario, {
+      now: () => this.#status.time,
+      settings: () => this.#settings,
+      on: () => this.#status.state !== 'down',
+      links: () => this.#status.peers.filter((peer) => peer.up && peer.source === 'lan').length,
+      changed: () => this.#change({}),
+    });
+    this.#status = { ...this.#status, ...this.#roads.status() };
     this.#preferences = {
       language: 'system',
       appearance: 'system',
@@ -153,6 +170,8 @@ export class MockBackend implements Backend {
       tx_bytes: now.tx_bytes + tx_rate,
       peers,
     };
+    this.#roads.tick();
+    this.#status = { ...this.#status, ...this.#roads.status() };
     this.#circles.tick();
     this.#questions.tick();
     if (now.state === 'connecting' && now.peers.length > 0 && now.time - now.state_since > 2) {
@@ -456,6 +475,11 @@ export class MockBackend implements Backend {
         return { type: 'status', ...this.#status };
       case 'visit_list':
         return { type: 'visits', time: this.#status.time, visits: this.#questions.visits() };
+      case 'lan_trust':
+      case 'forward_list':
+      case 'forward_add':
+      case 'forward_remove':
+        return this.#roads.answer(request) ?? { type: 'status', ...this.#status };
       default:
         return this.#circles.answer(request satisfies CircleRequest);
     }
@@ -734,6 +758,7 @@ export class MockBackend implements Backend {
 
   #change(change: Partial<Status>): void {
     this.#status = { ...this.#status, ...change };
+    this.#status = { ...this.#status, ...this.#roads.status() };
     this.#emit('connection', this.#connection());
   }
 
@@ -917,6 +942,8 @@ function traffic(now: Status): Traffic {
     rx_rate: now.rx_rate,
     tx_rate: now.tx_rate,
     dropped: now.dropped,
+    transit_bytes: now.transit.bytes,
+    transit_rate: now.transit.rate,
     links: now.peers.map((peer) => ({
       link: peer.link,
       cost: peer.cost,

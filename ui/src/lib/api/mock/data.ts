@@ -107,6 +107,42 @@ export const PEERS: PeerStatus[] = [
   }),
 ];
 
+/** Links of the transports that the usual ones lack, so that all can be looked at. */
+export const OTHER_PEERS: PeerStatus[] = [
+  peer(7, 'tls://[fe80::5c1f:aff:fe77:d2be%25wlan0]:40971', {
+    source: 'lan',
+    interface: 'wlan0',
+    latency_ms: 1.4,
+    cost: 1_400,
+    uptime_s: 3_310,
+    rx_bytes: 64_300_000,
+    tx_bytes: 212_000_000,
+  }),
+  peer(8, 'tls://[fe80::21a:2bff:fe3c:4d5e%25eth0]:51822', {
+    source: 'lan',
+    direction: 'in',
+    interface: 'eth0',
+    latency_ms: 0.6,
+    cost: 600,
+    uptime_s: 1_204,
+    rx_bytes: 3_900_000,
+    tx_bytes: 2_100_000,
+  }),
+  peer(9, 'wss://front.mesh.example:443/way', { source: 'config', latency_ms: 38.4 }),
+  peer(10, 'unix:///run/other/node.sock', { source: 'config', latency_ms: 0.1, cost: 100 }),
+  peer(11, 'socks://127.0.0.1:9050/hidden.relay.example:9443', {
+    source: 'config',
+    latency_ms: 214,
+    cost: 214_000,
+  }),
+  peer(12, 'sockstls://proxy.example:1080/[2001:db8:44::9]:443', {
+    ...DOWN,
+    source: 'config',
+    reconnect_in_s: 12,
+    last_error: { code: 'dial_timeout', message: 'nothing answered', at: START - 9 },
+  }),
+];
+
 export function status(scene: Scene): Status {
   const empty = scene === 'empty';
   const parent = PEERS[0]?.key ?? null;
@@ -155,6 +191,24 @@ export function status(scene: Scene): Status {
     friends_revision: 1,
     circles_revision: 1,
     questions: [],
+    lan: { enabled: true, links: 0, max_links: 8, interfaces: [] },
+    transit: {
+      setting: 'reluctant',
+      mode: 'reluctant',
+      saving: null,
+      bytes: 0,
+      rate: null,
+      metered: null,
+      battery: null,
+    },
+    gateway: {
+      user_space: false,
+      socks: null,
+      http: null,
+      dns: null,
+      forwards: 0,
+      connections: 0,
+    },
     names: {
       state: 'wired',
       suffix: 'pln.internal',
@@ -442,24 +496,27 @@ const PLACES: [string, string, string][] = [
 ];
 
 export const PUBLIC: PublicPeer[] = PLACES.flatMap(([region, country, host], at) =>
-  ['tls', 'tcp', 'quic', 'ws'].slice(0, 1 + ((at * 7) % 4)).map((transport, port) => ({
-    uri: `${transport}://${host}:${transport === 'tls' && at % 3 === 0 ? 443 : 7000 + at * 10 + port}`,
-    region,
-    country,
-    transport,
-    usable: transport === 'tls' || transport === 'tcp',
-    in_use: at === 0 && port === 0,
-    record:
-      at % 4 === 0
-        ? {
-            tries: 12,
-            answers: 12 - (at % 5),
-            best_ms: 18 + at * 5,
-            median_ms: 21 + at * 6,
-            last_good: START - 3_600 * (1 + at),
-          }
-        : null,
-  })),
+  ['tls', 'tcp', 'quic', 'ws', 'wss', 'masque']
+    .slice(0, 1 + ((at + 3) % 6))
+    .map((transport, port) => ({
+      uri: `${transport}://${host}:${transport === 'tls' && at % 3 === 0 ? 443 : 7000 + at * 10 + port}`,
+      region,
+      country,
+      transport,
+      // A transport of the future, which this node does not have.
+      usable: transport !== 'masque',
+      in_use: at === 0 && port === 0,
+      record:
+        at % 4 === 0
+          ? {
+              tries: 12,
+              answers: 12 - (at % 5),
+              best_ms: 18 + at * 5,
+              median_ms: 21 + at * 6,
+              last_good: START - 3_600 * (1 + at),
+            }
+          : null,
+    })),
 );
 
 /** How far a public peer is, in milliseconds; `null` for one that does not answer. */

@@ -1,4 +1,5 @@
-// Opens the view and the sheet that the address bar names: `?view=peers&sheet=choose_peers`.
+// Opens the view and the sheet that the address bar names: `?view=peers&sheet=choose_peers`, and
+// brings a setting into sight: `?view=settings&focus=lan`.
 
 import type { App } from '../../stores/app.svelte';
 import { CIRCLE_PARTS, isView, type Sheet } from '../../stores/navigation.svelte';
@@ -10,7 +11,9 @@ export function rehearse(app: App, query: string): void {
   const wishes = new URLSearchParams(query);
   const view = wishes.get('view') ?? '';
   const tab = wishes.get('tab');
-  if (isView(view)) app.navigation.go(view, tab === null ? {} : { tab });
+  const focus = wishes.get('focus');
+  const place = { ...(tab === null ? {} : { tab }), ...(focus === null ? {} : { focus }) };
+  if (isView(view)) app.navigation.go(view, place);
   const sheet = sheetOf(wishes.get('sheet')) ?? circleSheetOf(query);
   if (sheet) app.navigation.open(sheet);
   if (wishes.get('sheet') === 'palette') app.navigation.palette = true;
@@ -50,6 +53,7 @@ function sheetOf(kind: string | null): Sheet | null {
     case 'share':
     case 'add_peer':
     case 'choose_peers':
+    case 'add_forward':
     case 'report':
     case 'export_identity':
     case 'import':

@@ -32,6 +32,18 @@ export const QUESTIONS = ['none', 'knock', 'guest', 'several', 'soon'] as const;
 /** Whether the system asks for names of friends. */
 export const NAMES = ['wired', 'answering'] as const;
 
+/** The local networks: all known, one that is asked about, or one in every state. */
+export const LANS = ['known', 'asked', 'every'] as const;
+
+/** Why the node carries less than it is set to. */
+export const SAVINGS = ['none', 'battery', 'metered'] as const;
+
+/** Whether there is a network interface, or all runs inside the service. */
+export const GATEWAYS = ['interface', 'user_space'] as const;
+
+/** Which links there are: the usual ones, or one of every transport. */
+export const LINKS = ['normal', 'every'] as const;
+
 export interface Scenario {
   scene: Scene;
   /** Nodes that the topology holds. */
@@ -41,6 +53,10 @@ export interface Scenario {
   circles: (typeof CIRCLES)[number];
   questions: (typeof QUESTIONS)[number];
   names: (typeof NAMES)[number];
+  lan: (typeof LANS)[number];
+  saving: (typeof SAVINGS)[number];
+  gateway: (typeof GATEWAYS)[number];
+  links: (typeof LINKS)[number];
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
   /** What the person may do with the service. */
@@ -66,6 +82,10 @@ export function readScenario(query: string): Scenario {
     circles: oneOf(CIRCLES, wishes.get('circles')) ?? (hasNobody(scene) ? 'none' : 'normal'),
     questions: oneOf(QUESTIONS, wishes.get('questions')) ?? 'none',
     names: oneOf(NAMES, wishes.get('names')) ?? 'wired',
+    lan: oneOf(LANS, wishes.get('lan')) ?? 'known',
+    saving: oneOf(SAVINGS, wishes.get('saving')) ?? 'none',
+    gateway: oneOf(GATEWAYS, wishes.get('gateway')) ?? 'interface',
+    links: oneOf(LINKS, wishes.get('links')) ?? 'normal',
     frozen: wishes.has('frozen'),
     rights: oneOf(['change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {

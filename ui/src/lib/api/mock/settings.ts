@@ -9,6 +9,13 @@ export const SETTINGS: Settings = {
   echo: 'circles',
   sessions: 'auto',
   names: true,
+  lan: true,
+  transit: 'reluctant',
+  save_on_battery: true,
+  save_on_metered: true,
+  gateway_socks: null,
+  gateway_http: null,
+  metrics: null,
   node_info_privacy: true,
   log_level: 'info',
   public_list: { url: 'https://peers.example/list.json', key: null },
@@ -32,6 +39,13 @@ export function changed(settings: Settings, change: SettingsChange): Settings {
     echo: change.echo ?? settings.echo,
     sessions: change.sessions ?? settings.sessions,
     names: change.names ?? settings.names,
+    lan: change.lan ?? settings.lan,
+    transit: change.transit ?? settings.transit,
+    save_on_battery: change.save_on_battery ?? settings.save_on_battery,
+    save_on_metered: change.save_on_metered ?? settings.save_on_metered,
+    gateway_socks: local('gateway.socks', settings.gateway_socks, change.gateway_socks),
+    gateway_http: local('gateway.http', settings.gateway_http, change.gateway_http),
+    metrics: local('metrics.listen', settings.metrics, change.metrics),
     node_info_privacy: change.node_info_privacy ?? settings.node_info_privacy,
     log_level: change.log_level ?? settings.log_level,
     public_list: publicList(settings.public_list, change),
@@ -41,6 +55,15 @@ export function changed(settings: Settings, change: SettingsChange): Settings {
     throw fail('invalid_setting', 'sessions = "circles" gives strangers no session');
   }
   return next;
+}
+
+/** An address of this computer to serve something at, or `null` for nowhere. */
+function local(key: string, before: string | null, wish: string | null | undefined) {
+  const address = wish ?? before ?? '';
+  if (address !== '' && !/^(127(\.\d+){3}|\[::1\]):\d+$/.test(address)) {
+    throw fail('invalid_setting', `${key}: "${address}" is no loopback address with a port`);
+  }
+  return address || null;
 }
 
 function publicList(before: Settings['public_list'], change: SettingsChange) {
@@ -56,7 +79,7 @@ function publicList(before: Settings['public_list'], change: SettingsChange) {
 }
 
 function listener(uri: string, listen: readonly string[]): string {
-  if (!/^(tcp|tls):\/\/.+:\d+$/.test(uri)) {
+  if (!/^((tcp|tls|quic|ws|wss):\/\/.+:\d+|unix:\/\/\/.+)$/.test(uri)) {
     throw fail('invalid_uri', `\`${uri}\` cannot be listened on`);
   }
   if (listen.includes(uri)) throw fail('listener_exists', `${uri} is configured already`);
