@@ -6,6 +6,7 @@
 //! to the system's lookup; nothing a client names becomes a path or a command.
 
 mod circles;
+mod forwards;
 mod friends;
 
 use std::sync::Arc;
@@ -178,10 +179,10 @@ impl Handler for Control {
             Request::IdentityImport { .. } | Request::Import { .. } => {
                 self.told(self.desk.answer(request).await).await
             }
-            Request::LanTrust { .. }
-            | Request::ForwardList
+            request @ (Request::ForwardList
             | Request::ForwardAdd { .. }
-            | Request::ForwardRemove { .. } => {
+            | Request::ForwardRemove { .. }) => self.answer_about_forwards(request).await,
+            Request::LanTrust { .. } => {
                 Err(ApiError::new(ErrorCode::UnknownRequest, "this service has no such thing"))
             }
             other if is_about_circles(&other) => self.answer_about_circles(other).await,
@@ -305,7 +306,7 @@ fn settings_error(error: ChangeSettingsError) -> ApiError {
         }
         ChangeSettingsError::Edit(error) => edit_error(error),
         ChangeSettingsError::Start(error) => switch_error(error),
-        error @ ChangeSettingsError::Listener(_) => {
+        error @ (ChangeSettingsError::Listener(_) | ChangeSettingsError::Proxy(_)) => {
             ApiError::new(ErrorCode::CannotListen, error.to_string())
         }
     }

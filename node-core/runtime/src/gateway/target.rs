@@ -117,20 +117,31 @@ impl Target {
         Self::new(host, port).ok_or(NoTarget)
     }
 
+    /// Checks, without knowing any name, that this can be a node of the network.
+    ///
+    /// # Errors
+    /// [`ReachError::Foreign`].
+    pub fn check(&self) -> Result<(), ReachError> {
+        match &self.place {
+            Place::Address(address) => ipv6::Target::of(*address).map(drop),
+            Place::Name(name) => Zone::covers(name).then_some(()),
+        }
+        .ok_or(ReachError::Foreign)
+    }
+
     /// The address that this stands for now.
     ///
     /// # Errors
     /// [`ReachError::Foreign`], [`ReachError::UnknownName`], or [`ReachError::NamesOff`].
     pub(super) fn resolve(&self, zone: Option<&Zone>) -> Result<SocketAddrV6, ReachError> {
+        self.check()?;
         let address = match &self.place {
             Place::Address(address) => *address,
-            Place::Name(name) if !Zone::covers(name) => return Err(ReachError::Foreign),
             Place::Name(name) => {
                 let zone = zone.ok_or(ReachError::NamesOff)?;
                 zone.find(name).ok_or(ReachError::UnknownName)?.to_ipv6()
             }
         };
-        ipv6::Target::of(address).ok_or(ReachError::Foreign)?;
         Ok(SocketAddrV6::new(address, self.port, 0, 0))
     }
 }

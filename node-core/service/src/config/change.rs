@@ -35,6 +35,11 @@ pub(super) fn apply(
     if let Some(answered) = change.names {
         set(document, "names", "enabled", answered);
     }
+    for (name, at) in [("socks", &change.gateway_socks), ("http", &change.gateway_http)] {
+        if let Some(at) = at {
+            set(document, "gateway", name, if at.is_empty() { "none" } else { at.as_str() });
+        }
+    }
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }

@@ -23,6 +23,11 @@ const CLASSES: &[(&str, Class)] = &[
     ("filter.inbound", |config| audience(config.filter.inbound).to_owned()),
     ("filter.echo", |config| audience(config.filter.echo).to_owned()),
     ("names.enabled", |config| config.names.to_string()),
+    ("gateway.socks", |config| set(config.gateway.socks.is_some())),
+    ("gateway.http", |config| set(config.gateway.http.is_some())),
+    ("gateway.danger_beyond_this_machine", |config| {
+        config.gateway.danger_beyond_this_machine.to_string()
+    }),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),
     ("log.level", |config| config.log_level.as_str().to_owned()),

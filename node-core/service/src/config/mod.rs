@@ -25,6 +25,7 @@ mod read;
 mod table;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use planetary_proto::identity::NodeKey;
@@ -70,10 +71,23 @@ pub struct Config {
     pub filter: Filter,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
+    /// Proxies for programs of this machine.
+    pub gateway: GatewayConfig,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
     /// The least severe event that is logged.
     pub log_level: LogLevel,
+}
+
+/// The `[gateway]` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// Where the SOCKS5 proxy listens.
+    pub socks: Option<SocketAddr>,
+    /// Where the HTTP proxy listens.
+    pub http: Option<SocketAddr>,
+    /// Whether other machines may use the proxies.
+    pub danger_beyond_this_machine: bool,
 }
 
 /// The `[public_peers]` section.
@@ -211,6 +225,7 @@ impl Default for Config {
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
             names: true,
+            gateway: GatewayConfig::default(),
             public_peers: PublicPeersConfig::default(),
             log_level: LogLevel::Info,
         };

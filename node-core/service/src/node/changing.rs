@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use planetary_ipc::status::public_uri;
+use planetary_ipc::status::{ListenerStatus, public_uri};
 use planetary_ipc::{
     LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange, TransitMode,
 };
@@ -31,6 +31,9 @@ pub enum ChangeSettingsError {
     /// A listener cannot be opened.
     #[error("cannot listen on {}: {}", .0.uri, .0.error.message)]
     Listener(FailedListener),
+    /// A proxy cannot be opened.
+    #[error("cannot listen on {}: {}", .0.uri, why(.0))]
+    Proxy(ListenerStatus),
 }
 
 impl Node {
@@ -55,9 +58,10 @@ impl Node {
         let added = wanted.listen.iter().filter(|uri| !before.listen.contains(uri));
         let added: BTreeSet<String> = added.map(ToString::to_string).collect();
         self.become_one(self.making_of(wanted)).await.map_err(ChangeSettingsError::Start)?;
-        let closed = self.failed_listener(&added);
+        let closed = self.failed_listener(&added).map(ChangeSettingsError::Listener);
+        let closed = closed.or_else(|| self.failed_proxy(&before).map(ChangeSettingsError::Proxy));
         let kept = match closed {
-            Some(closed) => Err(ChangeSettingsError::Listener(closed)),
+            Some(closed) => Err(closed),
             None => self.config_file.commit(&edited).map_err(ChangeSettingsError::Edit),
         };
         if let Err(error) = kept {
@@ -82,6 +86,11 @@ impl Node {
     }
 }
 
+/// Why something does not listen.
+fn why(listener: &ListenerStatus) -> &str {
+    listener.last_error.as_ref().map_or("it is not open", |error| &error.message)
+}
+
 /// The running configuration with the settings of an edited file. What else changed in the file
 /// waits for a reload.
 fn with_settings_of(running: &Config, edited: &Config) -> Config {
@@ -91,6 +100,7 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
         node_info_privacy: edited.node_info_privacy,
         filter: edited.filter.clone(),
         names: edited.names,
+        gateway: edited.gateway.clone(),
         public_peers: edited.public_peers.clone(),
         log_level: edited.log_level,
         ..running.clone()
@@ -115,8 +125,8 @@ fn plain(config: &Config, config_file: String) -> Settings {
         transit: TransitMode::Relay,
         save_on_battery: false,
         save_on_metered: false,
-        gateway_socks: None,
-        gateway_http: None,
+        gateway_socks: config.gateway.socks.map(|at| at.to_string()),
+        gateway_http: config.gateway.http.map(|at| at.to_string()),
         metrics: None,
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {

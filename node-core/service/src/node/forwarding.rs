@@ -9,18 +9,18 @@ use planetary_ipc::status::ListenerStatus;
 use planetary_ipc::{Forward, ForwardProtocol, ForwardRule, ForwardWay, Gateway};
 use planetary_runtime::Engine;
 use planetary_runtime::gateway::{
-    Door, DoorId, DoorState, DoorStatus, Forward as Carrier, Protocol, ProxyAt, Way,
+    Door, DoorId, DoorState, DoorStatus, Forward as Carrier, Protocol, ProxyAt, Tally, Way,
 };
 
 use super::Node;
+use crate::config::Config;
 use crate::report::peer_error;
 use crate::state::forwards::{Forwards, ForwardsError};
 use crate::state::record;
 
 /// Where names are answered without an interface. The port of the system's own resolver belongs to
 /// it, and is one that only a program with rights may take.
-const NAMES_AT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5380);
+const NAMES_AT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5380);
 
 /// What is forwarded, and what has gone through it since the service started.
 pub(super) struct Forwarding {
@@ -84,9 +84,9 @@ impl Node {
                 id: *id,
                 rule: rule.clone(),
                 up: door.is_some_and(|door| matches!(door.state, DoorState::Open(_))),
-                connections: count(planetary_runtime::gateway::Tally::connections),
-                rx_bytes: count(planetary_runtime::gateway::Tally::rx_bytes),
-                tx_bytes: count(planetary_runtime::gateway::Tally::tx_bytes),
+                connections: count(Tally::connections),
+                rx_bytes: count(Tally::rx_bytes),
+                tx_bytes: count(Tally::tx_bytes),
                 last_error: tally.and_then(|tally| Some(peer_error(&tally.last_error()?))),
             }
         });
@@ -110,9 +110,7 @@ impl Node {
             _ => None,
         });
         let kept = match failed {
-            Some(reason) => {
-                Err(ForwardError::CannotListen { listen, reason: reason.into_owned() })
-            }
+            Some(reason) => Err(ForwardError::CannotListen { listen, reason: reason.into_owned() }),
             None => record::store(&self.state_dir, stored).map_err(ForwardError::Storage),
         };
         if let Err(error) = kept {
@@ -167,17 +165,16 @@ impl Node {
         }
     }
 
-    /// A proxy that the settings ask for and that cannot listen, though the node is up: where, and
-    /// why not.
-    pub(super) fn failed_proxy(&self) -> Option<(DoorId, ListenerStatus)> {
+    /// The first proxy that was elsewhere `before` and cannot listen now, though the node is up.
+    pub(super) fn failed_proxy(&self, before: &Config) -> Option<ListenerStatus> {
         self.doors().into_iter().find_map(|door| {
-            let scheme = match door.id {
-                DoorId::Socks => "socks",
-                DoorId::Http => "http",
+            let (scheme, before) = match door.id {
+                DoorId::Socks => ("socks", before.gateway.socks),
+                DoorId::Http => ("http", before.gateway.http),
                 DoorId::Names | DoorId::Forward(_) => return None,
             };
-            let failed = matches!(door.state, DoorState::Failed(_));
-            failed.then(|| (door.id, listener_status(scheme, &door)))
+            let failed = matches!(door.state, DoorState::Failed(_)) && before != Some(door.wanted);
+            failed.then(|| listener_status(scheme, &door))
         })
     }
 
@@ -221,7 +218,7 @@ fn listener_status(scheme: &str, door: &DoorStatus) -> ListenerStatus {
     ListenerStatus { uri: format!("{scheme}://{at}"), up, last_error }
 }
 
-/// What carries a rule; `None` for one that says nothing, which the list has no room for.
+/// What carries a rule. The list has none of which nothing can be made.
 fn carrier(id: u64, rule: &ForwardRule) -> Option<Carrier> {
     let protocol = match rule.protocol {
         ForwardProtocol::Tcp => Protocol::Tcp,

@@ -13,6 +13,7 @@ mod changing;
 mod choosing;
 mod circles;
 mod exploring;
+mod forwarding;
 mod friends;
 mod naming;
 mod peering;
@@ -39,6 +40,7 @@ use zeroize::Zeroizing;
 pub use self::changing::ChangeSettingsError;
 pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited, suggestion};
 pub use self::exploring::ExploreError;
+pub use self::forwarding::ForwardError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
 pub use self::peering::FailedListener;
@@ -79,6 +81,7 @@ pub struct Node {
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
+    forwarding: Mutex<forwarding::Forwarding>,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -149,6 +152,7 @@ impl Node {
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
+            forwarding: Mutex::new(forwarding::Forwarding::new(started.forwards)),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -348,6 +352,7 @@ impl Node {
             circles_revision: self.circles_revision(),
             questions: self.questions(),
             names: self.names(),
+            gateway: self.gateway(),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             supply: self.supply(),

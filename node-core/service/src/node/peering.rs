@@ -131,7 +131,7 @@ impl Node {
         }
     }
 
-    /// Makes the engine's peers, listeners and names those of the settings. The caller holds the
+    /// Makes the engine's peers, listeners, names and doors those of the settings. The caller holds the
     /// lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         self.reconcile_names(engine).await;
@@ -159,6 +159,7 @@ impl Node {
             }
         }
         self.reconcile_listeners(engine).await;
+        self.reconcile_doors().await;
     }
 
     async fn reconcile_listeners(&self, engine: &Engine) {

@@ -82,6 +82,8 @@ pub struct Facts {
     pub questions: Vec<Question>,
     /// How names are answered on this computer.
     pub names: Names,
+    /// Proxies and forwarded ports.
+    pub gateway: Gateway,
     /// Who the node is.
     pub key: Option<identity::NodeKey>,
     /// What was seen around the node lately.
@@ -128,6 +130,7 @@ impl Facts {
             circles_revision: 0,
             questions: Vec::new(),
             names: crate::names::off(),
+            gateway: Gateway::default(),
             key: None,
             survey: Arc::default(),
             supply: Supply::default(),
@@ -230,7 +233,7 @@ impl Observer {
                 battery: facts.supply.battery,
                 ..Transit::default()
             },
-            gateway: Gateway::default(),
+            gateway: facts.gateway,
         }
     }
 
@@ -306,8 +309,8 @@ fn tun(facts: &Facts) -> Option<TunStatus> {
     Some(TunStatus { name: name.clone(), mtu: u32::from(*mtu) })
 }
 
-/// Why a peer failed, as clients get it.
-fn peer_error(error: &planetary_runtime::links::peers::LastError) -> PeerError {
+/// Why something failed, as clients get it.
+pub(crate) fn peer_error(error: &planetary_runtime::links::peers::LastError) -> PeerError {
     let since = error.at.duration_since(std::time::SystemTime::UNIX_EPOCH);
     PeerError {
         code: error.code.to_owned(),

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use planetary_ipc::ForwardRule;
 use planetary_ipc::limits::FORWARDS_MAX;
+use planetary_ipc::{ForwardRule, ForwardWay};
+use planetary_runtime::gateway::{NoTarget, Target};
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
@@ -86,8 +87,14 @@ impl Forwards {
 
     fn insert(&mut self, id: u64, rule: ForwardRule) -> Result<(), ForwardsError> {
         rule.check().map_err(|error| ForwardsError::Wrong(error.message))?;
+        if rule.way == ForwardWay::Out {
+            let wrong = |error: &dyn std::error::Error| ForwardsError::Wrong(error.to_string());
+            let target: Target = rule.target.parse().map_err(|error: NoTarget| wrong(&error))?;
+            target.check().map_err(|error| wrong(&error))?;
+        }
         let place = |rule: &ForwardRule| (rule.way, rule.protocol, rule.listen.clone());
-        if self.rules.contains_key(&id) || self.rules.values().any(|kept| place(kept) == place(&rule))
+        if self.rules.contains_key(&id)
+            || self.rules.values().any(|kept| place(kept) == place(&rule))
         {
             return Err(ForwardsError::Exists(rule.listen));
         }
@@ -122,7 +129,7 @@ impl From<Forwards> for Stored {
 
 #[cfg(test)]
 mod tests {
-    use planetary_ipc::{ForwardProtocol, ForwardWay};
+    use planetary_ipc::ForwardProtocol;
 
     use super::*;
     use crate::state::{StateDir, record};
@@ -158,6 +165,11 @@ mod tests {
         let datagrams = ForwardRule { protocol: ForwardProtocol::Udp, ..rule("80") };
         forwards.add(datagrams).unwrap();
         assert!(matches!(forwards.add(rule("eighty")), Err(ForwardsError::Wrong(_))));
+        for target in ["example.org:80", "200::1:80", "[2001:db8::1]:80", "192.0.2.1:80"] {
+            let (way, listen) = (ForwardWay::Out, "127.0.0.1:8080".to_owned());
+            let elsewhere = ForwardRule { way, target: target.to_owned(), ..rule(&listen) };
+            assert!(matches!(forwards.add(elsewhere), Err(ForwardsError::Wrong(_))), "{target}");
+        }
         for port in 2..FORWARDS_MAX {
             forwards.add(rule(&(1000 + port).to_string())).unwrap();
         }
