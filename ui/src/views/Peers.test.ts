@@ -247,6 +247,7 @@ describe('public peers', () => {
     await user.click(main.getByRole('checkbox', { name: country }));
     const count = usable.filter((peer) => peer.uri.includes('berlin')).length;
     expect(main.getByTestId('selected').textContent).toBe(t('peers.selected', { peers: count }));
+    await user.type(main.getByTestId('public-search'), ' masque');
     const unusable = PUBLIC.find((peer) => peer.uri.includes('berlin') && !peer.usable)!;
     const box = t('peers.select.peer', { peer: unusable.uri });
     expect(main.getByRole('checkbox', { name: box }).hasAttribute('disabled')).toBe(true);
