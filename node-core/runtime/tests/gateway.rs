@@ -101,7 +101,7 @@ impl Network {
 
         let (near, far) = (engine(NEAR, &Policy::default()), engine(FAR, policy));
         let listener: ListenUri = "tcp://127.0.0.1:0".parse().unwrap();
-        let address = far.peers().listen(listener).await.unwrap();
+        let address = far.peers().listen(listener).await.unwrap().expect("an address");
         let uri: PeerUri = format!("tcp://{address}").parse().unwrap();
         near.peers().add(uri, None).unwrap();
         let names = Zone::new(key(NEAR), [(Label::new("ada").unwrap(), key(FAR))]);

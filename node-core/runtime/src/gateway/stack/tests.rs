@@ -219,7 +219,9 @@ async fn a_thousand_connections_take_no_more_room_than_there_is() {
     drop(held);
     taking.abort();
     let _ = taking.await;
+    drop(listener);
     line.emptied().await;
+    let listener = line.far.listen(PORT).unwrap();
     timeout(PATIENCE, line.connection(&listener)).await.expect("room again");
 }
 
