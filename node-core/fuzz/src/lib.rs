@@ -35,6 +35,8 @@ pub use targets::node_info::node_info;
 pub use targets::packets::packets;
 pub use targets::public_list::public_list;
 pub use targets::session::session;
+pub use targets::socks::socks;
+pub use targets::stack::stack;
 pub use targets::traffic::traffic;
 pub use targets::uri::uri;
 
@@ -42,7 +44,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 23] = [
     ("backup", backup),
     ("circle_message", circle_message),
     ("circle_op", circle_op),
@@ -62,6 +64,8 @@ pub const TARGETS: [Target; 21] = [
     ("packets", packets),
     ("public_list", public_list),
     ("session", session),
+    ("socks", socks),
+    ("stack", stack),
     ("traffic", traffic),
     ("uri", uri),
 ];

@@ -22,7 +22,7 @@ mod forward;
 mod host;
 mod names;
 mod relay;
-mod socks;
+pub mod socks;
 pub mod stack;
 mod target;
 mod web;

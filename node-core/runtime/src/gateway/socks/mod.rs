@@ -7,7 +7,7 @@
 //!
 //! Source: RFC 1928.
 
-mod wire;
+pub mod wire;
 
 use std::net::SocketAddr;
 

@@ -13,10 +13,10 @@ use thiserror::Error;
 use crate::gateway::target::Target;
 
 /// Longest message of a client before its data: a request with a name of 255 bytes.
-pub(super) const MESSAGE_LEN_MAX: usize = 262;
+pub const MESSAGE_LEN_MAX: usize = 262;
 
 /// Longest header before the data of a datagram that goes to a client: with an IPv6 address.
-pub(super) const DATAGRAM_HEADER_LEN: usize = 22;
+pub const DATAGRAM_HEADER_LEN: usize = 22;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
@@ -29,7 +29,7 @@ const KIND_IPV6: u8 = 4;
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub enum Request {
     /// A connection to this place.
     Connect(Target),
     /// A way for datagrams. Where the client says that its own will come from does not matter.
@@ -39,19 +39,26 @@ pub(super) enum Request {
 /// How a request went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Outcome {
+pub enum Outcome {
+    /// It is done.
     Done = 0,
+    /// Something here failed.
     Failed = 1,
+    /// It leads out of the network.
     NotAllowed = 2,
+    /// Nobody has the name, or nothing came back.
     HostUnreachable = 4,
+    /// The far node refused.
     Refused = 5,
+    /// Something other than a connection or datagrams was asked for.
     UnknownCommand = 7,
+    /// The place is written in an unknown way.
     UnknownAddressKind = 8,
 }
 
 /// Why a message is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// Not SOCKS5, and nothing to be answered.
     #[error("this is not SOCKS5")]
     Foreign,
@@ -65,7 +72,8 @@ pub(super) enum Malformed {
 
 impl Malformed {
     /// What the client is told.
-    pub(super) fn answer(self) -> Vec<u8> {
+    #[must_use]
+    pub fn answer(self) -> Vec<u8> {
         match self {
             Self::Foreign => Vec::new(),
             Self::Method => vec![VERSION, NO_ACCEPTABLE_METHOD],
@@ -75,13 +83,16 @@ impl Malformed {
 }
 
 /// What stands in a reply where there is no address to tell.
-pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+pub const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// The answer to a greeting that was good.
-pub(super) const GREETING: [u8; 2] = [VERSION, NO_AUTHENTICATION];
+pub const GREETING: [u8; 2] = [VERSION, NO_AUTHENTICATION];
 
 /// Reads a greeting; returns its length.
-pub(super) fn parse_greeting(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse_greeting(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
     // Whoever speaks another protocol hears so with the first byte.
     if bytes.first().is_some_and(|version| *version != VERSION) {
         return Err(Malformed::Foreign);
@@ -96,7 +107,10 @@ pub(super) fn parse_greeting(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
 }
 
 /// Reads a request; returns its length too.
-pub(super) fn parse_request(bytes: &[u8]) -> Result<Option<(Request, usize)>, Malformed> {
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse_request(bytes: &[u8]) -> Result<Option<(Request, usize)>, Malformed> {
     if bytes.first().is_some_and(|version| *version != VERSION) {
         return Err(Malformed::Foreign);
     }
@@ -112,21 +126,24 @@ pub(super) fn parse_request(bytes: &[u8]) -> Result<Option<(Request, usize)>, Ma
 
 /// Reads a datagram of a client: where it shall go, and its data. `None` for what is dropped:
 /// fragments too, which nobody sends.
-pub(super) fn parse_datagram(bytes: &[u8]) -> Option<(Target, &[u8])> {
+#[must_use]
+pub fn parse_datagram(bytes: &[u8]) -> Option<(Target, &[u8])> {
     let [_, _, 0, rest @ ..] = bytes else { return None };
     let (place, len) = Destination::parse(rest).ok()??;
     Some((place.target().ok()?, rest.get(len..)?))
 }
 
 /// A reply to a request, with the address that belongs to it.
-pub(super) fn reply(outcome: Outcome, address: SocketAddr) -> Vec<u8> {
+#[must_use]
+pub fn reply(outcome: Outcome, address: SocketAddr) -> Vec<u8> {
     let mut bytes = vec![VERSION, outcome as u8, 0];
     emit_address(address, &mut bytes);
     bytes
 }
 
 /// What stands before the data of a datagram that goes to a client.
-pub(super) fn datagram_header(from: SocketAddr) -> Vec<u8> {
+#[must_use]
+pub fn datagram_header(from: SocketAddr) -> Vec<u8> {
     let mut bytes = vec![0, 0, 0];
     emit_address(from, &mut bytes);
     bytes

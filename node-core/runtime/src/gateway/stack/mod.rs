@@ -100,7 +100,6 @@ const NAP: Duration = Duration::from_millis(1);
 pub struct Stack(Arc<Shared>);
 
 struct Shared {
-    own: Ipv6Addr,
     started: Instant,
     core: Mutex<Core>,
     /// There may be something to send.
@@ -179,7 +178,7 @@ impl Stack {
             closed: false,
         };
         let (started, core, work) = (Instant::now(), Mutex::new(core), Condvar::new());
-        Self(Arc::new(Shared { own, started, core, work }))
+        Self(Arc::new(Shared { started, core, work }))
     }
 
     /// Takes a packet in. What is no packet for a socket here is answered as RFC 9293 and RFC 4443
@@ -199,18 +198,8 @@ impl Stack {
                 return 0;
             }
             let now = self.now();
-            if let Some(next) = core.outgoing.pop_front() {
-                if next.bytes().get(24..40) == Some(&self.0.own.octets()) {
-                    // To ourselves, as over the loopback of a system.
-                    core.take(next.bytes(), now);
-                    continue;
-                }
-                let Some(space) = packet.get_mut(..next.len) else { continue };
-                space.copy_from_slice(next.bytes());
-                return next.len;
-            }
-            if core.emit(now) {
-                continue;
+            if let Some(len) = core.next(packet, now) {
+                return len;
             }
             let core_ref = &mut *core;
             match core_ref.interface.poll_delay(now, &core_ref.sockets) {
@@ -221,6 +210,12 @@ impl Stack {
                 }
             }
         }
+    }
+
+    /// As [`Stack::recv`], for a packet that shall go out at this moment, if there is one.
+    pub fn try_recv(&self, packet: &mut [u8]) -> Option<usize> {
+        let now = self.now();
+        self.0.core.lock().next(packet, now)
     }
 
     /// Ends all connections and all later [`Stack::recv`] calls.
@@ -314,6 +309,21 @@ impl Core {
             }
         }
         self.save_unread();
+    }
+
+    /// Copies the next packet that shall go out now.
+    fn next(&mut self, packet: &mut [u8], now: time::Instant) -> Option<usize> {
+        while !self.outgoing.is_empty() || self.emit(now) {
+            let Some(next) = self.outgoing.pop_front() else { continue };
+            if next.bytes().get(24..40) == Some(&self.own.octets()) {
+                // To ourselves, as over the loopback of a system.
+                self.take(next.bytes(), now);
+            } else if let Some(space) = packet.get_mut(..next.len) {
+                space.copy_from_slice(next.bytes());
+                return Some(next.len);
+            }
+        }
+        None
     }
 
     /// Makes room for a connection that somebody opens.
@@ -523,6 +533,6 @@ fn watch_over(socket: &mut tcp::Socket<'_>) {
 
 impl std::fmt::Debug for Stack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stack").field("own", &self.0.own).finish_non_exhaustive()
+        f.debug_struct("Stack").field("own", &self.0.core.lock().own).finish_non_exhaustive()
     }
 }
