@@ -37,6 +37,7 @@ fn blocks(choice: &[u8], bytes: &[u8]) -> Vec<u8> {
 
 fn main() -> io::Result<()> {
     frames()?;
+    beacons()?;
     meta()?;
     traffic()?;
     sessions()?;
@@ -100,6 +101,17 @@ fn frames() -> io::Result<()> {
     seed("frames", "found", [&tree[..], &parent, &seek, &answer, &[3, 60]].concat())?;
     seed("frames", "through", [10, 3, 2, 1, 1, 13, 1, 1, 0, 1, 2, 0xff, 3, 1, 2, 3, 3, 20])?;
     seed("frames", "flapping", [14, 0, 2, 9, 14, 1, 3, 7, 3, 9, 14, 0, 0, 3, 50, 14, 0, 1, 3, 255])
+}
+
+fn beacons() -> io::Result<()> {
+    let plain = vector("/beacons/A_port_12345_no_password");
+    let secret = vector("/beacons/A_port_12345_password_secret");
+    seed("beacon", "plain", [&[0], &plain[..]].concat())?;
+    seed("beacon", "secret", [&[1], &secret[..]].concat())?;
+    seed("beacon", "wrong_password", [&[1], &plain[..]].concat())?;
+    seed("beacon", "longer", [&[0], &plain[..], b"more"].concat())?;
+    seed("beacon", "cut_short", [&[0], &plain[..103]].concat())?;
+    seed("beacon", "head_alone", [&[0], &plain[..40]].concat())
 }
 
 fn meta() -> io::Result<()> {
@@ -437,7 +449,13 @@ fn uris() -> io::Result<()> {
     seed("uri", "listener", "tls://[::]:0?password=secret")?;
     seed("uri", "user", "tcp://user:word@host:1/?")?;
     seed("uri", "unknown_option", "tcp://host:1?pasword=x")?;
-    seed("uri", "unknown_scheme", "quic://host:1")?;
+    seed("uri", "unknown_scheme", "quik://host:1")?;
+    seed("uri", "quic", "quic://[::1]:1?sni=a.example")?;
+    seed("uri", "web", "wss://user:word@host.example:443/some/path?password=x")?;
+    seed("uri", "origins", "ws://[::]:80?origin=*.example&origin=https://a.example")?;
+    seed("uri", "proxied", "sockstls://us%40er:word@[::1]:9050/host.example:1?sni=b.example")?;
+    seed("uri", "file", "unix:///run/a%20b/c.sock?password=x")?;
+    seed("uri", "no_destination", "socks://host:1")?;
     seed("uri", "bad_escape", "tcp://host:1?password=%4")?;
     seed("uri", "mapped", "tcp://[::ffff:192.0.2.1]:80")?;
     seed("uri", "no_port", "tls://host")
@@ -453,7 +471,7 @@ fn public_lists() -> io::Result<()> {
         "tcp://192.0.2.1:1?password=x",
         "tcp://[2001:db8::1]:1",
         "quic://a.example.co.uk:1?x=y",
-        "wss://a.example:443/path?x",
+        "wss://a.example:443/path?priority=1",
         "socks://127.0.0.1:9050/b.example:1",
     ];
     seed("public_list", "transports", list(&good.map(peer).join(",")))?;

@@ -83,6 +83,7 @@ struct Setup {
     closed: bool,
     /// Whether the program runs without any right, and so without a device.
     unprivileged: bool,
+    lan: Option<Lan>,
     programs: Option<PathBuf>,
     bus: Option<String>,
 }
@@ -94,6 +95,37 @@ impl Setup {
 
     fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+}
+
+/// How a node looks for others on the local networks.
+#[derive(Clone, Debug)]
+pub struct Lan {
+    /// Regular expression for names of interfaces.
+    pub interfaces: String,
+    /// Password; empty means none.
+    pub password: String,
+    /// Priority of the links.
+    pub priority: u8,
+    /// Most links that are opened, which only ours knows.
+    pub max_links: u8,
+    /// Whether to announce the node, which only the reference can leave out.
+    pub beacon: bool,
+    /// Whether to hear others, which only the reference can leave out.
+    pub listen: bool,
+}
+
+impl Default for Lan {
+    /// What both programs do when they are told nothing.
+    fn default() -> Self {
+        Self {
+            interfaces: ".*".to_owned(),
+            password: String::new(),
+            priority: 0,
+            max_links: 8,
+            beacon: true,
+            listen: true,
+        }
     }
 }
 
@@ -166,6 +198,7 @@ impl NodeBuilder {
             allowed_keys,
             closed: false,
             unprivileged: false,
+            lan: None,
             programs: None,
             bus: None,
         };
@@ -235,6 +268,13 @@ impl NodeBuilder {
     pub fn unprivileged(mut self) -> Self {
         "none".clone_into(&mut self.setup.device);
         self.setup.unprivileged = true;
+        self
+    }
+
+    /// Looks for nodes on the local networks. Else it does not, so that scenarios on wires have the
+    /// links that they ask for.
+    pub fn lan(mut self, lan: Lan) -> Self {
+        self.setup.lan = Some(lan);
         self
     }
 

@@ -6,7 +6,9 @@ mod data;
 mod engine;
 pub mod gateway;
 pub mod http;
+pub mod lan;
 pub mod links;
+mod notices;
 pub mod surroundings;
 pub mod tun;
 

@@ -54,7 +54,7 @@ fn engine(seed: u8, policy: &Policy) -> Engine {
     let config = EngineConfig {
         local,
         identity,
-        group: None,
+        groups: Default::default(),
         node_info: b"{}".to_vec(),
         first_seq: 0,
         tun: None,

@@ -25,7 +25,7 @@ use tokio::time;
 
 use crate::config::{EditError, Problem};
 use crate::handover::{self, Desk};
-use crate::node::{ChangeSettingsError, ExploreError, Node, SwitchError};
+use crate::node::{ChangeSettingsError, ExploreError, Node, SwitchError, TrustError};
 use crate::public::{self, jobs};
 use crate::report::{path, plain, topology};
 
@@ -179,12 +179,13 @@ impl Handler for Control {
             Request::IdentityImport { .. } | Request::Import { .. } => {
                 self.told(self.desk.answer(request).await).await
             }
+            Request::LanTrust { network, trusted } => {
+                self.node.trust_network(&network, trusted).await.map_err(trust_error)?;
+                Ok(Reply::Status(Box::new(Status::clone(&*self.node.publish().await))))
+            }
             request @ (Request::ForwardList
             | Request::ForwardAdd { .. }
             | Request::ForwardRemove { .. }) => self.answer_about_forwards(request).await,
-            Request::LanTrust { .. } => {
-                Err(ApiError::new(ErrorCode::UnknownRequest, "this service has no such thing"))
-            }
             other if is_about_circles(&other) => self.answer_about_circles(other).await,
             other => self.answer_about_friends(other).await,
         }
@@ -306,9 +307,20 @@ fn settings_error(error: ChangeSettingsError) -> ApiError {
         }
         ChangeSettingsError::Edit(error) => edit_error(error),
         ChangeSettingsError::Start(error) => switch_error(error),
-        error @ (ChangeSettingsError::Listener(_) | ChangeSettingsError::Proxy(_)) => {
+        error @ ChangeSettingsError::Listener(_) => {
             ApiError::new(ErrorCode::CannotListen, error.to_string())
         }
+    }
+}
+
+fn trust_error(error: TrustError) -> ApiError {
+    match error {
+        TrustError::Unknown => {
+            let told = ApiError::new(ErrorCode::NetworkNotFound, error.to_string());
+            told.with_hint("`planetary lan` lists the networks that can be named")
+        }
+        TrustError::Storage(_) => ApiError::new(ErrorCode::SystemRefused, error.to_string())
+            .with_hint("free space on the disk, or check who owns the state folder"),
     }
 }
 

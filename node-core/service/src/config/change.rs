@@ -35,11 +35,21 @@ pub(super) fn apply(
     if let Some(answered) = change.names {
         set(document, "names", "enabled", answered);
     }
-    for (name, at) in [("socks", &change.gateway_socks), ("http", &change.gateway_http)] {
-        if let Some(at) = at {
-            set(document, "gateway", name, if at.is_empty() { "none" } else { at.as_str() });
-        }
+    if let Some(looks) = change.lan {
+        set(document, "lan", "enabled", looks);
     }
+    if let Some(transit) = change.transit {
+        set(document, "", "transit", transit.name());
+    }
+    if let Some(saves) = change.save_on_battery {
+        set(document, "save", "on_battery", saves);
+    }
+    if let Some(saves) = change.save_on_metered {
+        set(document, "save", "on_metered", saves);
+    }
+    local_address(document, "metrics", "listen", change.metrics.as_deref());
+    local_address(document, "gateway", "socks", change.gateway_socks.as_deref());
+    local_address(document, "gateway", "http", change.gateway_http.as_deref());
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }
@@ -86,6 +96,15 @@ fn listeners(
         count += 1;
     }
     Ok(())
+}
+
+/// Sets where to listen for programs of this computer; an empty text ends it.
+fn local_address(document: &mut DocumentMut, section: &str, name: &str, address: Option<&str>) {
+    match address {
+        None => {}
+        Some("") => set(document, section, name, "none"),
+        Some(address) => set(document, section, name, address),
+    }
 }
 
 /// Sets a key of a section, or of none.

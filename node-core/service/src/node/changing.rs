@@ -8,14 +8,12 @@
 
 use std::collections::BTreeSet;
 
-use planetary_ipc::status::{ListenerStatus, public_uri};
-use planetary_ipc::{
-    LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange, TransitMode,
-};
+use planetary_ipc::status::public_uri;
+use planetary_ipc::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};
 
 use super::take_over::Making;
-use super::{FailedListener, Node, SwitchError};
-use crate::config::{Audience, Config, EditError, LogLevel};
+use super::{FailedListener, Node, SwitchError, transit};
+use crate::config::{Audience, Config, EditError, Lan, LogLevel};
 use crate::policy;
 
 /// Why settings were not changed.
@@ -31,9 +29,6 @@ pub enum ChangeSettingsError {
     /// A listener cannot be opened.
     #[error("cannot listen on {}: {}", .0.uri, .0.error.message)]
     Listener(FailedListener),
-    /// A proxy cannot be opened.
-    #[error("cannot listen on {}: {}", .0.uri, why(.0))]
-    Proxy(ListenerStatus),
 }
 
 impl Node {
@@ -58,10 +53,14 @@ impl Node {
         let added = wanted.listen.iter().filter(|uri| !before.listen.contains(uri));
         let added: BTreeSet<String> = added.map(ToString::to_string).collect();
         self.become_one(self.making_of(wanted)).await.map_err(ChangeSettingsError::Start)?;
-        let closed = self.failed_listener(&added).map(ChangeSettingsError::Listener);
-        let closed = closed.or_else(|| self.failed_proxy(&before).map(ChangeSettingsError::Proxy));
+        // A place that was refused to the new settings is refused again, in words.
+        let closed = self.failed_listener(&added).or_else(|| self.failed_proxy(&before));
+        let closed = match closed {
+            None if change.metrics.is_some() => self.reconcile_figures().await.err(),
+            closed => closed,
+        };
         let kept = match closed {
-            Some(closed) => Err(closed),
+            Some(closed) => Err(ChangeSettingsError::Listener(closed)),
             None => self.config_file.commit(&edited).map_err(ChangeSettingsError::Edit),
         };
         if let Err(error) = kept {
@@ -86,22 +85,21 @@ impl Node {
     }
 }
 
-/// Why something does not listen.
-fn why(listener: &ListenerStatus) -> &str {
-    listener.last_error.as_ref().map_or("it is not open", |error| &error.message)
-}
-
 /// The running configuration with the settings of an edited file. What else changed in the file
 /// waits for a reload.
 fn with_settings_of(running: &Config, edited: &Config) -> Config {
     Config {
         listen: edited.listen.clone(),
         sessions: edited.sessions,
+        transit: edited.transit,
+        save: edited.save,
         node_info_privacy: edited.node_info_privacy,
         filter: edited.filter.clone(),
+        lan: Lan { enabled: edited.lan.enabled, ..running.lan.clone() },
         names: edited.names,
         gateway: edited.gateway.clone(),
         public_peers: edited.public_peers.clone(),
+        metrics: edited.metrics,
         log_level: edited.log_level,
         ..running.clone()
     }
@@ -121,13 +119,13 @@ fn plain(config: &Config, config_file: String) -> Settings {
             Some(Audience::Circles | Audience::Nobody) => SessionsSetting::Circles,
         },
         names: config.names,
-        lan: false,
-        transit: TransitMode::Relay,
-        save_on_battery: false,
-        save_on_metered: false,
+        lan: config.lan.enabled,
+        transit: transit::plain(config.transit),
+        save_on_battery: config.save.on_battery,
+        save_on_metered: config.save.on_metered,
         gateway_socks: config.gateway.socks.map(|at| at.to_string()),
         gateway_http: config.gateway.http.map(|at| at.to_string()),
-        metrics: None,
+        metrics: config.metrics.map(|address| address.to_string()),
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {
             LogLevel::Error => LogThreshold::Error,

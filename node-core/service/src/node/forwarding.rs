@@ -12,7 +12,7 @@ use planetary_runtime::gateway::{
     Door, DoorId, DoorState, DoorStatus, Forward as Carrier, Protocol, ProxyAt, Tally, Way,
 };
 
-use super::Node;
+use super::{FailedListener, Node};
 use crate::config::Config;
 use crate::report::peer_error;
 use crate::state::forwards::{Forwards, ForwardsError};
@@ -166,15 +166,19 @@ impl Node {
     }
 
     /// The first proxy that was elsewhere `before` and cannot listen now, though the node is up.
-    pub(super) fn failed_proxy(&self, before: &Config) -> Option<ListenerStatus> {
+    pub(super) fn failed_proxy(&self, before: &Config) -> Option<FailedListener> {
         self.doors().into_iter().find_map(|door| {
             let (scheme, before) = match door.id {
                 DoorId::Socks => ("socks", before.gateway.socks),
                 DoorId::Http => ("http", before.gateway.http),
                 DoorId::Names | DoorId::Forward(_) => return None,
             };
-            let failed = matches!(door.state, DoorState::Failed(_)) && before != Some(door.wanted);
-            failed.then(|| listener_status(scheme, &door))
+            let DoorState::Failed(error) = &door.state else { return None };
+            (before != Some(door.wanted)).then(|| FailedListener {
+                uri: format!("{scheme}://{}", door.wanted),
+                error: peer_error(error),
+                remedy: "Choose a port that is free.",
+            })
         })
     }
 
