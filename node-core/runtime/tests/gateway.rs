@@ -55,6 +55,7 @@ fn engine(seed: u8, policy: &Policy) -> Engine {
         local,
         identity,
         groups: Default::default(),
+        transit: Default::default(),
         node_info: b"{}".to_vec(),
         first_seq: 0,
         tun: None,
