@@ -231,7 +231,7 @@ fn liars_on_the_switch_keep_nobody_apart() {
 fn trust(node: &Node, network: &str, trusted: bool) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let client = client::connect(&node.control(), "lab").await?;
+        let (client, _updates) = client::connect(&node.control(), "lab").await?;
         client.lan_trust(network, trusted).await?;
         Ok(())
     })
