@@ -421,7 +421,13 @@ fn uris() -> io::Result<()> {
     seed("uri", "listener", "tls://[::]:0?password=secret")?;
     seed("uri", "user", "tcp://user:word@host:1/?")?;
     seed("uri", "unknown_option", "tcp://host:1?pasword=x")?;
-    seed("uri", "unknown_scheme", "quic://host:1")?;
+    seed("uri", "unknown_scheme", "quik://host:1")?;
+    seed("uri", "quic", "quic://[::1]:1?sni=a.example")?;
+    seed("uri", "web", "wss://user:word@host.example:443/some/path?password=x")?;
+    seed("uri", "origins", "ws://[::]:80?origin=*.example&origin=https://a.example")?;
+    seed("uri", "proxied", "sockstls://us%40er:word@[::1]:9050/host.example:1?sni=b.example")?;
+    seed("uri", "file", "unix:///run/a%20b/c.sock?password=x")?;
+    seed("uri", "no_destination", "socks://host:1")?;
     seed("uri", "bad_escape", "tcp://host:1?password=%4")?;
     seed("uri", "mapped", "tcp://[::ffff:192.0.2.1]:80")?;
     seed("uri", "no_port", "tls://host")
@@ -437,7 +443,7 @@ fn public_lists() -> io::Result<()> {
         "tcp://192.0.2.1:1?password=x",
         "tcp://[2001:db8::1]:1",
         "quic://a.example.co.uk:1?x=y",
-        "wss://a.example:443/path?x",
+        "wss://a.example:443/path?priority=1",
         "socks://127.0.0.1:9050/b.example:1",
     ];
     seed("public_list", "transports", list(&good.map(peer).join(",")))?;

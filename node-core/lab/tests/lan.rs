@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use blake2::{Blake2b512, Digest};
-use planetary_ipc::client;
 use planetary_lab::Kind::{Ours, Reference};
 use planetary_lab::{Deadline, Host, Kind, Lab, Lan, Node, Switch, run, until};
 use serde_json::Value;
@@ -229,12 +228,8 @@ fn liars_on_the_switch_keep_nobody_apart() {
 
 /// Says whether a network is trusted.
 fn trust(node: &Node, network: &str, trusted: bool) -> Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let (client, _updates) = client::connect(&node.control(), "lab").await?;
-        client.lan_trust(network, trusted).await?;
-        Ok(())
-    })
+    node.planetary(["lan", if trusted { "trust" } else { "distrust" }, network])?;
+    Ok(())
 }
 
 /// A socket on a host, which everybody on the switch can be heard with and spoken to.

@@ -7,6 +7,7 @@ mod engine;
 pub mod http;
 pub mod lan;
 pub mod links;
+mod notices;
 pub mod surroundings;
 pub mod tun;
 

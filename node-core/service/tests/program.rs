@@ -120,11 +120,11 @@ fn place_that_is_no_state_folder_is_named_with_what_to_do() {
 fn check_names_every_mistake_and_run_refuses_with_the_same_words() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
-    fs::write(&path, "peers = [\"ws://h:1\"]\n\n[tun]\nmut = 1500\n").unwrap();
+    fs::write(&path, "peers = [\"wz://h:1\"]\n\n[tun]\nmut = 1500\n").unwrap();
     let path = path.to_str().unwrap();
     let expected = format!(
-        "{path}:1: peers: \"ws://h:1\": the scheme ws is not built yet, use tcp or tls; \
-         a URI looks like tls://host.example:443\n\
+        "{path}:1: peers: \"wz://h:1\": unknown scheme wz, known are tcp, tls, quic, ws, wss, \
+         unix, socks and sockstls; a URI looks like tls://host.example:443\n\
          {path}:4: tun.mut: unknown key; the nearest known one is tun.mtu\n"
     );
     let state = dir.path().join("state");

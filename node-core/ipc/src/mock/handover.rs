@@ -7,7 +7,7 @@ use std::sync::MutexGuard;
 use std::time::Instant;
 
 use super::Mock;
-use super::world::World;
+use super::world::{SCHEMES, World};
 use crate::error::{ApiError, ErrorCode};
 use crate::identity::{Identity, NodeKey, UnixTime};
 use crate::import::{
@@ -194,12 +194,9 @@ fn items(
     {
         items.extend(uris.iter().map(|uri| {
             let shown = Some(public_uri(uri));
-            match uri.starts_with("tcp://") || uri.starts_with("tls://") {
+            match uri.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme)) {
                 true => item(setting, shown, ImportOutcome::Taken, None),
-                false => {
-                    let reason = "the scheme is not built yet, use tcp or tls";
-                    item(setting, shown, ImportOutcome::Left, Some(reason))
-                }
+                false => item(setting, shown, ImportOutcome::Left, Some("unknown scheme")),
             }
         }));
     }

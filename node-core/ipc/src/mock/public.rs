@@ -19,7 +19,7 @@ const LIST: [(&str, &str, &str, f64); 7] = [
     ("tls://berlin.example:443", "europe", "germany", 18.2),
     ("tls://hamburg.example:9001", "europe", "germany", 12.4),
     ("tcp://hamburg.example:9002", "europe", "germany", 12.9),
-    ("quic://hamburg.example:9003", "europe", "germany", 0.0),
+    ("socks://127.0.0.1:9050/hamburg.example:9003", "europe", "germany", 0.0),
     ("tls://frankfurt.example:443", "europe", "germany", 17.1),
     ("tls://ohio.example:12345", "north-america", "united-states", 104.5),
     ("tcp://192.0.2.130:7", "north-america", "united-states", 0.0),
@@ -76,7 +76,7 @@ impl World {
             uri: (*uri).to_owned(),
             region: (*region).to_owned(),
             country: (*country).to_owned(),
-            usable: matches!(&*transport, "tcp" | "tls"),
+            usable: transport != "socks",
             in_use: self.uris().iter().any(|other| public_uri(other) == *uri),
             record: known.then(|| PeerRecord {
                 tries: 9,

@@ -36,6 +36,7 @@ use super::{
     interface::{Interface, InterfaceError, is_link_local},
     probe::Reach,
     socket,
+    socks::{self, SocksError},
     tls::Tls,
     transport::{Origin, Transport},
     uri::{Endpoint, Host, PeerUri, Place, Scheme},
@@ -43,6 +44,10 @@ use super::{
 
 /// How long one address may take, TLS included.
 pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a proxy may take. It has a road of its own to make before it answers; an anonymising
+/// one takes half a minute for that now and then.
+pub const PROXY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How long to wait for the resolver. It asks several servers in turn, so it gets longer than one
 /// address.
@@ -119,6 +124,15 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
+    /// There is a connection to the proxy, but it leads no further.
+    #[error("the proxy {remote} is of no help")]
+    Proxy {
+        /// The address of the proxy.
+        remote: SocketAddr,
+        /// What went wrong.
+        #[source]
+        source: SocksError,
+    },
     /// There is a connection, but TLS failed on it.
     #[error("TLS with {remote} failed")]
     Tls {
@@ -143,6 +157,7 @@ impl DialError {
             Self::Unsupported(_) => "transport_unsupported",
             Self::Timeout { .. } => "dial_timeout",
             Self::Connect { .. } | Self::File { .. } => "cannot_connect",
+            Self::Proxy { .. } => "proxy_failed",
             Self::Tls { .. } => "tls_failed",
         }
     }
@@ -412,7 +427,11 @@ impl Attempt {
     /// Opens the transport to one address.
     async fn connect(&self, remote: SocketAddr) -> Result<Transport, DialError> {
         let attempt = self.open(remote);
-        timeout(ATTEMPT_TIME_MAX, attempt).await.unwrap_or(Err(DialError::Timeout { remote }))
+        let time_max = match self.uri.place() {
+            Place::Proxied { .. } => PROXY_TIME_MAX,
+            Place::Node(_) | Place::Web { .. } | Place::File(_) => ATTEMPT_TIME_MAX,
+        };
+        timeout(time_max, attempt).await.unwrap_or(Err(DialError::Timeout { remote }))
     }
 
     async fn open(&self, remote: SocketAddr) -> Result<Transport, DialError> {
@@ -420,18 +439,34 @@ impl Attempt {
         match scheme {
             Scheme::Tcp => Ok(Transport::Plain(Box::new(self.tcp(remote).await?))),
             Scheme::Tls => {
-                let wire = Box::new(self.tcp(remote).await?);
-                let stream = self.tls.connect(wire, self.uri.server_name()).await;
-                let stream = stream.map_err(|source| DialError::Tls { remote, source })?;
-                Ok(Transport::Tls(Box::new(stream)))
+                let stream = self.tcp(remote).await?;
+                self.tls(remote, stream).await
             }
-            Scheme::Quic
-            | Scheme::Ws
-            | Scheme::Wss
-            | Scheme::Unix
-            | Scheme::Socks
-            | Scheme::SocksTls => Err(DialError::Unsupported(scheme.name())),
+            Scheme::Socks => Ok(Transport::Plain(Box::new(self.proxied(remote).await?))),
+            Scheme::SocksTls => {
+                let stream = self.proxied(remote).await?;
+                self.tls(remote, stream).await
+            }
+            Scheme::Quic | Scheme::Ws | Scheme::Wss | Scheme::Unix => {
+                Err(DialError::Unsupported(scheme.name()))
+            }
         }
+    }
+
+    async fn tls(&self, remote: SocketAddr, stream: TcpStream) -> Result<Transport, DialError> {
+        let stream = self.tls.connect(Box::new(stream), self.uri.server_name()).await;
+        let stream = stream.map_err(|source| DialError::Tls { remote, source })?;
+        Ok(Transport::Tls(Box::new(stream)))
+    }
+
+    /// Opens a TCP connection to the proxy, and through it to the node.
+    async fn proxied(&self, remote: SocketAddr) -> Result<TcpStream, DialError> {
+        let mut stream = self.tcp(remote).await?;
+        if let Place::Proxied { destination, .. } = self.uri.place() {
+            let connected = socks::connect(&mut stream, destination, self.uri.login()).await;
+            connected.map_err(|source| DialError::Proxy { remote, source })?;
+        }
+        Ok(stream)
     }
 
     /// Opens a TCP connection, from the source interface if there is one.

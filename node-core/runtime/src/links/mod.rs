@@ -19,6 +19,7 @@ pub mod listen;
 pub mod peers;
 pub mod probe;
 pub mod socket;
+mod socks;
 pub mod tls;
 mod transport;
 #[cfg(unix)]
@@ -34,6 +35,7 @@ pub use interface::InterfaceError;
 pub(crate) use interface::outside_addresses;
 use planetary_proto::identity::{Identity, NodeKey};
 use socket2::Socket;
+pub use socks::SocksError;
 use thiserror::Error;
 
 use self::{

@@ -32,7 +32,7 @@ fn settings() -> ForeignSettings {
     ForeignSettings {
         peers: vec![
             "tls://host.example:443?password=hVq3&key=".to_owned() + KEY,
-            "quic://host.example:443".to_owned(),
+            "quik://host.example:443".to_owned(),
         ],
         interface_peers: [("eth0".to_owned(), vec!["tcp://[fe80::1%25eth0]:9".to_owned()])].into(),
         listen: vec!["tls://[::]:9001".to_owned(), "tcp://[::]:9001".to_owned()],
@@ -79,7 +79,7 @@ fn everything_is_taken_that_can_be_and_the_rest_is_named() {
     let shown = format!("{items:?}");
     assert!(!shown.contains("hVq3"), "{shown}");
     assert!(items.iter().all(|item| item.outcome != Left || item.reason.is_some()));
-    assert!(items[1].reason.as_ref().unwrap().contains("quic"), "{:?}", items[1]);
+    assert!(items[1].reason.as_ref().unwrap().contains("quik"), "{:?}", items[1]);
 }
 
 #[test]

@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 
 use planetary_ipc::status::public_uri;
 use planetary_proto::identity::NodeKey;
+use planetary_proto::limits::{GROUP_KEYS_MAX, GROUPS_MAX};
 use planetary_runtime::lan::{
     LINKS_MAX as LAN_LINKS_MAX, PATTERNS_MAX as LAN_PATTERNS_MAX, Pattern,
 };
 use planetary_runtime::links::peers::{LISTENERS_MAX, PEERS_MAX};
 use planetary_runtime::links::uri::Password;
-use toml_edit::Item;
+use toml_edit::{Array, Item, TableLike, Value};
 use zeroize::Zeroizing;
 
-use super::read::{Fault, choice, flag, integer, key, list, object, text, uri};
-use super::{Audience, Config, InterfaceName, LogLevel, Transit};
+use super::read::{Fault, choice, flag, integer, key, list, local_address, object, text, uri};
+use super::{Audience, Config, Group, InterfaceName, LogFormat, LogLevel, Transit};
+use crate::admin::PlaceError;
 
 /// The version of the file that this program reads and writes.
 const VERSION: i64 = 1;
@@ -51,6 +53,10 @@ pub(super) struct Section {
 
 /// The sections, in the order of the default file. A key without a dot stands before all of them.
 pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "save",
+        explains: "When this node carries next to nothing for others, as a leaf.",
+    },
     Section {
         name: "interface_peers",
         explains: "Peers that are reached through one network interface only.",
@@ -101,9 +107,11 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "listen",
         default: "[]",
-        accepts: "list of tcp and tls URIs",
+        accepts: "list of URIs: tcp, tls, quic, ws, wss, unix",
         explains: "Addresses on which other nodes may link to this one.\n\
-                   A node behind a home router needs none.",
+                   A node behind a home router needs none.\n\
+                   Options: ?password=TEXT, &priority=0..255, &origin=PATTERN (ws, wss:\n\
+                   web pages that may connect).",
         example: "listen = [\"tls://[::]:9001\", \"tcp://0.0.0.0:9002?password=secret\"]",
         available: true,
         read: |item, config| {
@@ -114,11 +122,12 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "peers",
         default: "[]",
-        accepts: "list of tcp and tls URIs",
+        accepts: "list of URIs: tcp, tls, quic, ws, wss, unix, socks, sockstls",
         explains: "Nodes to keep a link to. Two or three near ones are enough.\n\
                    Options: ?key=HEX (the peer must have this key), &password=TEXT,\n\
                    &priority=0..255, &maxbackoff=5m (longest pause between two tries),\n\
-                   &sni=NAME (tls).",
+                   &sni=NAME (where there is TLS).\n\
+                   Through a proxy: socks://user:word@proxy:port/host:port.",
         example: "peers = [\"tls://peer.example.org:443\", \
             \"tcp://192.0.2.7:9002?password=secret\"]",
         available: true,
@@ -159,17 +168,12 @@ pub(super) const KEYS: &[Key] = &[
         name: "group",
         default: "[]",
         accepts: "list of tables with `password` and `keys`",
-        explains: "Several group passwords, each for some keys.",
-        example: "",
-        available: false,
-        read: |item, _| match item {
-            Item::ArrayOfTables(_) => Ok(()),
-            other if other.is_array() => Ok(()),
-            other => Err(Fault::new(
-                format!("expected a list of tables, found a value of type {}", other.type_name()),
-                "write each group as [[group]]",
-            )),
-        },
+        explains: "Groups of nodes, each with a password that counts between them and this node in\n\
+                   place of `group_password`. A key can be in one group; this node's own may be.",
+        example: "group = [{ password = \"secret\", \
+            keys = [\"79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664\"] }]",
+        available: true,
+        read: groups,
     },
     Key {
         name: "sessions",
@@ -188,11 +192,13 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "transit",
-        default: "\"relay\"",
+        default: "\"reluctant\"",
         accepts: "\"relay\", \"reluctant\", \"leaf\"",
-        explains: "What this node carries for others.",
+        explains: "What this node carries for others. \"relay\": whatever comes its way, as a server\n\
+                   should. \"reluctant\": what has no better way. \"leaf\": next to nothing, and a\n\
+                   node that has no other neighbour is cut off.",
         example: "",
-        available: false,
+        available: true,
         read: |item, config| {
             let words = [
                 ("relay", Transit::Relay),
@@ -216,9 +222,33 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "save.on_battery",
+        default: "true",
+        accepts: "true or false",
+        explains: "While this computer runs on its battery.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.save.on_battery = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "save.on_metered",
+        default: "true",
+        accepts: "true or false",
+        explains: "While its network is paid by volume, as far as the system tells.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.save.on_metered = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "interface_peers",
         default: "{}",
-        accepts: "table: interface name = list of tcp and tls URIs",
+        accepts: "table: interface name = list of URIs as in peers",
         explains: "",
         example: "eth0 = [\"tcp://192.0.2.7:9002\"]",
         available: true,
@@ -381,8 +411,49 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later("admin.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
-    later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
+    Key {
+        name: "admin.listen",
+        default: "\"none\"",
+        accepts: "\"none\", unix:///PATH or tcp://127.0.0.1:PORT",
+        explains: "Where `yggdrasilctl` and other tools of Yggdrasil find this node. A socket file is for\n\
+                   root and the members of the group planetary; Windows has none.",
+        example: "listen = \"unix:///run/planetary/admin.sock\"",
+        available: true,
+        read: |item, config| {
+            let place = text(item)?;
+            config.admin.listen = match place {
+                "none" | "" => None,
+                place => Some(place.parse().map_err(|error| no_admin_place(place, error))?),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "admin.danger_tcp",
+        default: "false",
+        accepts: "true or false",
+        explains: "Allows a port in `listen`. Every program and every account of this computer can then\n\
+                   see this node's peers and change them until it is started anew.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.admin.danger_tcp = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "metrics.listen",
+        default: "\"none\"",
+        accepts: "\"none\", or a loopback address with a port",
+        explains: "Where figures are served at /metrics. They have neither keys nor addresses in\n\
+                   them; every program of this machine can read them.",
+        example: "listen = \"127.0.0.1:9090\"",
+        available: true,
+        read: |item, config| {
+            config.metrics = local_address(item)?;
+            Ok(())
+        },
+    },
     later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
     later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
     Key {
@@ -440,6 +511,20 @@ pub(super) const KEYS: &[Key] = &[
             let all =
                 [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
             config.log_level = choice(item, &all.map(|level| (level.as_str(), level)))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "log.format",
+        default: "\"text\"",
+        accepts: "\"text\", \"json\"",
+        explains: "How events are written: a line for people, or an object a line for programs,\n\
+                   with time, level, target, message and fields. Holds from the next start on.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let all = [LogFormat::Text, LogFormat::Json];
+            config.log_format = choice(item, &all.map(|format| (format.as_str(), format)))?;
             Ok(())
         },
     },
@@ -533,4 +618,62 @@ fn interface_peers(item: &Item, config: &mut Config) -> Result<(), Fault> {
     }
     config.interface_peers = all;
     Fault::all(faults).map_or(Ok(()), Err)
+}
+
+fn groups(item: &Item, config: &mut Config) -> Result<(), Fault> {
+    let tables: Vec<&dyn TableLike> = match item {
+        Item::ArrayOfTables(tables) => tables.iter().map(|table| table as &dyn TableLike).collect(),
+        Item::Value(Value::Array(array)) => array
+            .iter()
+            .map(|value| value.as_inline_table().map(|table| table as &dyn TableLike))
+            .collect::<Option<_>>()
+            .ok_or_else(|| no_group(item))?,
+        _ => return Err(no_group(item)),
+    };
+    if tables.len() > GROUPS_MAX {
+        let what = format!("{} groups", tables.len());
+        return Err(Fault::new(what, format!("list at most {GROUPS_MAX}")));
+    }
+    let (mut all, mut faults) = (Vec::with_capacity(tables.len()), Vec::new());
+    for table in tables {
+        match group(table) {
+            Ok(group) => all.push(group),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    config.groups = all;
+    Fault::all(faults).map_or(Ok(()), Err)
+}
+
+fn group(table: &dyn TableLike) -> Result<Group, Fault> {
+    if let Some((name, _)) = table.iter().find(|(name, _)| !["password", "keys"].contains(name)) {
+        let what = format!("a group has no \"{}\"", super::printable(name));
+        return Err(Fault::new(what, "write `password` and `keys`"));
+    }
+    let password = table.get("password").map_or(Ok(""), text)?;
+    if password.is_empty() {
+        return Err(Fault::new("a group without a password", "write password = \"text\""));
+    }
+    let none = Item::Value(Value::Array(Array::new()));
+    let keys = list(table.get("keys").unwrap_or(&none), GROUP_KEYS_MAX, key)?;
+    if keys.is_empty() {
+        return Err(Fault::new("a group without keys", "list the keys of its nodes in `keys`"));
+    }
+    Ok(Group { password: Zeroizing::new(password.to_owned()), keys })
+}
+
+fn no_admin_place(place: &str, error: PlaceError) -> Fault {
+    Fault::new(
+        format!("\"{}\" {error}", super::printable(place)),
+        "write \"unix:///run/planetary/admin.sock\", or \"tcp://127.0.0.1:9001\" together with \
+         danger_tcp = true",
+    )
+}
+
+fn no_group(item: &Item) -> Fault {
+    let found = item.type_name();
+    Fault::new(
+        format!("expected a list of tables, found a value of type {found}"),
+        "write group = [{ password = \"text\", keys = [\"…\"] }]",
+    )
 }

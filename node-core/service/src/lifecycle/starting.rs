@@ -15,7 +15,7 @@ use crate::args::RunArguments;
 use crate::config::{Config, ConfigError, ConfigFile};
 use crate::health::{Condition, Health, Moment};
 use crate::log::{self, LogHandle};
-use crate::node::{self, Settings};
+use crate::node::{self, Passing, Settings};
 use crate::places::{NoHome, Places};
 use crate::public::Public;
 use crate::public::kept::{ChosenRecord, Kept, PausedRecord};
@@ -97,7 +97,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     StateDir::check(&places.state_dir)?;
     let config = load_config(&places)?;
     // A process that has a log keeps it.
-    let log = log::start(config.log_level).ok();
+    let log = log::start(config.log_level, config.log_format).ok();
     let now = Moment::now();
     let mut health = Health::default();
 
@@ -139,7 +139,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         tracing::warn!(%code, text, action, "noticed at start");
     }
     Ok(Started {
-        settings: Settings { config, arguments, kept },
+        settings: Settings { config, arguments, kept, passing: Passing::default() },
         config_file: ConfigFile::new(places.config),
         control: places.control,
         state_dir,

@@ -54,10 +54,9 @@ pub(super) fn candidates(
     }
     let (text, hint) = match (matching.len(), usable.len()) {
         (0, _) => ("no public peer matches all of that", "leave something out"),
-        (_, 0) => (
-            "no public peer that matches has a transport this node can dial",
-            "it can dial tcp and tls; leave something out",
-        ),
+        (_, 0) => {
+            ("every public peer that matches is behind somebody's proxy", "leave something out")
+        }
         _ => (
             "every public peer that matches is in use already, or was given up within a day",
             "`planetary peer list` shows the peers of this node",

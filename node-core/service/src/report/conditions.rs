@@ -27,6 +27,7 @@ pub(super) const LASTING: &[&str] = &[
     "zone_required",
     "interface_unusable",
     "no_suitable_address",
+    "transport_unsupported",
 ];
 
 /// Peers named in one sentence; more would not help anybody.

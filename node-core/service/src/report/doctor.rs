@@ -43,7 +43,7 @@ const QUESTIONS: &[Entry] = &[
     (tun, &["tun_lost", "unguarded", "interface_changed", "mtu_changed", "route_missing"]),
     (rights, &["rights_missing"]),
     (alone, &["network_clash"]),
-    (listeners, &["listener_failed"]),
+    (listeners, &["listener_failed", "metrics_failed"]),
     (
         peers,
         &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down", "peer_replaced"],

@@ -25,6 +25,9 @@ pub(super) struct Links {
     /// Bytes of all connections so far, as far as looks have seen them.
     pub(super) total: Meter,
     counted: BTreeMap<LinkId, (u64, u64)>,
+    /// Bytes and packets that were passed on for others, likewise.
+    carried: Meter,
+    carried_counted: (u64, u64),
 }
 
 /// A configured peer.
@@ -35,7 +38,7 @@ struct Outbound {
     meter: Meter,
 }
 
-/// Bytes and their rates.
+/// Two counters and their rates: bytes received and sent, or what the field says.
 pub(super) struct Meter {
     bytes: (u64, u64),
     sampled: Option<(Instant, (u64, u64))>,
@@ -50,6 +53,8 @@ impl Links {
             unasked: BTreeMap::new(),
             total: Meter::starting(now, (0, 0)),
             counted: BTreeMap::new(),
+            carried: Meter::starting(now, (0, 0)),
+            carried_counted: (0, 0),
         }
     }
 
@@ -157,6 +162,20 @@ impl Links {
         }
         self.counted = counted;
         self.total.see(now, total);
+
+        let counters =
+            snapshot.map(|snapshot| (snapshot.counters.transit_bytes, snapshot.counters.transit));
+        let (counted, before) = (counters.unwrap_or_default(), self.carried_counted);
+        let more = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
+        let (bytes, packets) = self.carried.bytes;
+        let carried = (bytes + more(counted.0, before.0), packets + more(counted.1, before.1));
+        self.carried_counted = counted;
+        self.carried.see(now, carried);
+    }
+
+    /// Bytes that were passed on for others, and how many a second.
+    pub(super) fn carried(&self) -> (u64, Option<u64>) {
+        (self.carried.bytes.0, self.carried.rates.map(|rates| rates.0))
     }
 }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 use planetary_circles::Reason;
 use planetary_ipc::{
     Access, Direction, Dropped, Gateway, HealthItem, Lan, ListenerStatus, Names, NodeKey,
-    PeerError, Question, Status, Subnet, Transit, TunStatus, UnixTime,
+    PeerError, Question, Saving, Status, Subnet, Transit, TransitMode, TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -90,6 +90,10 @@ pub struct Facts {
     pub survey: Arc<Survey>,
     /// What power and network cost.
     pub supply: Supply,
+    /// What the node is to carry for others, and what it carries now.
+    pub transit: (TransitMode, TransitMode),
+    /// Why these differ, if they do.
+    pub saving: Option<Saving>,
     /// How often the root of the tree changed lately; the observer counts.
     pub root_changes: usize,
     /// Conditions that were noticed elsewhere and are to be shown.
@@ -134,6 +138,8 @@ impl Facts {
             key: None,
             survey: Arc::default(),
             supply: Supply::default(),
+            transit: Default::default(),
+            saving: None,
             root_changes: 0,
             health: health.visible(now),
         }
@@ -191,6 +197,7 @@ impl Observer {
         health.sort_by_key(|item| (std::cmp::Reverse(item.severity), item.since));
         let (state, state_text) = self.standing.settle(&facts, &health);
         let peers = self.links.observe(&facts);
+        let (carried, carried_rate) = self.links.carried();
         self.revise(&facts);
 
         let snapshot = facts.snapshot.as_ref();
@@ -229,9 +236,13 @@ impl Observer {
             names: facts.names,
             lan: facts.lan,
             transit: Transit {
+                setting: facts.transit.0,
+                mode: facts.transit.1,
+                saving: facts.saving.filter(|_| facts.transit.0 != facts.transit.1),
+                bytes: carried,
+                rate: carried_rate,
                 metered: facts.supply.metered,
                 battery: facts.supply.battery,
-                ..Transit::default()
             },
             gateway: Gateway::default(),
         }
@@ -325,4 +336,4 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

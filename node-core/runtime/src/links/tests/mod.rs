@@ -4,9 +4,12 @@ mod addresses;
 // macOS has one loopback address only.
 #[cfg(not(target_os = "macos"))]
 mod crowd;
+#[cfg(unix)]
+mod files;
 mod handshake;
 mod peers;
 mod probe;
+mod proxies;
 
 use std::{
     collections::BTreeSet,
