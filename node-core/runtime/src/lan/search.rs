@@ -174,7 +174,9 @@ impl<S: LinkSink> Search<S> {
                     self.cycle().await;
                 }
                 Event::Moved => self.hurry_after_losses(),
-                Event::Heard(len, from) => self.hear(&datagram[..len], from),
+                // What is ignored changes nothing, and there may be much of it.
+                Event::Heard(len, from) if !self.hear(&datagram[..len], from) => continue,
+                Event::Heard(..) => {}
                 Event::Deaf => self.socket = None,
             }
             self.dial();
@@ -356,7 +358,8 @@ impl<S: LinkSink> Search<S> {
 
     /// After a loss both ends say at once that they are there.
     fn hurry_after_losses(&mut self) {
-        for index in self.shared.crowd.lock().take_lost() {
+        let lost = self.shared.crowd.lock().take_lost();
+        for index in lost {
             if let Some(station) = self.stations.get_mut(&index) {
                 station.pause = Duration::ZERO;
                 let soon = station.last_beacon.map_or(self.start, |last| last + CYCLE_MIN);
@@ -365,27 +368,29 @@ impl<S: LinkSink> Search<S> {
         }
     }
 
-    /// Takes in a datagram from anybody on a link.
-    fn hear(&mut self, datagram: &[u8], from: SocketAddrV6) {
-        let Some(station) = self.stations.get_mut(&from.scope_id()) else { return };
-        let Ok(claim) = Beacon::claim(datagram) else { return };
-        if claim.key == self.ends.local.key() {
-            return;
-        }
+    /// Takes in a datagram from anybody on a link. Returns whether it meant something.
+    fn hear(&mut self, datagram: &[u8], from: SocketAddrV6) -> bool {
+        let index = from.scope_id();
+        let Some(station) = self.stations.get_mut(&index) else { return false };
+        let Ok(claim) = Beacon::claim(datagram) else { return false };
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.start).as_micros();
         let moment = Moment::START + Span::from_micros(elapsed as u64);
-        let index = from.scope_id();
         let is_known = self.shared.crowd.lock().knows(index, &claim.key);
-        if !station.gate.admits(*from.ip(), is_known, moment) {
-            return;
+        let is_own = claim.key == self.ends.local.key();
+        if is_own || !station.gate.admits(*from.ip(), is_known, moment) {
+            return false;
         }
         match Beacon::parse(datagram, self.settings.password.as_bytes()) {
             Ok(Beacon { key, port }) => {
                 let at = SocketAddrV6::new(*from.ip(), port, 0, index);
                 self.shared.crowd.lock().hear(index, key, at, now);
+                true
             }
-            Err(error) => debug!(interface = %station.name, %error, "ignored a beacon"),
+            Err(error) => {
+                debug!(interface = %station.name, %error, "ignored a beacon");
+                false
+            }
         }
     }
 
