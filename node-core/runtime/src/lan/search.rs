@@ -53,7 +53,11 @@ const CYCLE_MIN: Duration = Duration::from_secs(1);
 const CYCLE_SPREAD: Duration = Duration::from_micros(1_048_575);
 
 /// Longest time between two cycles: changes that the system does not tell are seen after it.
-const CYCLE_MAX: Duration = Duration::from_secs(5);
+const CYCLE_MAX: Duration = Duration::from_secs(15);
+
+/// How long cycles come quickly after something has changed: a new address is tried by the system
+/// for a second before it can be used, and nothing tells when that is done.
+const ALERT_TIME: Duration = Duration::from_secs(6);
 
 /// The pause between two beacons grows by this much with each, up to [`BEACON_PAUSE_MAX`].
 const BEACON_PAUSE_STEP: Duration = Duration::from_secs(1);
@@ -78,6 +82,8 @@ pub(super) struct Search<S> {
     admission: Admission,
     told: Arc<Told>,
     start: Instant,
+    /// Until then something may still be changing.
+    alert_until: Instant,
     next_cycle: Instant,
     next_dial: Option<Instant>,
 }
@@ -107,6 +113,7 @@ struct Door<S> {
 enum Event {
     Stop,
     Cycle,
+    Changed,
     Settings,
     Moved,
     Heard(usize, SocketAddrV6),
@@ -134,6 +141,7 @@ impl<S: LinkSink> Search<S> {
             admission: Admission::default(),
             told: Arc::new(Told::new(now)),
             start: now,
+            alert_until: now + ALERT_TIME,
             next_cycle: now,
             next_dial: None,
         }
@@ -150,7 +158,7 @@ impl<S: LinkSink> Search<S> {
                     Ok(()) => Event::Settings,
                     Err(_) => Event::Stop,
                 },
-                () = self.shared.changed.notified() => Event::Cycle,
+                () = self.shared.changed.notified() => Event::Changed,
                 () = self.shared.moved.notified() => Event::Moved,
                 // Nothing to learn from a link's task, but it must be taken out of the set.
                 Some(_) = self.links.join_next() => continue,
@@ -169,6 +177,10 @@ impl<S: LinkSink> Search<S> {
             match event {
                 Event::Stop => break,
                 Event::Cycle => self.cycle().await,
+                Event::Changed => {
+                    self.alert_until = Instant::now() + ALERT_TIME;
+                    self.cycle().await;
+                }
                 Event::Settings => {
                     self.settings.clone_from(&self.changes.borrow_and_update());
                     self.cycle().await;
@@ -197,8 +209,9 @@ impl<S: LinkSink> Search<S> {
         self.shared.settled.send_replace(Some(self.settings.clone()));
         self.send_beacons().await;
         let now = Instant::now();
+        let longest = if now < self.alert_until { CYCLE_MIN } else { CYCLE_MAX };
         let beacons = self.stations.values().filter_map(Station::next_beacon);
-        let due = beacons.min().unwrap_or(now + CYCLE_MAX).min(now + CYCLE_MAX);
+        let due = beacons.fold(now + longest, Instant::min);
         self.next_cycle = due.max(now + CYCLE_MIN) + CYCLE_SPREAD.mul_f64(chance());
     }
 
