@@ -25,6 +25,7 @@ const SHEETS = [
   'report',
   'export_identity',
   'import',
+  'add_forward',
   'palette',
 ];
 const SCENES = ['normal', 'empty', 'stopped', 'degraded'];
@@ -104,6 +105,20 @@ describe('axe finds nothing', () => {
       for (const query of queries) {
         const asked = { view: 'friends', appearance, ...query };
         const { page, close } = await open(asked, { axe: true });
+        assert.deepEqual(await violations(page), [], Object.values(query).join(', '));
+        await close();
+      }
+    });
+    test(`local networks, proxies and links of every kind, ${appearance}`, async () => {
+      const queries = [
+        { view: 'home', lan: 'asked' },
+        { view: 'settings', lan: 'every', saving: 'battery', gateway: 'user_space' },
+        { view: 'settings', scene: 'down' },
+        { view: 'peers', links: 'every' },
+        { view: 'health', lan: 'asked' },
+      ];
+      for (const query of queries) {
+        const { page, close } = await open({ appearance, ...query }, { axe: true });
         assert.deepEqual(await violations(page), [], Object.values(query).join(', '));
         await close();
       }

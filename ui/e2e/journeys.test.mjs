@@ -238,3 +238,55 @@ journey('the map is looked at', { view: 'map' }, async (page, id) => {
   });
   assert.ok(colours > 20, `${colours} colours`);
 });
+
+journey('a Wi-Fi is trusted, and no longer', { lan: 'asked' }, async (page, id) => {
+  await id('lan-question').filter({ hasText: 'Harbour Cafe' }).waitFor();
+  await id('lan-yes').click();
+  await id('lan-question').waitFor({ state: 'detached' });
+  await page.getByTestId('toasts').first().getByRole('button', { name: 'Settings' }).click();
+  const cafe = id('lan-interface').filter({ hasText: 'Harbour Cafe' });
+  await cafe.getByTestId('lan-stop').click();
+  await cafe.filter({ hasText: 'you said no' }).waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await cafe.getByTestId('lan-stop').waitFor();
+});
+
+const settings = { view: 'settings' };
+
+journey('a port is forwarded, and no longer', settings, async (page, id) => {
+  const row = id('forward').filter({ hasText: '127.0.0.1:8080' });
+  await id('add-forward').click();
+  await id('forward-here').fill('8080');
+  await id('forward-host').fill('www.example.org');
+  await id('forward-port').fill('80');
+  assert.equal(await id('forward-submit').isDisabled(), true);
+  await id('forward-host').fill('home-server.pln.internal');
+  await id('forward-told').filter({ hasText: 'home-server.pln.internal:80' }).waitFor();
+  await id('forward-port').press('Enter');
+  await row.waitFor();
+  await row.getByTestId('forward-remove').click();
+  await row.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Undo' }).last().click();
+  await row.waitFor();
+});
+
+journey('less is carried for others', settings, async (page, id) => {
+  await id('transit-leaf').click();
+  await page.getByText('Nobody finds a way through this computer').waitFor();
+  assert.equal(await id('switch-save_on_battery').isDisabled(), true);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByText('where they have no better way').waitFor();
+});
+
+journey('the SOCKS proxy is switched on and moved', settings, async (page, id) => {
+  await id('switch-gateway_socks').click();
+  await id('gateway_socks-where').filter({ hasText: 'listening' }).waitFor();
+  await id('gateway_socks-copy').click();
+  await id('setting-gateway_socks').getByText('Another address').click();
+  await id('gateway_socks-address').fill('192.0.2.1:1080');
+  await id('gateway_socks-address-save').click();
+  await id('setting-gateway_socks').getByRole('alert').waitFor();
+  await id('gateway_socks-address').fill('9150');
+  await id('gateway_socks-address-save').click();
+  await id('gateway_socks-where').filter({ hasText: '127.0.0.1:9150' }).waitFor();
+});

@@ -33,6 +33,7 @@ const SHEETS = {
   report: 'health',
   export_identity: 'settings',
   import: 'settings',
+  add_forward: 'settings',
   palette: 'home',
 };
 /** Pictures that the README shows; `--keep` replaces them. */
@@ -73,14 +74,24 @@ function shots() {
     list.push({ view: 'friends', tab: 'reach', scene: 'normal' });
     list.push({ view: 'friends', scene: 'normal', questions: 'several' });
   }
-  if (!scenes && views.includes('peers'))
+  if (!scenes && views.includes('peers')) {
     list.push({ view: 'peers', tab: 'public', scene: 'normal' });
+    list.push({ view: 'peers', scene: 'normal', links: 'every' });
+  }
+  if (!scenes && views.includes('settings')) {
+    const scene = 'normal';
+    list.push({ view: 'settings', scene, focus: 'lan', lan: 'every' });
+    list.push({ view: 'settings', scene, focus: 'transit', saving: 'battery' });
+    list.push({ view: 'settings', scene, focus: 'proxies', gateway: 'user_space' });
+    list.push({ view: 'settings', scene, focus: 'forwards' });
+  }
   if (!scenes && views.includes('health'))
     list.push({ view: 'health', tab: 'log', scene: 'normal' });
   if (!scenes && views.includes('home')) {
     const phases = ['down', 'connecting', 'offline', 'not_installed', 'no_permission'];
     const more = ['version_mismatch', 'untrusted', 'unreachable', 'welcome', 'paused', 'open'];
     for (const scene of [...phases, ...more]) list.push({ view: 'home', scene });
+    list.push({ view: 'home', scene: 'normal', lan: 'asked' });
   }
   return list;
 }
@@ -132,7 +143,8 @@ async function take(shot, variant) {
   // A tick of the mock's clock brings traffic and a settled map.
   await page.waitForTimeout(1500);
   const what = shot.sheet ?? (shot.tab ? `${shot.view}_${shot.tab}` : shot.view);
-  const shown = [what, shot.circles, shot.questions].filter(Boolean).join('_');
+  const more = [shot.circles, shot.questions, shot.focus, shot.lan, shot.links];
+  const shown = [what, ...more].filter(Boolean).join('_');
   const name = `${shown}-${shot.scene}-${appearance}-${size}-${language}-${zoom}x.png`;
   await page.screenshot({ path: join(out, name) });
   await context.close();

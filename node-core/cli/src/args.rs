@@ -2,6 +2,7 @@
 
 mod circle;
 mod friend;
+mod roads;
 mod settings;
 
 use std::env;
@@ -17,6 +18,7 @@ pub(crate) use circle::{
     QuestionCommand, QuestionsArgs, RecoverArgs,
 };
 pub(crate) use friend::{AddArgs, FriendCommand, Right, RightsArgs, ShareArgs, is_everyone};
+pub(crate) use roads::{ForwardCommand, LanCommand};
 pub(crate) use settings::{ListenerCommand, SettingsCommand};
 
 const AFTER_HELP: &str = "\
@@ -70,7 +72,8 @@ pub(crate) enum Command {
     Down,
     /// Show the state as it changes, until interrupted
     ///
-    /// On a terminal this is a live view, which waits for the service when it goes away; q ends it.
+    /// On a terminal this is a live view with the traffic of the last minute, which waits for the
+    /// service when it goes away; q ends it.
     /// Elsewhere, and where TERM is unset or `dumb`, it prints one line per change and ends with
     /// the service (exit code 3).
     Watch,
@@ -142,6 +145,20 @@ pub(crate) enum Command {
     /// Say where to listen for links of other nodes
     #[command(subcommand)]
     Listener(ListenerCommand),
+    /// Show what is done about other nodes on the local network, and on which to look for them
+    ///
+    /// Nodes on the same local network find each other and link without a configuration. On Wi-Fi
+    /// that nobody vouched for nothing is done before `planetary lan trust`, because announcing
+    /// itself tells everybody there that this computer runs a node.
+    Lan {
+        #[command(subcommand)]
+        command: Option<LanCommand>,
+    },
+    /// Forward ports between this computer and the network
+    ///
+    /// Works with the network interface and without. Up to 64 ports, kept over restarts.
+    #[command(subcommand)]
+    Forward(ForwardCommand),
     /// Keep friends, and say what each may reach on this computer
     #[command(subcommand)]
     Friend(FriendCommand),

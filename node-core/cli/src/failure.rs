@@ -168,6 +168,7 @@ fn is_wrong_argument(error: &RequestError) -> bool {
                 | ErrorCode::InvalidFriend
                 | ErrorCode::InvalidLink
                 | ErrorCode::InvalidSetting
+                | ErrorCode::InvalidForward
         )
     )
 }

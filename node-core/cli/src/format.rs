@@ -283,6 +283,12 @@ pub(crate) fn timestamp(time: UnixTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// The time of the day alone: `23:59:59`, of UTC.
+pub(crate) fn time_of_day(time: UnixTime) -> String {
+    let second = time.0 % 86_400;
+    format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+}
+
 /// Year, month and day of a day counted from 1970-01-01, by the rules of the Gregorian calendar.
 ///
 /// Counts in years that begin in March, so that the day added in leap years is the last one.
@@ -431,16 +437,21 @@ pub(crate) fn table<const N: usize>(
     text
 }
 
-/// A health item: a mark and the title, then the text and what to do.
-pub(crate) fn health_item(item: &HealthItem, now: UnixTime, style: Style) -> String {
-    let (mark, tone) = match item.severity {
+/// How severe something is, in a word.
+pub(crate) fn health_mark(severity: Severity, style: Style) -> Cow<'static, str> {
+    let (mark, tone) = match severity {
         Severity::Ok => ("ok", Tone::Good),
         Severity::Info => ("note", Tone::Strong),
         Severity::Warning => ("warning", Tone::Warning),
         Severity::Error => ("error", Tone::Bad),
     };
+    style.paint(tone, mark)
+}
+
+/// A health item: a mark and the title, then the text and what to do.
+pub(crate) fn health_item(item: &HealthItem, now: UnixTime, style: Style) -> String {
+    let mark = health_mark(item.severity, style);
     let since = item.since.map(|since| format!(" ({})", lasting(since, now))).unwrap_or_default();
-    let mark = style.paint(tone, mark);
     let mut text = format!("{mark}: {}{since}\n", plain(&item.title));
     let _ = writeln!(text, "    {}", plain(&item.text));
     if let Some(action) = &item.action {

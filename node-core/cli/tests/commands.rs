@@ -95,6 +95,14 @@ async fn settings_are_shown_and_changed() {
         &["settings", "set", "inbound", "nobody"][..],
         &["settings", "set", "sessions", "everyone"],
         &["settings", "set", "node_info_privacy", "false"],
+        &["settings", "set", "lan", "false"],
+        &["settings", "set", "transit", "leaf"],
+        &["settings", "set", "save_on_battery", "false"],
+        &["settings", "set", "save_on_metered", "false"],
+        &["settings", "set", "gateway_socks", "127.0.0.1:1080"],
+        &["settings", "set", "gateway_http", "[::1]:8080"],
+        &["settings", "set", "metrics", "127.0.0.1:9090"],
+        &["settings", "set", "metrics", ""],
         &["settings", "set", "log_level", "debug"],
         &["settings", "set", "public_list_url", "https://list.example/peers.json"],
         &["settings", "set", "public_list_url", ""],
@@ -103,7 +111,8 @@ async fn settings_are_shown_and_changed() {
         let service = Service::start(Mock::after(SECOND));
         let run = run(&service, arguments).await;
         let value = if arguments[3].is_empty() { "-" } else { arguments[3] };
-        let line = run.stdout.lines().find(|line| line.contains(arguments[2])).unwrap();
+        let setting = format!("  {} ", arguments[2]);
+        let line = run.stdout.lines().find(|line| line.starts_with(&setting)).unwrap();
         assert_eq!((run.code, line.ends_with(&format!("  {value}"))), (0, true), "{line}");
     }
 }
@@ -119,6 +128,9 @@ async fn setting_that_makes_no_sense_is_refused() {
         &["settings", "set", "node_info_privacy", "maybe"],
         &["settings", "set", "log_level", ""],
         &["settings", "set", "colour", "blue"],
+        &["settings", "set", "transit", "none"],
+        &["settings", "set", "metrics", "0.0.0.0:9090"],
+        &["settings", "set", "gateway_socks", "0"],
         &["settings", "set", "inbound"],
     ] {
         assert_eq!(run(&service, arguments).await.code, 2, "{arguments:?}");
@@ -133,6 +145,54 @@ async fn listeners_come_and_go() {
     both_forms_failing("listener-add-nonsense", 2, &["listener", "add", "sock://[::]:9001"]).await;
     both_forms("listener-remove", &["listener", "remove", "tls://[::]:12345"]).await;
     both_forms_failing("listener-remove-unknown", 1, &["listener", "remove", "tls://[::]:9"]).await;
+}
+
+#[tokio::test]
+async fn a_port_alone_is_one_of_this_computer_and_none_ends_it() {
+    let service = Service::start(Mock::after(SECOND));
+    for (value, shown) in [("1080", "  127.0.0.1:1080"), ("none", "  -")] {
+        let run = run(&service, &["settings", "set", "gateway_socks", value]).await;
+        let line = run.stdout.lines().find(|line| line.contains("gateway_socks")).unwrap();
+        assert!(line.ends_with(shown), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn local_networks_are_shown_and_trusted() {
+    both_forms("lan", &["lan"]).await;
+    both_forms("lan-trust", &["lan", "trust", "wlan0"]).await;
+    both_forms("lan-distrust", &["lan", "distrust", "Harbour Cafe"]).await;
+    both_forms_failing("lan-unknown", 1, &["lan", "trust", "attic"]).await;
+    let service = Service::start(Mock::after(SECOND));
+    run(&service, &["settings", "set", "lan", "false"]).await;
+    golden("lan-off.txt", &run(&service, &["lan"]).await.transcript(&service));
+}
+
+#[tokio::test]
+async fn ports_are_forwarded_listed_and_let_go() {
+    both_forms("forward-none", &["forward", "list"]).await;
+    both_forms("forward-out", &["forward", "out", "8080", "ada.pln.internal:80"]).await;
+    both_forms("forward-in", &["forward", "in", "53", "[::1]:5353", "--udp"]).await;
+    both_forms_failing("forward-wide", 2, &["forward", "out", "0.0.0.0:1", "[200::1]:1"]).await;
+    both_forms_failing("forward-unknown", 1, &["forward", "remove", "7"]).await;
+
+    let service = Service::start(Mock::after(SECOND));
+    run(&service, &["forward", "out", "8080", "ada.pln.internal:80"]).await;
+    run(&service, &["forward", "in", "53", "5353", "--udp"]).await;
+    let twice = run(&service, &["forward", "out", "127.0.0.1:8080", "[200::1]:1"]).await;
+    assert!(twice.code == 1 && twice.stderr.contains("is forwarded already"), "{}", twice.stderr);
+    service.mock.tick();
+    for (form, arguments) in
+        [("txt", &["forward", "list"][..]), ("json", &["forward", "list", "--json"])]
+    {
+        let listed = run(&service, arguments).await;
+        golden(&format!("forward-list.{form}"), &listed.transcript(&service));
+    }
+    run(&service, &["down"]).await;
+    let listed = run(&service, &["forward", "list"]).await;
+    assert_eq!(listed.stdout.matches(" down ").count(), 2, "{}", listed.stdout);
+    let removed = run(&service, &["forward", "remove", "2"]).await;
+    golden("forward-remove.txt", &removed.transcript(&service));
 }
 
 #[tokio::test]
@@ -587,7 +647,7 @@ async fn watch_in_json_begins_with_the_whole_state() {
 async fn watch_on_a_terminal_draws_and_leaves_no_trace() {
     let mut service = Service::start(Mock::settled());
     let mut terminal = running::Terminal::run(&service, &["watch"]);
-    terminal.until("4 of 5 peers connected").await;
+    terminal.until("5 of 6 peers connected").await;
     assert!(terminal.seen.starts_with("\x1b[?1049h\x1b[?25l\x1b[H"), "{:?}", terminal.seen);
     assert!(!running::is_cooked(&terminal.keyboard()));
     assert!(terminal.seen.contains("\x1b[32mconnected\x1b[0m"));
@@ -613,7 +673,7 @@ async fn watch_fits_the_terminal_and_ends_with_q() {
     terminal.until("q ends this view").await;
     let screen = terminal.seen.rsplit("\x1b[H").next().unwrap();
     assert!(screen.lines().count() <= 24, "{screen}");
-    for part in ["3 of 5 peers connected", "  and 4 more peers", "and 1 more thing to look at"] {
+    for part in ["4 of 6 peers connected", "  tls://frankfurt", "33mwarning\x1b[0m: A peer does"] {
         assert!(screen.contains(part), "{part:?} is missing in {screen}");
     }
     assert!(terminal.widest_line() <= 80);

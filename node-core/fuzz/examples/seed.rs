@@ -37,6 +37,7 @@ fn blocks(choice: &[u8], bytes: &[u8]) -> Vec<u8> {
 
 fn main() -> io::Result<()> {
     frames()?;
+    beacons()?;
     meta()?;
     traffic()?;
     sessions()?;
@@ -98,6 +99,17 @@ fn frames() -> io::Result<()> {
     seed("frames", "found", [&tree[..], &parent, &seek, &answer, &[3, 60]].concat())?;
     seed("frames", "through", [10, 3, 2, 1, 1, 13, 1, 1, 0, 1, 2, 0xff, 3, 1, 2, 3, 3, 20])?;
     seed("frames", "flapping", [14, 0, 2, 9, 14, 1, 3, 7, 3, 9, 14, 0, 0, 3, 50, 14, 0, 1, 3, 255])
+}
+
+fn beacons() -> io::Result<()> {
+    let plain = vector("/beacons/A_port_12345_no_password");
+    let secret = vector("/beacons/A_port_12345_password_secret");
+    seed("beacon", "plain", [&[0], &plain[..]].concat())?;
+    seed("beacon", "secret", [&[1], &secret[..]].concat())?;
+    seed("beacon", "wrong_password", [&[1], &plain[..]].concat())?;
+    seed("beacon", "longer", [&[0], &plain[..], b"more"].concat())?;
+    seed("beacon", "cut_short", [&[0], &plain[..103]].concat())?;
+    seed("beacon", "head_alone", [&[0], &plain[..40]].concat())
 }
 
 fn meta() -> io::Result<()> {

@@ -143,7 +143,8 @@ impl Host {
     pub(crate) fn new(index: usize, first_seq: u64, now: Now) -> Self {
         let config = NodeConfig {
             identity: identity(index),
-            group: None,
+            groups: Default::default(),
+            transit: Default::default(),
             node_info: br#"{"name":"fuzz"}"#.to_vec(),
             first_seq,
         };

@@ -17,6 +17,7 @@ mod input;
 mod targets;
 
 pub use targets::backup::backup;
+pub use targets::beacon::beacon;
 pub use targets::circle_message::{circle_message, circle_message_seeds};
 pub use targets::circle_op::circle_op;
 pub use targets::config::config;
@@ -42,8 +43,9 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     ("backup", backup),
+    ("beacon", beacon),
     ("circle_message", circle_message),
     ("circle_op", circle_op),
     ("config", config),

@@ -1,6 +1,7 @@
 //! The targets, each in a module of its name that says what it asserts.
 
 pub(crate) mod backup;
+pub(crate) mod beacon;
 pub(crate) mod circle_message;
 pub(crate) mod circle_op;
 pub(crate) mod config;

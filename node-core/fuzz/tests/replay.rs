@@ -127,7 +127,7 @@ macro_rules! tests {
 }
 
 tests! {
-    backup circle_message circle_op config control_frames extension filter foreign frames
+    backup beacon circle_message circle_op config control_frames extension filter foreign frames
     friend_link identity_pem invite join_link meta names node_info packets public_list session
     traffic uri
 }

@@ -136,7 +136,7 @@ error_codes! {
     /// The list of forwarded ports is full.
     ForwardLimit = "forward_limit", Some("remove a forwarded port that is not needed first");
     /// No interface of this computer is connected to such a network now.
-    NetworkNotFound = "network_not_found", Some("`planetary status` shows the local networks");
+    NetworkNotFound = "network_not_found", Some("`planetary lan` shows the local networks");
     /// A name, a service or notes of a friend cannot be used.
     InvalidFriend = "invalid_friend",
         Some("a name has 1 to 48 characters, a service looks like tcp/22 or udp/5000-5010");

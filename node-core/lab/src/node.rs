@@ -81,6 +81,7 @@ struct Setup {
     mtu: u32,
     allowed_keys: Vec<String>,
     closed: bool,
+    lan: Option<Lan>,
     programs: Option<PathBuf>,
     bus: Option<String>,
 }
@@ -92,6 +93,37 @@ impl Setup {
 
     fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+}
+
+/// How a node looks for others on the local networks.
+#[derive(Clone, Debug)]
+pub struct Lan {
+    /// Regular expression for names of interfaces.
+    pub interfaces: String,
+    /// Password; empty means none.
+    pub password: String,
+    /// Priority of the links.
+    pub priority: u8,
+    /// Most links that are opened, which only ours knows.
+    pub max_links: u8,
+    /// Whether to announce the node, which only the reference can leave out.
+    pub beacon: bool,
+    /// Whether to hear others, which only the reference can leave out.
+    pub listen: bool,
+}
+
+impl Default for Lan {
+    /// What both programs do when they are told nothing.
+    fn default() -> Self {
+        Self {
+            interfaces: ".*".to_owned(),
+            password: String::new(),
+            priority: 0,
+            max_links: 8,
+            beacon: true,
+            listen: true,
+        }
     }
 }
 
@@ -165,6 +197,7 @@ impl NodeBuilder {
             mtu,
             allowed_keys,
             closed: false,
+            lan: None,
             programs: None,
             bus: None,
         };
@@ -232,6 +265,13 @@ impl NodeBuilder {
     /// the reference.
     pub fn closed(mut self) -> Self {
         self.setup.closed = true;
+        self
+    }
+
+    /// Looks for nodes on the local networks. Else it does not, so that scenarios on wires have the
+    /// links that they ask for.
+    pub fn lan(mut self, lan: Lan) -> Self {
+        self.setup.lan = Some(lan);
         self
     }
 

@@ -126,7 +126,15 @@ impl Wire {
     /// # Errors
     /// When the filter cannot be set.
     pub fn cut(&self) -> Result<()> {
-        self.drop_packets(Some(""))
+        self.drop_packets(&self.ends, Some(""))
+    }
+
+    /// Loses every packet to one of its ends from here on; nobody is told.
+    ///
+    /// # Errors
+    /// When the filter cannot be set.
+    pub fn cut_towards(&self, end: usize) -> Result<()> {
+        self.drop_packets(&self.ends[end..=end], Some(""))
     }
 
     /// Loses so many packets of a thousand, in each direction.
@@ -134,15 +142,15 @@ impl Wire {
     /// # Errors
     /// When the filter cannot be set.
     pub fn lose(&self, per_mille: u16) -> Result<()> {
-        self.drop_packets(Some(&format!("numgen random mod 1000 < {per_mille}")))
+        self.drop_packets(&self.ends, Some(&format!("numgen random mod 1000 < {per_mille}")))
     }
 
-    /// Undoes [`Wire::cut`] and [`Wire::lose`].
+    /// Undoes [`Wire::cut`], [`Wire::cut_towards`] and [`Wire::lose`].
     ///
     /// # Errors
     /// When the filter cannot be removed.
     pub fn heal(&self) -> Result<()> {
-        self.drop_packets(None)
+        self.drop_packets(&self.ends, None)
     }
 
     /// Takes the carrier away from both ends.
@@ -175,10 +183,10 @@ impl Wire {
         Ok(())
     }
 
-    /// Sets or removes the rule that drops what arrives at either end.
-    fn drop_packets(&self, condition: Option<&str>) -> Result<()> {
+    /// Sets or removes the rule that drops what arrives at these ends.
+    fn drop_packets(&self, ends: &[WireEnd], condition: Option<&str>) -> Result<()> {
         let table = format!("inet wire{}", self.number);
-        for end in &self.ends {
+        for end in ends {
             // Adding before deleting makes the deletion succeed in any state.
             let mut script = format!("add table {table}\ndelete table {table}\n");
             if let Some(condition) = condition {

@@ -42,4 +42,5 @@ pub use misbehave::Misbehaviour;
 pub use node::{LinkReport, NeighbourReport, Node, NodeConfig, Sizes};
 pub use outbox::{Class, Event, Transmit};
 pub use time::{Instant, Now};
+pub use tree::Transit;
 pub use upper::{ExtensionMessage, MessageError};

@@ -31,6 +31,10 @@ pub const LOOKUPS_MAX: usize = 4_096;
 /// Sessions at once. Beyond it new ones are refused until one expires: an attacker must not push
 /// out those in use.
 pub const SESSIONS_MAX: usize = 16_384;
+/// Closed groups that a node is in. Each is a line in a configuration that a person keeps.
+pub const GROUPS_MAX: usize = 64;
+/// Keys of all groups together. Beyond either number the configuration is refused.
+pub const GROUP_KEYS_MAX: usize = 4_096;
 /// Outgoing packets that wait for a lookup or a handshake, for one destination. The oldest goes
 /// first.
 pub const WAITING_PACKETS_MAX: usize = 16;
@@ -56,14 +60,18 @@ pub const ROOT_DELAY: Duration = Duration::from_secs(1);
 /// So long it waits when no answer is under way: a link that was merely reset is dialled again in
 /// this time, and everything below this node is spared a change of place, and another one back.
 pub const REDIAL_DELAY: Duration = Duration::from_millis(250);
+/// A reluctant node answers a request for its signature this late: well above what links differ by,
+/// so that it is chosen when there is nothing better, and well below [`ROOT_DELAY`] and the second
+/// after which a stock node makes itself a root, so that it can be chosen at all.
+pub const RELUCTANCE: Duration = Duration::from_millis(300);
 /// A node whose parent is suspect, without another in sight, becomes a root at once so that those
 /// below it look for other ways, but only so often: each time may move them all.
 pub const FORSAKE_GAP: Duration = Duration::from_secs(60);
-/// A node with sessions asks its parent for a sign of life this often. Whoever sends notices within
+/// A node with sessions in use asks its parent for a sign of life this often. Whoever sends notices within
 /// [`PEER_TIMEOUT`] that a line is cut; a node that only receives would not, and would stay below a
 /// parent that has long given it up.
 pub const PARENT_CHECK: Duration = Duration::from_secs(1);
-/// A node without sessions asks this often: somebody may be about to call it.
+/// A node without sessions in use asks this often: somebody may be about to call it.
 pub const PARENT_CHECK_IDLE: Duration = Duration::from_secs(20);
 /// Changes of one burst are worked off together: maintenance runs at most once in this time.
 pub const MAINTENANCE_GAP: Duration = Duration::from_millis(10);
@@ -101,6 +109,21 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 pub const SESSION_FADING: Duration = Duration::from_secs(45);
 /// And again after each of these.
 pub const FADING_GAP: Duration = Duration::from_secs(5);
+/// Destinations that are kept warm, at two handshake messages of some 300 bytes every
+/// [`SESSION_FADING`] each: 50 kB an hour. Friends and those used last stay.
+pub const WARM_MAX: usize = 32;
+/// A friend is kept warm for so long after something was last said to it.
+pub const WARM_TIME: Duration = Duration::from_secs(24 * 3600);
+/// Others are for so long: a service that is visited by thousands has to answer them all.
+pub const WARM_TIME_OTHERS: Duration = Duration::from_secs(2 * 3600);
+/// Where one destination has to be kept warm, all that have been silent for so long are, too, so
+/// that a machine at rest wakes once for all of them.
+pub const WARM_ALONG: Duration = Duration::from_secs(25);
+/// A warm destination that does not answer is looked for after this long, then after double of it,
+/// and so on.
+pub const WARM_RETRY: Duration = Duration::from_secs(60);
+/// At least this often.
+pub const WARM_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// Ratchet steps are at least this far apart. Fixed by the network as "more than 60 s".
 pub const RATCHET_GAP: Duration = Duration::from_secs(60);
 /// Inits to one key come at most this often.
@@ -196,9 +219,13 @@ pub struct Rate {
 
 const _: () = {
     assert!(INFO_REFRESH.as_secs() < INFO_TIMEOUT.as_secs());
+    assert!(RELUCTANCE.as_millis() * 2 < ROOT_DELAY.as_millis());
     assert!(KEEP_ALIVE_DELAY.as_millis() < SUSPECT_MIN.as_millis());
     assert!(SUSPECT_MIN.as_millis() < PEER_TIMEOUT.as_millis());
     assert!(WAITING_BYTES_MAX >= MTU_MAX);
+    assert!(WARM_ALONG.as_secs() < SESSION_FADING.as_secs());
+    // A wave reaches everybody before the next one would come too late for some.
+    assert!(WARM_ALONG.as_secs() + SESSION_FADING.as_secs() > SESSION_TIMEOUT.as_secs());
     assert!(EXTENSION_LEN_MAX < MTU_MAX);
     assert!(EXTENSION_LEN_MAX < EXTENSION_BYTES_GUEST.burst as usize);
     // The last repetition leaves time for its answer.

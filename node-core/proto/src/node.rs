@@ -23,6 +23,7 @@ mod lookups;
 mod packets;
 mod questions;
 mod report;
+mod silence;
 
 use std::collections::BTreeMap;
 
@@ -36,17 +37,17 @@ use crate::{
     identity::{Identity, NodeKey},
     limits::{
         BROKEN_RATE, HANDSHAKE_RATE, LINKS_MAX, LOOKUP_RATE, MAINTENANCE_GAP, MOVE_DELAY,
-        MOVE_RATE, PARENT_CHECK, PARENT_CHECK_IDLE, STRANGER_INIT_RATE,
+        MOVE_RATE, STRANGER_INIT_RATE,
     },
     link::LinkId,
     lookup::{BloomFilter, Filters, Paths},
     misbehave::Misbehaviour,
     outbox::{Event, Outbox, Transmit},
     rate::RateLimiter,
-    session::{Contacts, GroupSecret, SessionTable},
+    session::{Contacts, Groups, SessionTable, Warm},
     stats::Stats,
     time::{Duration, Instant, Now, Versions},
-    tree::Tree,
+    tree::{Transit, Tree},
     upper::{Extensions, Inband, KeyTable, Waiting, ipv6::Target},
     wire::{
         Announce, Coords, DecodeError, FrameKind, PathBroken, PathLookup, PathNotify, SigReq,
@@ -64,8 +65,10 @@ const LOOKUP_ECHO_GAP: Duration = Duration::from_millis(300);
 pub struct NodeConfig {
     /// The own keys.
     pub identity: Identity,
-    /// Secret of a closed group.
-    pub group: Option<GroupSecret>,
+    /// Secrets of closed groups.
+    pub groups: Groups,
+    /// What it carries for others.
+    pub transit: Transit,
     /// What is answered to a node info request: JSON text of at most
     /// [`crate::limits::NODE_INFO_MAX`] bytes.
     pub node_info: Vec<u8>,
@@ -76,7 +79,7 @@ pub struct NodeConfig {
 /// See the module.
 pub struct Node<S> {
     identity: Identity,
-    group: Option<GroupSecret>,
+    groups: Groups,
     node_info: Vec<u8>,
     sessions: S,
     rng: ChaCha20Rng,
@@ -84,6 +87,7 @@ pub struct Node<S> {
     filters: Filters,
     paths: Paths,
     contacts: Contacts,
+    warm: Warm,
     keys: KeyTable,
     inband: Inband,
     extensions: Extensions,
@@ -108,6 +112,8 @@ pub struct Node<S> {
     told_place: Coords,
     tell_at: Option<Instant>,
     moves: RateLimiter,
+    /// When a session was last used.
+    used_at: Instant,
     maintained_at: Instant,
     timers_at: Instant,
     wake: Option<Instant>,
@@ -121,18 +127,20 @@ impl<S: SessionTable> Node<S> {
         let identity = config.identity;
         let own = identity.key();
         let seq = now.unix_s.max(config.first_seq);
-        let tree = Tree::new(&identity, seq, &mut rng, now.mono);
+        let mut tree = Tree::new(&identity, seq, &mut rng, now.mono);
+        tree.set_transit(config.transit);
         Self {
             filters: Filters::new(&own),
             table: ForwardingTable::new(own, Coords::default(), Vec::new()),
             tree,
             identity,
-            group: config.group,
+            groups: config.groups,
             node_info: config.node_info,
             sessions,
             rng,
             paths: Paths::default(),
             contacts: Contacts::default(),
+            warm: Warm::default(),
             keys: KeyTable::default(),
             inband: Inband::default(),
             extensions: Extensions::new(now.mono),
@@ -151,6 +159,7 @@ impl<S: SessionTable> Node<S> {
             told_place: Coords::default(),
             tell_at: None,
             moves: RateLimiter::new(MOVE_RATE, now.mono),
+            used_at: Instant::START,
             maintained_at: Instant::START,
             timers_at: now.mono,
             wake: None,
@@ -230,9 +239,22 @@ impl<S: SessionTable> Node<S> {
         self.settle(now);
     }
 
-    /// The machine has slept or its network has changed: every link is asked for a sign of life.
+    /// Changes what this node carries for others: the place it takes in the tree from now on. Nobody
+    /// loses a way by it at once, see [`Transit`].
+    pub fn set_transit(&mut self, transit: Transit, now: Now) {
+        self.tree.set_transit(transit);
+        self.wake_by(now.mono);
+        self.settle(now);
+    }
+
+    /// The machine has slept or its network has changed: every link is asked for a sign of life, and
+    /// whoever was out of reach is looked for again.
     pub fn probe_links(&mut self, now: Now) {
         self.tree.probe(now.mono, &mut self.outbox);
+        self.warm.hurry(now.mono);
+        if let Some(at) = self.warm.next_timeout() {
+            self.wake_by(at);
+        }
     }
 
     /// A frame other than traffic arrived. A neighbour that misbehaves is forgotten, and
@@ -267,10 +289,13 @@ impl<S: SessionTable> Node<S> {
                     &mut self.outbox,
                     &mut self.stats,
                 );
+                if let Some(at) = self.tree.next_timeout() {
+                    self.wake_by(at);
+                }
             }
             FrameKind::SigRes => {
                 let response = SigRes::parse(body).map_err(malformed)?;
-                self.tree.handle_sig_res(link, response, now.mono)?;
+                self.tree.handle_sig_res(link, response, now.mono, &mut self.outbox)?;
             }
             FrameKind::Announce => {
                 let announce = Announce::parse(body).map_err(malformed)?;
@@ -333,22 +358,17 @@ impl<S: SessionTable> Node<S> {
     fn run_timers(&mut self, now: Now) {
         let mono = now.mono;
         self.tree.expire(mono);
+        self.tree.answer_late(&self.identity, mono, &mut self.outbox);
         if self.filters.next_timeout().is_some_and(|at| at <= mono) {
             self.maintain_filters(now);
         }
         for key in self.paths.expire(mono, |key| self.sessions.last_heard(key)) {
             self.sessions.set_path(&key, None);
         }
-        let heard = |key: &NodeKey| self.sessions.last_heard(key);
-        let said = |key: &NodeKey| self.sessions.last_said(key);
-        for key in self.contacts.fading(mono, heard, said) {
-            if !self.is_reachable(&key) {
-                self.look_up(key, now);
-            }
-            self.greet(&key, now);
-        }
+        self.break_silence(now);
         for key in self.contacts.expire(mono, |key| self.sessions.last_heard(key)) {
             self.sessions.close(&key);
+            self.warm.lost(&key, mono);
         }
         let neighbours = self.tree.neighbours();
         self.keys.expire(
@@ -374,7 +394,10 @@ impl<S: SessionTable> Node<S> {
         for key in self.contacts.due(mono) {
             self.greet(&key, now);
         }
-        let gap = self.parent_check_gap();
+        for key in self.warm.due(mono) {
+            self.pursue(key, now);
+        }
+        let gap = self.parent_check_gap(mono);
         self.tree.check_parent(gap, mono, &mut self.outbox);
         self.wake = None;
         self.notice_move(now);
@@ -384,6 +407,7 @@ impl<S: SessionTable> Node<S> {
             self.filters.next_timeout(),
             self.paths.next_timeout(),
             self.contacts.next_timeout(),
+            self.warm.next_timeout(),
             self.keys.next_timeout(),
             self.inband.next_timeout(),
             self.extensions.next_timeout(),
@@ -393,10 +417,6 @@ impl<S: SessionTable> Node<S> {
         if let Some(at) = timers.into_iter().flatten().min() {
             self.wake_by(at);
         }
-    }
-
-    fn parent_check_gap(&self) -> Duration {
-        if self.contacts.session_count() > 0 { PARENT_CHECK } else { PARENT_CHECK_IDLE }
     }
 
     /// Makes sure that timers run at `at` or before.
@@ -418,7 +438,7 @@ impl<S: SessionTable> Node<S> {
         self.maintain_filters(now);
         self.rebuild_table();
         self.notice_move(now);
-        let check = self.tree.next_parent_check(self.parent_check_gap());
+        let check = self.tree.next_parent_check(self.parent_check_gap(now.mono));
         let timers = [self.tree.next_timeout(), self.filters.next_timeout(), check];
         for at in timers.into_iter().flatten() {
             self.wake_by(at);

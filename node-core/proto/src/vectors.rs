@@ -10,7 +10,10 @@ use crate::{
     crypto::{ExchangeKey, ExchangeSecret, Signature, box_open, keyed_hash},
     forward::WATERMARK_START,
     identity::{Address, Identity, NodeKey, Subnet},
-    link::meta::{HEAD_LEN, Meta},
+    link::{
+        beacon::Beacon,
+        meta::{HEAD_LEN, Meta},
+    },
     lookup::{BloomFilter, BloomPositions, murmur3_x64_128},
     session::{
         GroupSecret, Handshake, HandshakeKind, OpenError, Opener, SEAL_OVERHEAD_MAX, compose,
@@ -138,12 +141,12 @@ fn greetings() {
 }
 
 #[test]
-fn beacons_carry_the_same_hash() {
+fn beacons() {
     for (vector, password) in [("no_password", &b""[..]), ("password_secret", b"secret")] {
-        let beacon = bytes(&format!("/beacons/A_port_12345_{vector}"));
-        let hash = crate::link::meta::password_hash(&key("A"), password).unwrap();
-        assert_eq!(beacon[40..], hash);
-        assert_eq!(beacon[4..36], *key("A").as_bytes());
+        let wire = bytes(&format!("/beacons/A_port_12345_{vector}"));
+        let beacon = Beacon { key: key("A"), port: 12345 };
+        assert_eq!(beacon.emit(password).unwrap()[..], wire);
+        assert_eq!(Beacon::parse(&wire, password), Ok(beacon));
     }
 }
 
@@ -416,7 +419,7 @@ fn every_vector_is_read_by_a_test() {
     keys_addresses_and_partial_keys();
     exchange_keys_of_nodes();
     greetings();
-    beacons_carry_the_same_hash();
+    beacons();
     tree_messages();
     murmur_hashes();
     bloom_filters();

@@ -23,6 +23,7 @@ use planetary_proto::{
     Class, Event, LinkId, Misbehaviour, Node, NodeKey, Now, Transmit,
     limits::TOO_BIG_RATE,
     rate::RateLimiter,
+    session::SessionTable,
     time::Instant,
     upper::ipv6::{self, Echo, Target},
     wire::{Coords, FrameKind},
@@ -49,9 +50,9 @@ const BATCH: usize = 64;
 const LOOK_AFTER: Duration = Duration::from_millis(250);
 /// A pause of this length between two rounds means that the program did not run.
 const PAUSED: Duration = Duration::from_secs(1);
-/// A pause of this length means that the machine slept: the thread never waits
-/// longer than [`LOOK_AFTER`].
-const SLEPT: Duration = Duration::from_secs(10);
+/// A pause of this length means that the machine slept, or was stopped: the thread never waits
+/// longer than [`LOOK_AFTER`]. The others have given up on this node after this time.
+const SLEPT: Duration = Duration::from_secs(3);
 /// Links are looked after at most this often, however much arrives.
 const LOOK_GAP: Duration = Duration::from_millis(20);
 
@@ -324,11 +325,15 @@ impl Control {
         let unseen = now.mono.since(self.links_seen_at);
         if unseen >= SLEPT {
             tracing::info!("the machine has slept, links are probed");
-            self.node.probe_links(now);
+            self.probe_links();
             self.woke.notify_one();
         }
         if unseen >= LOOK_GAP {
             self.links_seen_at = now.mono;
+        }
+        let is_upkeep_due = self.upkeep_at + LOOK_AFTER <= now.mono;
+        if is_upkeep_due {
+            self.links.look_for_stalls(now.mono);
         }
         // After a pause answers lie in the sockets that nobody has read yet: the next look judges.
         if (LOOK_GAP..PAUSED).contains(&unseen) {
@@ -336,9 +341,13 @@ impl Control {
                 self.end_link(link, LinkEnd { code: "peer_timeout", message: why.into() });
             }
         }
-        if self.upkeep_at + LOOK_AFTER <= now.mono {
+        if is_upkeep_due {
             self.upkeep_at = now.mono;
-            if self.prober.look_after(&mut self.node, &self.data, now) {
+            let (heard, said) = self.last_use();
+            if let Some(used) = heard.max(said) {
+                self.node.handle_use(used);
+            }
+            if self.prober.look_after(&mut self.node, heard, now) {
                 self.changed();
             }
             self.questions.forget_abandoned();
@@ -349,6 +358,22 @@ impl Control {
             self.changed();
         }
         self.drain();
+    }
+
+    /// Asks every link for a sign of life, and for a while gives up those that give none as soon as
+    /// they are suspect: something has happened that links do not survive.
+    pub(crate) fn probe_links(&mut self) {
+        let now = self.now();
+        self.node.probe_links(now);
+        self.links.doubt(now.mono);
+    }
+
+    /// When something was last heard and said in any session.
+    fn last_use(&self) -> (Option<Instant>, Option<Instant>) {
+        self.node.sessions().fold((None, None), |(heard, said), (key, _)| {
+            let sessions = &self.data.sessions;
+            (heard.max(sessions.last_heard(&key)), said.max(sessions.last_said(&key)))
+        })
     }
 
     fn expel(&mut self, link: LinkId, misbehaviour: Misbehaviour) {

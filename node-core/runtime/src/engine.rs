@@ -8,9 +8,10 @@ mod network;
 mod report;
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     io,
-    net::Ipv6Addr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -23,8 +24,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use planetary_circles::{Reached, Rules, Settled, names::Zone};
 use planetary_proto::{
-    ExtensionMessage, Identity, LinkId, MessageError, Node, NodeConfig, NodeKey,
-    session::GroupSecret,
+    ExtensionMessage, Identity, LinkId, MessageError, Node, NodeConfig, NodeKey, Transit,
+    session::Groups,
     upper::{
         InbandAnswer, InbandKind,
         ipv6::{Target, Territory},
@@ -61,8 +62,10 @@ pub struct EngineConfig {
     pub local: LocalEnd,
     /// The own keys.
     pub identity: Arc<Identity>,
-    /// Secret of a closed group.
-    pub group: Option<GroupSecret>,
+    /// Secrets of closed groups.
+    pub groups: Groups,
+    /// What the node carries for others.
+    pub transit: Transit,
     /// Answer to node info requests: JSON text of at most 16,384 bytes.
     pub node_info: Vec<u8>,
     /// Higher than every sequence number that the identity ever sent.
@@ -156,6 +159,24 @@ struct LinkDetails {
     uri: String,
     direction: Direction,
     remote: Option<std::net::SocketAddr>,
+    found_on: Option<String>,
+    /// The address of this machine that it runs from.
+    local: Option<IpAddr>,
+}
+
+impl Inner {
+    /// Closes the links that run from any of these addresses, which this machine has no longer:
+    /// nothing comes to them any more.
+    fn close_stranded(&self, lost: &BTreeSet<IpAddr>) {
+        let is_lost = |link: &LinkDetails| link.local.is_some_and(|local| lost.contains(&local));
+        for (link, details) in self.acceptor.details.lock().iter() {
+            if is_lost(details) {
+                let message = "this computer lost the address that the link ran from".into();
+                let end = LinkEnd { code: "connection_lost", message };
+                self.mailbox.offer(Input::LinkEnded { link: *link, end });
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -185,7 +206,8 @@ impl Engine {
         let node = Node::new(
             NodeConfig {
                 identity: Identity::clone(&config.identity),
-                group: config.group,
+                groups: config.groups,
+                transit: config.transit,
                 node_info: config.node_info,
                 first_seq: config.first_seq,
             },
@@ -254,17 +276,22 @@ impl Engine {
     }
 
     /// The network of this machine has changed: links are probed, and peers that are down are
-    /// dialled at once.
+    /// dialled at once. The engine notices by itself, and tells its owner so.
     ///
     /// # Errors
     /// [`AskError::Stopped`].
     pub async fn network_changed(&self) -> Result<(), AskError> {
         self.0.peers.kick_all();
-        self.ask_control(|control| {
-            let now = control.now();
-            control.node.probe_links(now);
-        })
-        .await
+        self.ask_control(Control::probe_links).await
+    }
+
+    /// Whether sessions and paths to destinations used of late are kept over silence, which is so
+    /// from the beginning. It costs up to 50 kB an hour for each of at most 32 of them.
+    ///
+    /// # Errors
+    /// [`AskError::Stopped`].
+    pub async fn keep_warm(&self, is_on: bool) -> Result<(), AskError> {
+        self.ask_control(move |control| control.node.keep_warm(is_on)).await
     }
 
     /// Replaces the rules of who may reach this machine. They hold for every packet from the return
@@ -278,6 +305,32 @@ impl Engine {
         self.ask_control(|control| {
             let now = control.now();
             control.node.review_sessions(now);
+        })
+        .await
+    }
+
+    /// Replaces the secrets of closed groups. Sessions with keys for which another one counts now
+    /// end.
+    ///
+    /// # Errors
+    /// [`AskError`]; the former ones count then.
+    pub async fn set_groups(&self, groups: Groups) -> Result<(), AskError> {
+        self.ask_control(|control| {
+            let now = control.now();
+            control.node.set_groups(groups, now);
+        })
+        .await
+    }
+
+    /// Changes what the node carries for others: the place that it takes in the tree. Nobody loses a
+    /// way at once; those below a node that becomes a leaf are gone within eight minutes.
+    ///
+    /// # Errors
+    /// [`AskError`]; nothing has changed then.
+    pub async fn set_transit(&self, transit: Transit) -> Result<(), AskError> {
+        self.ask_control(move |control| {
+            let now = control.now();
+            control.node.set_transit(transit, now);
         })
         .await
     }
@@ -318,6 +371,7 @@ impl Engine {
                 link.uri.clone_from(&known.uri);
                 link.direction = known.direction;
                 link.remote = known.remote;
+                link.found_on.clone_from(&known.found_on);
             }
         }
         Ok(snapshot)
@@ -504,7 +558,14 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 impl LinkSink for Acceptor {
     fn run(&self, link: Established) -> impl Future<Output = LinkEnd> + Send {
         let id = LinkId(self.next_link.fetch_add(1, Relaxed));
-        let details = LinkDetails { uri: link.uri, direction: link.direction, remote: link.remote };
+        let local = link.stream.socket().local_addr().ok().and_then(|address| address.as_socket());
+        let details = LinkDetails {
+            uri: link.uri,
+            direction: link.direction,
+            remote: link.remote,
+            found_on: link.found_on,
+            local: local.map(|address| address.ip().to_canonical()),
+        };
         self.details.lock().insert(id, details);
         let (read, write) = stream::split(link.stream);
         let egress = Arc::new(Egress::new(id, write));

@@ -5,7 +5,9 @@ mod control;
 mod data;
 mod engine;
 pub mod http;
+pub mod lan;
 pub mod links;
+mod notices;
 pub mod surroundings;
 pub mod tun;
 

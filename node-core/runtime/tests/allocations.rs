@@ -91,7 +91,8 @@ fn engine(seed: u8, runtime: &Handle, with_tun: bool) -> Engine {
     let config = EngineConfig {
         local: LocalEnd::new(Arc::clone(&identity), BTreeSet::new()).expect("a TLS end"),
         identity,
-        group: None,
+        groups: Default::default(),
+        transit: Default::default(),
         node_info: b"{}".to_vec(),
         first_seq: 0,
         tun,

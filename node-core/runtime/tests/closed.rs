@@ -48,7 +48,8 @@ fn engine_that_tells(seed: u8, policy: &Policy, news: mpsc::Sender<News>) -> Eng
     let config = EngineConfig {
         local,
         identity,
-        group: None,
+        groups: Default::default(),
+        transit: Default::default(),
         node_info: b"{}".to_vec(),
         first_seq: 0,
         tun: None,

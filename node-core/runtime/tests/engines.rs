@@ -7,7 +7,11 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use planetary_circles::{Policy, Rules};
-use planetary_proto::{Identity, upper::InbandKind};
+use planetary_proto::{
+    Identity, NodeKey,
+    session::{GroupSecret, Groups},
+    upper::InbandKind,
+};
 use planetary_runtime::{
     AskError, Engine, EngineConfig,
     links::{
@@ -23,12 +27,17 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn engine(seed: u8) -> Engine {
+    engine_in(seed, Groups::default())
+}
+
+fn engine_in(seed: u8, groups: Groups) -> Engine {
     let identity = Arc::new(Identity::from_seed(&[seed; 32]));
     let local = LocalEnd::new(Arc::clone(&identity), BTreeSet::new()).expect("a TLS end");
     let config = EngineConfig {
         local,
         identity,
-        group: None,
+        groups,
+        transit: Default::default(),
         node_info: br#"{"name":"test"}"#.to_vec(),
         first_seq: 0,
         tun: None,
@@ -130,4 +139,68 @@ async fn a_link_that_is_removed_ends_at_both_ends() {
     for engine in [&a, &b] {
         engine.shutdown().await;
     }
+}
+
+/// Groups of which one is common to all far ends that are in none of the others.
+fn groups(common: Option<&str>, others: &[(&str, &[NodeKey])]) -> Groups {
+    let secret = |password: &str| GroupSecret::from_password(password.as_bytes());
+    let mut groups = Groups::new(common.map(secret));
+    for (password, keys) in others {
+        groups.add(secret(password), keys).expect("room for a group");
+    }
+    groups
+}
+
+/// ```text
+///   member ("shed") ---- hub: "shed" with member, "loft" with stray ---- public
+///                         |
+///                       stray ("cellar")
+/// ```
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_in_groups_and_in_the_public_network_at_once() {
+    let [member_key, stray_key] = [11, 13].map(|seed| Identity::from_seed(&[seed; 32]).key());
+    let lists: [(&str, &[NodeKey]); 2] = [("shed", &[member_key]), ("loft", &[stray_key])];
+    let hub = engine_in(10, groups(None, &lists));
+    // As the reference is: one password for everybody.
+    let member = engine_in(11, groups(Some("shed"), &[]));
+    let public = engine_in(12, Groups::default());
+    let stray = engine_in(13, groups(Some("cellar"), &[]));
+    let uri = listen(&hub, "tcp").await;
+    for engine in [&member, &public, &stray] {
+        dial(engine, uri.clone());
+    }
+    for other in [&member, &public] {
+        reach(other, &hub).await;
+        reach(&hub, other).await;
+    }
+    // The passwords differ, or only one end has one. All of these have had the time of the others.
+    for (from, to) in [(&stray, &hub), (&hub, &stray), (&member, &public), (&public, &member)] {
+        let address = to.key().address().to_ipv6();
+        let answer = from.ping(address, Duration::from_millis(700)).await;
+        assert_eq!(answer.err(), Some(AskError::Timeout), "{} {}", from.key(), to.key());
+    }
+    for engine in [&stray, &hub] {
+        let sessions = engine.sessions().await.expect("a running engine");
+        let others = sessions.iter().filter(|session| session.key == stray_key);
+        assert_eq!(others.count(), 0);
+    }
+    // A group that changes ends the sessions that were in it, and others stay.
+    let before = sessions_since(&hub, public.key()).await.expect("a session");
+    let lists: [(&str, &[NodeKey]); 2] = [("attic", &[member_key]), ("cellar", &[stray_key])];
+    hub.set_groups(groups(None, &lists)).await.expect("a running engine");
+    assert_eq!(sessions_since(&hub, member_key).await, None);
+    reach(&stray, &hub).await;
+    member.set_groups(groups(Some("attic"), &[])).await.expect("a running engine");
+    reach(&hub, &member).await;
+    let after = sessions_since(&hub, public.key()).await.expect("a session");
+    assert!(after >= before, "the session with the public node began anew");
+    for engine in [&hub, &member, &public, &stray] {
+        engine.shutdown().await;
+    }
+}
+
+/// How old the session with a key is.
+async fn sessions_since(engine: &Engine, key: NodeKey) -> Option<Duration> {
+    let sessions = engine.sessions().await.expect("a running engine");
+    sessions.iter().find(|session| session.key == key).map(|session| session.uptime)
 }

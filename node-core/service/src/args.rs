@@ -64,6 +64,9 @@ pub struct RunArguments {
     /// Address to accept links on in this run, beside those of the configuration; may be repeated.
     #[arg(long = "listen", value_name = "URI", value_parser = UriParser::<ListenUri>::new())]
     pub listen: Vec<ListenUri>,
+    /// Look for no nodes on the local networks in this run.
+    #[arg(long)]
+    pub no_lan: bool,
     /// Set by the Windows service manager's entry for this program.
     #[cfg(windows)]
     #[arg(long, hide = true)]

@@ -24,7 +24,7 @@ use tokio::time;
 
 use crate::config::{EditError, Problem};
 use crate::handover::{self, Desk};
-use crate::node::{ChangeSettingsError, ExploreError, Node, SwitchError};
+use crate::node::{ChangeSettingsError, ExploreError, Node, SwitchError, TrustError};
 use crate::public::{self, jobs};
 use crate::report::{path, plain, topology};
 
@@ -178,10 +178,11 @@ impl Handler for Control {
             Request::IdentityImport { .. } | Request::Import { .. } => {
                 self.told(self.desk.answer(request).await).await
             }
-            Request::LanTrust { .. }
-            | Request::ForwardList
-            | Request::ForwardAdd { .. }
-            | Request::ForwardRemove { .. } => {
+            Request::LanTrust { network, trusted } => {
+                self.node.trust_network(&network, trusted).await.map_err(trust_error)?;
+                Ok(Reply::Status(Box::new(Status::clone(&*self.node.publish().await))))
+            }
+            Request::ForwardList | Request::ForwardAdd { .. } | Request::ForwardRemove { .. } => {
                 Err(ApiError::new(ErrorCode::UnknownRequest, "this service has no such thing"))
             }
             other if is_about_circles(&other) => self.answer_about_circles(other).await,
@@ -308,6 +309,17 @@ fn settings_error(error: ChangeSettingsError) -> ApiError {
         error @ ChangeSettingsError::Listener(_) => {
             ApiError::new(ErrorCode::CannotListen, error.to_string())
         }
+    }
+}
+
+fn trust_error(error: TrustError) -> ApiError {
+    match error {
+        TrustError::Unknown => {
+            let told = ApiError::new(ErrorCode::NetworkNotFound, error.to_string());
+            told.with_hint("`planetary lan` lists the networks that can be named")
+        }
+        TrustError::Storage(_) => ApiError::new(ErrorCode::SystemRefused, error.to_string())
+            .with_hint("free space on the disk, or check who owns the state folder"),
     }
 }
 

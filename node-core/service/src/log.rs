@@ -1,7 +1,9 @@
 //! Where the log goes and what may be in it.
 //!
 //! The log is written to standard error, one event a line: with time and, on a terminal, colour;
-//! under the system's journal with a priority instead, because the journal has its own clock.
+//! under the system's journal with a priority instead, because the journal has its own clock. With
+//! `log.format = "json"` each event is an object for programs, see [`json`](self::json), behind the
+//! priority where there is a journal.
 //! `log.level` in the configuration decides what is logged of this program; `RUST_LOG`, when set
 //! and understood, decides everything. The level can be changed while running.
 //!
@@ -9,6 +11,7 @@
 //! are logged at DEBUG and TRACE only; at INFO and above stand the peers that the person has
 //! written into the configuration, without their options.
 
+mod json;
 pub mod recent;
 
 use std::fmt;
@@ -17,15 +20,16 @@ use std::io::IsTerminal;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use self::json::Json;
 use self::recent::Recent;
-use crate::config::LogLevel;
+use crate::config::{LogFormat, LogLevel};
 
 /// The environment variable that chooses a filter.
 const VARIABLE: &str = EnvFilter::DEFAULT_ENV;
@@ -43,7 +47,7 @@ pub struct LogHandle {
 ///
 /// # Errors
 /// When the process has a log already.
-pub fn start(level: LogLevel) -> Result<LogHandle, TryInitError> {
+pub fn start(level: LogLevel, format: LogFormat) -> Result<LogHandle, TryInitError> {
     let wish = std::env::var_os(VARIABLE).unwrap_or_default();
     let chosen = chosen(&wish.to_string_lossy());
     let fixed = matches!(chosen, Ok(Some(_)));
@@ -54,12 +58,17 @@ pub fn start(level: LogLevel) -> Result<LogHandle, TryInitError> {
     let recent = Recent::default();
     let registry = tracing_subscriber::registry().with(filter).with(recent.clone());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    if is_journal() {
-        let format = Journal(Format::default().without_time().with_ansi(false).with_level(false));
-        registry.with(lines.with_ansi(false).event_format(format)).try_init()?;
-    } else {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        registry.with(lines.with_ansi(colour)).try_init()?;
+    match (format, is_journal()) {
+        (LogFormat::Json, false) => registry.with(lines.event_format(Json)).try_init()?,
+        (LogFormat::Json, true) => registry.with(lines.event_format(Journal(Json))).try_init()?,
+        (LogFormat::Text, true) => {
+            let bare = Format::default().without_time().with_ansi(false).with_level(false);
+            registry.with(lines.with_ansi(false).event_format(Journal(bare))).try_init()?;
+        }
+        (LogFormat::Text, false) => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            registry.with(lines.with_ansi(colour)).try_init()?;
+        }
     }
     if let Some(error) = not_understood {
         let level = level.as_str();
@@ -109,11 +118,12 @@ fn is_journal() -> bool {
     std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal()
 }
 
-/// Lines for the journal: `<priority>` in front, no time.
-struct Journal(Format<Full, ()>);
+/// Lines for the journal: `<priority>` in front.
+struct Journal<F>(F);
 
-impl<S, N> FormatEvent<S, N> for Journal
+impl<S, N, F> FormatEvent<S, N> for Journal<F>
 where
+    F: FormatEvent<S, N>,
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {

@@ -63,7 +63,7 @@ impl Place {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_planetaryd"));
         command.arg("run").arg("--state-dir").arg(self.0.path()).arg("--control").arg(&control);
-        command.args(["--tun", "none"]).stderr(log).stdin(Stdio::null());
+        command.args(["--no-lan", "--tun", "none"]).stderr(log).stdin(Stdio::null());
         command.env("PLANETARY_OFFLINE", "1").env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
         let service = Service { child: command.spawn().unwrap(), control };
         let deadline = Instant::now() + PATIENCE;

@@ -42,7 +42,7 @@ impl Service {
         let log = dir.path().join("log");
         let log = fs::File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_planetaryd"))
-            .args(["run", "--tun", "none", "--state-dir"])
+            .args(["run", "--no-lan", "--tun", "none", "--state-dir"])
             .arg(dir.path())
             .arg("--control")
             .arg(dir.path().join("control.sock"))

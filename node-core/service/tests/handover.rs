@@ -58,7 +58,7 @@ impl Place {
         self.kill();
         let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_planetaryd"))
-            .args(["run", "--state-dir"])
+            .args(["run", "--no-lan", "--state-dir"])
             .arg(self.dir.path())
             .arg("--control")
             .arg(self.path("control.sock"))

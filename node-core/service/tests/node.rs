@@ -402,7 +402,8 @@ async fn filter_that_is_not_understood_is_told_and_the_key_is_named_from_the_roo
     let mut command = Command::new(env!("CARGO_BIN_EXE_planetaryd"));
     command.current_dir(place.dir.path()).env("RUST_LOG", "=====");
     let log = fs::File::create(place.path("log")).unwrap();
-    command.args(["run", "--tun", "none", "--state-dir", "state", "--control", "control.sock"]);
+    command.args(["run", "--no-lan", "--tun", "none", "--state-dir", "state"]);
+    command.args(["--control", "control.sock"]);
     let child = command.stderr(log).spawn().unwrap();
     let service = Service { child, control: place.path("control.sock") };
     let deadline = Instant::now() + PATIENCE;

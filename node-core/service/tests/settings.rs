@@ -181,3 +181,57 @@ async fn file_that_was_edited_meanwhile_is_not_taken_over_and_not_lost() {
     assert_eq!(refused(&client, change).await, ErrorCode::Config);
     assert_eq!(place.text("config.toml"), "listen = 7\n");
 }
+
+/// An address of loopback that nobody has.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn metrics(address: &str) -> SettingsChange {
+    SettingsChange { metrics: Some(address.to_owned()), ..SettingsChange::default() }
+}
+
+/// What an HTTP client gets there.
+async fn fetched(address: &str) -> Result<String, ureq::Error> {
+    let url = format!("http://{address}/metrics");
+    let fetching = tokio::task::spawn_blocking(move || {
+        let agent = ureq::Agent::config_builder().proxy(None).max_idle_connections(0).build();
+        ureq::Agent::from(agent).get(url).call()?.body_mut().read_to_string()
+    });
+    fetching.await.unwrap()
+}
+
+#[tokio::test]
+async fn figures_are_served_where_the_settings_say() {
+    let (_place, _service, client) = start(FILE).await;
+    let (first, second) = (free_address(), free_address());
+    assert_eq!(change(&client, metrics(&first)).await.metrics.as_deref(), Some(&*first));
+    // The node looks at itself once a second.
+    let mut text = String::new();
+    while !text.contains("\nplanetary_state{state=\"connecting\"} ") {
+        text = fetched(&first).await.unwrap_or_default();
+        running::pause().await;
+    }
+    let status = client.status().await.unwrap();
+    for secret in [status.key.to_string(), status.address.to_string()] {
+        assert!(!text.contains(&secret), "{text}");
+    }
+
+    client.down().await.unwrap();
+    while !fetched(&first).await.unwrap().contains("\nplanetary_state{state=\"down\"} 1\n") {
+        running::pause().await;
+    }
+    // A place that is taken is refused, and changes nothing.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wish = metrics(&taken.local_addr().unwrap().to_string());
+    assert_eq!(refused(&client, wish).await, ErrorCode::CannotListen);
+    assert!(fetched(&first).await.is_ok());
+    assert!(client.status().await.unwrap().health.is_empty());
+
+    change(&client, metrics(&second)).await;
+    assert!(fetched(&second).await.is_ok() && fetched(&first).await.is_err());
+    assert_eq!(change(&client, metrics("")).await.metrics, None);
+    assert!(fetched(&second).await.is_err());
+    assert_eq!(refused(&client, metrics("0.0.0.0:1")).await, ErrorCode::InvalidSetting);
+}

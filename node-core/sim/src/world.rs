@@ -15,7 +15,7 @@ use std::{
 };
 
 use planetary_proto::{
-    Instant, LinkId, MessageError, Node, NodeKey, time::Duration, upper::InbandKind,
+    Instant, LinkId, MessageError, Node, NodeKey, Transit, time::Duration, upper::InbandKind,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -268,6 +268,12 @@ impl World {
             self.cables[id.0].link = None;
             self.dial(id);
         }
+    }
+
+    /// Changes what a host carries for others.
+    pub fn set_transit(&mut self, host: HostId, transit: Transit) {
+        self.hosts[host.0].set_transit(transit, self.now);
+        self.collect(host.0);
     }
 
     /// Sets the wall clock of a host forth, or back.

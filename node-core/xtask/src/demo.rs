@@ -70,7 +70,8 @@ fn start_nodes(programs: &Path, folder: &PrivateFolder) -> Result<Vec<Service>> 
         fs::write(&config, CONFIG)?;
         let (config, state) = (config.to_string_lossy(), home.join("state"));
         let state = state.to_string_lossy();
-        let mut words = vec!["--tun", "none", "--config", &config, "--state-dir", &state];
+        let mut words = vec!["--no-lan", "--tun", "none"];
+        words.extend(["--config", &config, "--state-dir", &state]);
         let (own, dialled) = (uri(node), LINKS.iter().filter(|link| link.0 == node));
         words.extend(["--listen", &own]);
         let dialled: Vec<String> = dialled.map(|link| uri(link.1)).collect();

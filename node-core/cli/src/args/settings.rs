@@ -1,7 +1,7 @@
 //! `planetary settings` and `planetary listener`.
 
 use clap::Subcommand;
-use planetary_ipc::{Audience, LogThreshold, SessionsSetting, SettingsChange};
+use planetary_ipc::{Audience, LogThreshold, SessionsSetting, SettingsChange, TransitMode};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SettingsCommand {
@@ -41,6 +41,54 @@ pub(crate) enum Setting {
         #[arg(value_name = "BOOL")]
         #[arg(action = clap::ArgAction::Set)]
         value: bool,
+    },
+    /// Whether other nodes are looked for on the local network: true or false
+    Lan {
+        #[arg(value_name = "BOOL")]
+        #[arg(action = clap::ArgAction::Set)]
+        value: bool,
+    },
+    /// What this node carries for others: relay, reluctant or leaf
+    ///
+    /// `relay` is whatever the network sends its way, `reluctant` what has no better way, and
+    /// `leaf` next to nothing.
+    Transit {
+        #[arg(value_name = "MODE", value_parser = transit)]
+        value: TransitMode,
+    },
+    /// Whether next to nothing is carried for others on battery: true or false
+    SaveOnBattery {
+        #[arg(value_name = "BOOL")]
+        #[arg(action = clap::ArgAction::Set)]
+        value: bool,
+    },
+    /// Whether next to nothing is carried for others while the network is paid by volume: true or
+    /// false
+    SaveOnMetered {
+        #[arg(value_name = "BOOL")]
+        #[arg(action = clap::ArgAction::Set)]
+        value: bool,
+    },
+    /// Where programs find a SOCKS5 proxy into the network, such as 127.0.0.1:1080; none for nowhere
+    ///
+    /// A port alone is one of 127.0.0.1. Every program of this computer can use it.
+    GatewaySocks {
+        #[arg(value_name = "ADDRESS", value_parser = listener)]
+        value: String,
+    },
+    /// Where programs find an HTTP proxy into the network, such as 127.0.0.1:8080; none for nowhere
+    ///
+    /// A port alone is one of 127.0.0.1. Every program of this computer can use it.
+    GatewayHttp {
+        #[arg(value_name = "ADDRESS", value_parser = listener)]
+        value: String,
+    },
+    /// Where figures for Prometheus are served, such as 127.0.0.1:9090; none for nowhere
+    ///
+    /// A port alone is one of 127.0.0.1. They have neither keys nor addresses in them.
+    Metrics {
+        #[arg(value_name = "ADDRESS", value_parser = listener)]
+        value: String,
     },
     /// Whether the names of program and system stay out of what this node tells: true or false
     ///
@@ -92,6 +140,13 @@ impl Setting {
             Self::Echo { value } => change.echo = Some(value),
             Self::Sessions { value } => change.sessions = Some(value),
             Self::Names { value } => change.names = Some(value),
+            Self::Lan { value } => change.lan = Some(value),
+            Self::Transit { value } => change.transit = Some(value),
+            Self::SaveOnBattery { value } => change.save_on_battery = Some(value),
+            Self::SaveOnMetered { value } => change.save_on_metered = Some(value),
+            Self::GatewaySocks { value } => change.gateway_socks = Some(value),
+            Self::GatewayHttp { value } => change.gateway_http = Some(value),
+            Self::Metrics { value } => change.metrics = Some(value),
             Self::NodeInfoPrivacy { value } => change.node_info_privacy = Some(value),
             Self::LogLevel { value } => change.log_level = Some(value),
             Self::PublicListUrl { value } => change.public_list_url = Some(value),
@@ -108,6 +163,18 @@ fn audience(text: &str) -> Result<Audience, String> {
 
 fn sessions(text: &str) -> Result<SessionsSetting, String> {
     one_of(SessionsSetting::ALL, SessionsSetting::name, text)
+}
+
+fn transit(text: &str) -> Result<TransitMode, String> {
+    one_of(TransitMode::ALL, TransitMode::name, text)
+}
+
+/// A place of this computer, or what ends it.
+fn listener(text: &str) -> Result<String, String> {
+    match text {
+        "" | "none" => Ok(String::new()),
+        text => super::roads::here(text),
+    }
 }
 
 fn log_level(text: &str) -> Result<LogThreshold, String> {

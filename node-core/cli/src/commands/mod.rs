@@ -4,11 +4,13 @@ mod address;
 mod circle;
 mod doctor;
 mod explore;
+mod forward;
 mod friend;
 mod identity;
 mod import;
 mod invite;
 mod join;
+mod lan;
 mod logs;
 mod path;
 mod pause;
@@ -66,6 +68,8 @@ pub(crate) async fn run(
         Command::Identity(IdentityCommand::Show) => identity::run(&session, &printer).await,
         Command::Settings { command } => settings::run(&session, &printer, command).await,
         Command::Listener(command) => settings::listener(&session, &printer, command).await,
+        Command::Lan { command } => lan::run(&session, &printer, command).await,
+        Command::Forward(command) => forward::run(command, &session, &printer).await,
         Command::Friend(command) => return friend::run(command, &session, &printer).await,
         Command::Share(args) => share::run(&session, &printer, args).await,
         Command::Circle(command) => return circle::run(command, &session, &printer).await,

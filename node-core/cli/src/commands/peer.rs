@@ -21,7 +21,7 @@ pub(super) async fn list(session: &Session, printer: &Printer) -> Result<(), Fai
     let client = session.client().await?;
     let status = &client.hello().status;
     let list = PeerList { peers: &status.peers, status };
-    Ok(printer.print(&list, |list, style| status::peers(list.status, usize::MAX, style))?)
+    Ok(printer.print(&list, |list, style| status::peers(list.status, style))?)
 }
 
 pub(super) async fn add(

@@ -56,10 +56,21 @@ fn shown(settings: &Settings) -> String {
         ("echo", settings.echo.name().to_owned()),
         ("sessions", settings.sessions.name().to_owned()),
         ("names", settings.names.to_string()),
+        ("lan", settings.lan.to_string()),
+        ("transit", settings.transit.name().to_owned()),
+        ("save_on_battery", settings.save_on_battery.to_string()),
+        ("save_on_metered", settings.save_on_metered.to_string()),
+        ("gateway_socks", or_none(&settings.gateway_socks)),
+        ("gateway_http", or_none(&settings.gateway_http)),
+        ("metrics", or_none(&settings.metrics)),
         ("node_info_privacy", settings.node_info_privacy.to_string()),
         ("log_level", settings.log_level.name().to_owned()),
-        ("public_list_url", list.url.clone().unwrap_or_else(format::dash)),
+        ("public_list_url", or_none(&list.url)),
         ("public_list_key", key),
         ("file", settings.config_file.clone()),
     ])
+}
+
+fn or_none(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(format::dash)
 }

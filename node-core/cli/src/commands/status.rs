@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use planetary_ipc::{
-    Direction, ListenerStatus, Names, NamesState, PeerSource, PeerStatus, State, Status, UnixTime,
+    Direction, Gateway, ListenerStatus, Names, NamesState, PeerSource, PeerStatus, Saving, State,
+    Status, Transit, UnixTime,
 };
 
+use super::lan;
 use crate::failure::Failure;
 use crate::format::{self, Align, Printer, Style, Tone};
 use crate::session::Session;
@@ -13,66 +15,18 @@ use crate::session::Session;
 pub(super) async fn run(session: &Session, printer: &Printer) -> Result<(), Failure> {
     // The greeting carries the whole state, so there is nothing to ask.
     let client = session.client().await?;
-    Ok(printer.print(&client.hello().status, |status, style| render(status, Room::ALL, style))?)
+    Ok(printer.print(&client.hello().status, |status, style| render(status, style))?)
 }
 
-/// How much of a page is shown. What is left out of a list is counted at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
-    /// Whether facts are shown that stay what they are.
-    lasting: bool,
-    peers: usize,
-    health: usize,
-}
-
-impl Room {
-    const ALL: Self = Self { lasting: true, peers: usize::MAX, health: usize::MAX };
-
-    /// No more of each list than could be shown on so many lines.
-    fn of_lines(lines: usize, status: &Status) -> Self {
-        let (peers, health) = (status.peers.len().min(lines), status.health.len().min(lines));
-        Self { lasting: true, peers, health }
-    }
-
-    /// A little less: what lasts goes first, then the longer end of each list.
-    fn smaller(self) -> Option<Self> {
-        match self {
-            Self { lasting: true, .. } => Some(Self { lasting: false, ..self }),
-            Self { peers: 4.., .. } => Some(Self { peers: self.peers - 1, ..self }),
-            Self { health: 2.., .. } => Some(Self { health: self.health - 1, ..self }),
-            Self { peers: 1.., .. } => Some(Self { peers: self.peers - 1, ..self }),
-            Self { health: 1, .. } => Some(Self { health: 0, ..self }),
-            _ => None,
-        }
-    }
-}
-
-/// The page, with as much in it as fits into so many lines.
-pub(super) fn fitting(status: &Status, lines: usize, style: Style) -> String {
-    let mut room = Room::of_lines(lines, status);
-    loop {
-        let text = render(status, room, style);
-        match room.smaller() {
-            Some(smaller) if text.lines().count() > lines => room = smaller,
-            _ => return text,
-        }
-    }
-}
-
-fn render(status: &Status, room: Room, style: Style) -> String {
+fn render(status: &Status, style: Style) -> String {
     let mut text = headline(status, style);
     text.push('\n');
-    text += &format::fields(&about(status, room));
+    text += &format::fields(&about(status));
     text.push('\n');
-    text += &peers(status, room.peers, style);
-    for item in status.health.iter().take(room.health) {
+    text += &peers(status, style);
+    for item in &status.health {
         text.push('\n');
         text += &format::health_item(item, status.time, style);
-    }
-    let left = status.health.len().saturating_sub(room.health);
-    if left > 0 {
-        let more = format::and_more(left, "thing", "things");
-        let _ = writeln!(text, "\n{more} to look at: planetary doctor");
     }
     text
 }
@@ -87,29 +41,24 @@ pub(super) fn headline(status: &Status, style: Style) -> String {
     }
 }
 
-fn about(status: &Status, room: Room) -> Vec<(&'static str, String)> {
-    let unknown = || "unknown".to_owned();
+fn about(status: &Status) -> Vec<(&'static str, String)> {
     let interface = match &status.tun {
         Some(tun) => format!("{}, MTU {}", tun.name, tun.mtu),
         None => "none".to_owned(),
     };
     let traffic = |rate, total| format!("{}, {} in all", format::rate(rate), format::bytes(total));
+    let root = status.root.map_or_else(|| "unknown".to_owned(), |root| root.to_string());
     let mut rows = vec![
         ("address", status.address.to_string()),
         ("open to", format::access(&status.access, status.time)),
     ];
-    if !status.questions.is_empty() {
-        let waiting = format::count(status.questions.len(), "question waits", "questions wait");
-        rows.push(("asks you", format!("{waiting} for an answer: planetary questions")));
-    }
-    if room.lasting {
-        rows.push(("subnet", status.subnet.to_string()));
-        rows.push(("key", status.key.to_string()));
-    }
-    rows.push(("coordinates", format::coordinates(status.coordinates.as_deref())));
-    if room.lasting {
-        rows.push(("root", status.root.map_or_else(unknown, |root| root.to_string())));
-    }
+    rows.extend(questions(status).map(|text| ("asks you", text)));
+    rows.extend([
+        ("subnet", status.subnet.to_string()),
+        ("key", status.key.to_string()),
+        ("coordinates", format::coordinates(status.coordinates.as_deref())),
+        ("root", root),
+    ]);
     // Of a node that is down it would tell of another time.
     if let Some(at) = status.proven_at.filter(|_| status.state != State::Down) {
         rows.push(("last answer", format::ago(at, status.time)));
@@ -119,16 +68,61 @@ fn about(status: &Status, room: Room) -> Vec<(&'static str, String)> {
     if let Some(refused) = refused(status) {
         rows.push(("kept out", refused));
     }
-    rows.push(("sessions", format!("{} open, {} paths known", status.sessions, status.paths)));
-    if room.lasting {
-        let names = std::iter::once("listens on").chain(std::iter::repeat("and on"));
-        rows.extend(names.zip(status.listeners.iter().map(listener)));
-        let uptime = format::duration(status.uptime_s);
-        rows.push(("interface", interface));
-        rows.extend(names_of_nodes(&status.names).map(|text| ("names", text)));
-        rows.push(("service", format!("{}, up {uptime}", status.version)));
-    }
+    rows.extend(carried(&status.transit).map(|text| ("for others", text)));
+    rows.push(("sessions", sessions(status)));
+    let names = std::iter::once("listens on").chain(std::iter::repeat("and on"));
+    rows.extend(names.zip(status.listeners.iter().map(listener)));
+    rows.extend(lan::in_short(status).map(|text| ("local", text)));
+    rows.push(("interface", interface));
+    rows.extend(gateway(&status.gateway).map(|text| ("gateway", text)));
+    rows.extend(names_of_nodes(&status.names).map(|text| ("names", text)));
+    let uptime = format::duration(status.uptime_s);
+    rows.push(("service", format!("{}, up {uptime}", status.version)));
     rows
+}
+
+/// How many questions wait for the person.
+pub(super) fn questions(status: &Status) -> Option<String> {
+    let waiting = format::count(status.questions.len(), "question waits", "questions wait");
+    let text = format!("{waiting} for an answer: planetary questions");
+    (!status.questions.is_empty()).then_some(text)
+}
+
+pub(super) fn sessions(status: &Status) -> String {
+    format!("{} open, {} paths known", status.sessions, status.paths)
+}
+
+/// Why next to nothing is carried for other nodes.
+pub(super) fn saving(transit: &Transit) -> Option<&'static str> {
+    Some(match transit.saving? {
+        Saving::Battery => "next to nothing while on battery",
+        Saving::Metered => "next to nothing while the network is paid by volume",
+    })
+}
+
+/// What was passed on for other nodes, and why it is little.
+fn carried(transit: &Transit) -> Option<String> {
+    let bytes = (transit.bytes > 0).then(|| {
+        format!("{}, {} in all", format::rate(transit.rate), format::bytes(transit.bytes))
+    });
+    let parts: Vec<_> = bytes.as_deref().into_iter().chain(saving(transit)).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// The proxies, and how many ports are forwarded.
+fn gateway(gateway: &Gateway) -> Option<String> {
+    let Gateway { socks, http, dns, forwards, connections, .. } = gateway;
+    let mut parts: Vec<_> = [socks, http, dns].into_iter().flatten().map(listener).collect();
+    let counted = |number: u64, singular, plural| {
+        format::count(usize::try_from(number).unwrap_or(usize::MAX), singular, plural)
+    };
+    if *forwards > 0 {
+        parts.push(counted(*forwards, "forwarded port", "forwarded ports"));
+    }
+    if *connections > 0 {
+        parts.push(format!("{} open", counted(*connections, "connection", "connections")));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// How programs of this computer find nodes by name, or what to do so that they do.
@@ -165,17 +159,13 @@ fn listener(listener: &ListenerStatus) -> String {
     }
 }
 
-/// How many peers there are, and a table of so many of them.
-pub(super) fn peers(status: &Status, most: usize, style: Style) -> String {
+/// How many peers there are, and a table of them.
+pub(super) fn peers(status: &Status, style: Style) -> String {
     if status.peers.is_empty() {
         return no_peers(status);
     }
-    let up = status.peers.iter().filter(|peer| peer.up && !peer.suspect).count();
-    let all = format::count(status.peers.len(), "peer", "peers");
-    let mut text = format!("{}\n", style.paint(Tone::Strong, &format!("{up} of {all} connected")));
-    if most == 0 {
-        return text;
-    }
+    let mut text = peers_title(status, style);
+    text.push('\n');
     let heading = [
         ("PEER", Align::Left),
         ("WAY", Align::Left),
@@ -185,19 +175,21 @@ pub(super) fn peers(status: &Status, most: usize, style: Style) -> String {
         ("SENT", Align::Right),
         ("FOR", Align::Right),
     ];
-    let shown = &status.peers[..most.min(status.peers.len())];
-    let rows: Vec<_> = shown.iter().map(row).collect();
+    let rows: Vec<_> = status.peers.iter().map(row).collect();
     text += &format::table(heading, &rows, style);
-    let left = status.peers.len() - shown.len();
-    if left > 0 {
-        let _ = writeln!(text, "  {}", format::and_more(left, "peer", "peers"));
-    }
-    for peer in shown.iter().filter(|peer| !peer.up && !peer.paused) {
+    for peer in status.peers.iter().filter(|peer| !peer.up && !peer.paused) {
         if let Some(trouble) = trouble(peer, status.time) {
             let _ = writeln!(text, "  {}: {trouble}", format::plain(&peer.uri));
         }
     }
     text
+}
+
+/// How many peers there are.
+pub(super) fn peers_title(status: &Status, style: Style) -> String {
+    let up = status.peers.iter().filter(|peer| peer.up && !peer.suspect).count();
+    let all = format::count(status.peers.len(), "peer", "peers");
+    style.paint(Tone::Strong, &format!("{up} of {all} connected")).into_owned()
 }
 
 fn no_peers(status: &Status) -> String {
@@ -212,28 +204,38 @@ fn no_peers(status: &Status) -> String {
 }
 
 fn row(peer: &PeerStatus) -> [String; 7] {
-    let state = match (peer.up, peer.suspect) {
-        _ if peer.paused => "paused",
-        (true, false) => "up",
-        (true, true) => "suspect",
-        (false, _) => "down",
-    };
-    let mut uri = peer.uri.clone();
-    if let Some(interface) = &peer.interface {
-        let _ = write!(uri, " on {interface}");
-    }
-    if peer.source == PeerSource::Chosen {
-        uri += " (chosen)";
-    }
     [
-        uri,
+        peer_name(peer),
         peer.direction.name().to_owned(),
-        state.to_owned(),
+        peer_state(peer).to_owned(),
         format::milliseconds(peer.latency_ms),
         format::bytes(peer.rx_bytes),
         format::bytes(peer.tx_bytes),
         peer.uptime_s.map_or_else(format::dash, format::duration),
     ]
+}
+
+/// Where a link goes, and how it came to be where that is not plain.
+pub(super) fn peer_name(peer: &PeerStatus) -> String {
+    let mut name = peer.uri.clone();
+    if let Some(interface) = &peer.interface {
+        let _ = write!(name, " on {interface}");
+    }
+    name += match peer.source {
+        PeerSource::Chosen => " (chosen)",
+        PeerSource::Lan => " (found)",
+        PeerSource::Config | PeerSource::Argument | PeerSource::Inbound => "",
+    };
+    name
+}
+
+pub(super) fn peer_state(peer: &PeerStatus) -> &'static str {
+    match (peer.up, peer.suspect) {
+        _ if peer.paused => "paused",
+        (true, false) => "up",
+        (true, true) => "suspect",
+        (false, _) => "down",
+    }
 }
 
 /// Why a link is down, and when it is tried again.
@@ -266,36 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn page_is_cut_to_the_lines_there_are_and_counts_what_is_left_out() {
-        let status = status(|status| {
-            let one = status.peers[2].clone();
-            status.peers.extend((100..150).map(|link| PeerStatus { link, ..one.clone() }));
-        });
-        let whole = render(&status, Room::ALL, Style::Plain);
-        let many = fitting(&status, 1_000, Style::Plain);
-        assert_eq!(many, whole);
-        assert!(!whole.contains("more"), "{whole}");
-        for lines in 15..whole.lines().count() {
-            let text = fitting(&status, lines, Style::Plain);
-            assert!(text.lines().count() <= lines, "{lines} lines: {text}");
-            assert!(text.contains("3 of 55 peers connected\n"), "{text}");
-        }
-        let text = fitting(&status, 22, Style::Plain);
-        let shown = text.lines().filter(|line| line.contains("  out  ")).count();
-        assert!(text.contains(&format!("\n  and {} more peers\n", 55 - shown)), "{text}");
-        assert!(text.contains("\nand 1 more thing to look at: planetary doctor\n"), "{text}");
-    }
-
-    #[test]
     fn node_without_peers_that_listens_says_where() {
         let listening = status(|status| status.peers.clear());
-        let text = peers(&listening, usize::MAX, Style::Plain);
+        let text = peers(&listening, Style::Plain);
         assert_eq!(text, "No peers. This node only listens, on tls://[::]:12345.\n");
         let alone = status(|status| {
             status.peers.clear();
             status.listeners.clear();
         });
-        let text = peers(&alone, usize::MAX, Style::Plain);
+        let text = peers(&alone, Style::Plain);
         assert!(text.starts_with("No peers. Choose public ones with: planetary peer public"));
     }
 
@@ -306,16 +287,46 @@ mod tests {
             let uri = "tcp://[::]:1".to_owned();
             status.listeners.push(ListenerStatus { uri, up: false, last_error });
         });
-        let text = render(&failed, Room::ALL, Style::Plain);
+        let text = render(&failed, Style::Plain);
         assert!(text.contains("\n  listens on   tls://[::]:12345\n"), "{text}");
         assert!(text.contains("\n  and on       tcp://[::]:1: no, connection refused\n"), "{text}");
     }
 
     #[test]
+    fn roads_are_told_of_when_there_is_something_to_say() {
+        let page = |change: fn(&mut Status)| render(&status(change), Style::Plain);
+        let quiet = page(|status| {
+            status.transit = Transit::default();
+            status.lan = planetary_ipc::Lan::default();
+        });
+        for row in ["for others", "local", "gateway"] {
+            assert!(!quiet.contains(&format!("\n  {row} ")), "{quiet}");
+        }
+        let saving = page(|status| status.transit.saving = Some(Saving::Battery));
+        assert!(saving.contains(" in all; next to nothing while on battery\n"), "{saving}");
+        let saving = page(|status| {
+            status.transit = Transit { saving: Some(Saving::Metered), ..Transit::default() };
+        });
+        let row = "  for others   next to nothing while the network is paid by volume\n";
+        assert!(saving.contains(row), "{saving}");
+        let open = page(|status| {
+            let listener = |uri: &str, up| {
+                let (uri, last_error) = (uri.to_owned(), None);
+                Some(ListenerStatus { uri, up, last_error })
+            };
+            status.gateway.socks = listener("socks://127.0.0.1:1080", true);
+            status.gateway.http = listener("http://127.0.0.1:8080", false);
+            (status.gateway.forwards, status.gateway.connections) = (1, 2);
+        });
+        let row = "  gateway      socks://127.0.0.1:1080, http://127.0.0.1:8080: not open, \
+                   1 forwarded port, 2 connections open\n";
+        assert!(open.contains(row), "{open}");
+    }
+
+    #[test]
     fn last_answer_is_told_of_a_node_that_is_up_and_had_one() {
-        let has_answer = |change: fn(&mut Status)| {
-            render(&status(change), Room::ALL, Style::Plain).contains("last answer")
-        };
+        let has_answer =
+            |change: fn(&mut Status)| render(&status(change), Style::Plain).contains("last answer");
         assert!(has_answer(|_| {}));
         assert!(!has_answer(|status| status.proven_at = None));
         assert!(!has_answer(|status| status.state = State::Down));

@@ -1,17 +1,22 @@
 //! `planetary watch`: the state as it changes.
 //!
-//! On a terminal the whole page is drawn again with every update, on the alternate screen, so that
-//! the scroll-back is left alone; a service that goes away is waited for. Elsewhere each change is
-//! a line (with `--json` each update), and the end of the service is the end of the command.
+//! On a terminal the whole page is drawn again with every update and every change of its size, on
+//! the alternate screen, so that the scroll-back is left alone; a service that goes away is waited
+//! for. Elsewhere each change is a line (with `--json` each update), and the end of the service is
+//! the end of the command.
 
+mod page;
+
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use planetary_ipc::{Event, RequestError, Status, Topic, Update, Updates};
 use terminal_size::{Height, Width};
 use tokio::time;
 
-use super::status;
+use self::page::{Size, Watched};
 use crate::changes::changes;
 use crate::failure::Failure;
 use crate::format::{self, Printer, Style, Tone};
@@ -81,18 +86,18 @@ async fn until_key(session: &Session, style: Style) -> Result<(), Failure> {
 async fn live(session: &Session, end: &str, style: Style) -> Result<(), Failure> {
     // The first time a missing service is an error: the person may have mistyped.
     let (client, mut updates) = session.connect().await?;
-    let mut view = View { screen: Screen::open()?, end, style };
-    let mut current = client.hello().status.clone();
+    let watched = Watched::new(client.hello().status.clone());
+    let mut view = View { screen: Screen::open()?, resizes: Resizes::new(), watched, end, style };
     drop(client);
     loop {
-        let lost = view.follow(&mut updates, &mut current).await?;
+        let lost = view.follow(&mut updates).await?;
+        view.watched.note(lost.to_string());
+        let why = format!("{lost}; trying again");
         loop {
-            let why = format!("{lost}; trying again");
-            view.draw(&current, Some(&why))?;
-            time::sleep(RETRY).await;
+            view.draw_until(time::sleep(RETRY), Some(&why)).await?;
             if let Ok((client, newer)) = session.try_connect().await {
                 updates = newer;
-                current = client.hello().status.clone();
+                view.watched.become_newer(client.hello().status.clone());
                 break;
             }
         }
@@ -102,6 +107,8 @@ async fn live(session: &Session, end: &str, style: Style) -> Result<(), Failure>
 /// The page on the screen.
 struct View<'a> {
     screen: Screen,
+    resizes: Resizes,
+    watched: Watched,
     /// How the person ends it.
     end: &'a str,
     style: Style,
@@ -109,37 +116,47 @@ struct View<'a> {
 
 impl View<'_> {
     /// Draws until the connection ends; gives the reason.
-    async fn follow(
-        &mut self,
-        updates: &mut Updates,
-        current: &mut Status,
-    ) -> Result<RequestError, Failure> {
+    async fn follow(&mut self, updates: &mut Updates) -> Result<RequestError, Failure> {
         if let Err(lost) = updates.client().subscribe(vec![Topic::Traffic]).await {
             return Ok(lost);
         }
         loop {
-            self.draw(current, None)?;
-            match updates.next().await {
-                Ok(Update { event: Event::Status(newer), .. }) => *current = *newer,
-                Ok(Update { event: Event::Traffic(traffic), .. }) => {
-                    current.apply_traffic(&traffic);
-                }
+            match self.draw_until(updates.next(), None).await? {
+                Ok(Update { event: Event::Status(newer), .. }) => self.watched.become_newer(newer),
+                Ok(Update { event: Event::Traffic(traffic), .. }) => self.watched.take(&traffic),
                 Ok(_) => {}
                 Err(lost) => return Ok(lost),
             }
         }
     }
 
-    fn draw(&mut self, status: &Status, trouble: Option<&str>) -> io::Result<()> {
-        let (columns, rows) = size();
+    /// Draws the page, and again whenever the terminal changes its size, until something comes.
+    async fn draw_until<T>(
+        &mut self,
+        coming: impl Future<Output = T>,
+        trouble: Option<&str>,
+    ) -> io::Result<T> {
+        let mut coming = pin!(coming);
+        loop {
+            self.draw(trouble)?;
+            tokio::select! {
+                come = &mut coming => return Ok(come),
+                () = self.resizes.next() => {}
+            }
+        }
+    }
+
+    fn draw(&mut self, trouble: Option<&str>) -> io::Result<()> {
+        let Size { columns, lines } = size();
         let last = match trouble {
             Some(trouble) => self.style.paint(Tone::Bad, trouble),
             None => self.style.paint(Tone::Muted, self.end),
         };
         // The last line stays even where there is room for little else.
-        let room = rows.saturating_sub(2);
-        let page = status::fitting(status, room, self.style);
-        self.screen.draw(page.lines().take(room).chain(["", &last]), columns)
+        let size = Size { columns, lines: lines.saturating_sub(2) };
+        let page = self.watched.page(size, self.style);
+        let last = [String::new(), last.into_owned()];
+        self.screen.draw(page.iter().chain(&last), columns)
     }
 }
 
@@ -153,7 +170,11 @@ impl Screen {
     }
 
     /// Replaces what is shown: from the top, each line cut to the width and cleared to its end.
-    fn draw<'a>(&mut self, lines: impl Iterator<Item = &'a str>, columns: usize) -> io::Result<()> {
+    fn draw<'a>(
+        &mut self,
+        lines: impl Iterator<Item = &'a String>,
+        columns: usize,
+    ) -> io::Result<()> {
         let mut text = String::from("\x1b[H");
         for (index, line) in lines.enumerate() {
             if index > 0 {
@@ -174,10 +195,10 @@ impl Drop for Screen {
     }
 }
 
-fn size() -> (usize, usize) {
-    let (Width(columns), Height(rows)) =
+fn size() -> Size {
+    let (Width(columns), Height(lines)) =
         terminal_size::terminal_size().unwrap_or((Width(80), Height(24)));
-    (usize::from(columns), usize::from(rows))
+    Size { columns: usize::from(columns), lines: usize::from(lines) }
 }
 
 /// The line cut to so many characters, the last one telling that more would follow. Colour codes
@@ -209,6 +230,42 @@ fn width(line: &str) -> usize {
         !is_code
     };
     line.chars().filter(is_shown).count()
+}
+
+/// Changes of the terminal's size.
+#[cfg(unix)]
+struct Resizes(Option<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+impl Resizes {
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self(signal(SignalKind::window_change()).ok())
+    }
+
+    /// Waits for the next.
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(signal) => drop(signal.recv().await),
+            // The next update is a second away.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Changes of the terminal's size, which nobody tells of here; the next update is a second away.
+#[cfg(not(unix))]
+struct Resizes;
+
+#[cfg(not(unix))]
+impl Resizes {
+    fn new() -> Self {
+        Self
+    }
+
+    fn next(&mut self) -> std::future::Pending<()> {
+        std::future::pending()
+    }
 }
 
 /// Waits until the person or the system wants an end.

@@ -6,7 +6,7 @@ use crate::gateway::{Forward, ForwardList, ForwardRule, Gateway};
 use crate::lan::{Lan, LanInterface, LanState};
 use crate::limits;
 use crate::message::{Reply, Request};
-use crate::status::ListenerStatus;
+use crate::status::{ListenerStatus, PeerSource, PeerStatus};
 use crate::transit::Transit;
 
 /// What the mock remembers of all this.
@@ -16,41 +16,71 @@ pub(super) struct Roads {
     next_forward: u64,
     /// What the person said of the Wi-Fi.
     trusted: Option<bool>,
+    /// Bytes of others that were passed on.
+    carried: u64,
 }
 
 /// The network behind the Wi-Fi of the mock.
 const WIFI: &str = "5c1f0a77d2be9043";
 
+/// Bytes of others that are passed on in a second.
+const TRANSIT_RATE: u64 = 1_204;
+
+/// Bytes that a forwarded port takes from the network in a second.
+const FORWARD_RATE: u64 = 18_310;
+
+impl Roads {
+    /// Lets the traffic of one second run.
+    pub(super) fn tick(&mut self) {
+        self.carried += TRANSIT_RATE;
+        for forward in &mut self.forwards {
+            forward.connections = 1 + forward.id % 3;
+            forward.rx_bytes += FORWARD_RATE * forward.id;
+            forward.tx_bytes += FORWARD_RATE / 16;
+        }
+    }
+}
+
 impl World {
-    pub(super) fn lan(&self) -> Lan {
+    pub(super) fn lan(&self, peers: &[PeerStatus]) -> Lan {
+        let found = peers.iter().filter(|peer| peer.source == PeerSource::Lan && peer.up);
+        let links = found.count() as u64;
         let enabled = self.settings.lan;
         let wifi = match self.roads.trusted {
             None => LanState::Unknown,
             Some(true) => LanState::Active,
             Some(false) => LanState::Refused,
         };
-        let interface = |name: &str, wireless, network: &str, label: Option<&str>, state| {
-            let (name, network) = (name.to_owned(), Some(network.to_owned()));
-            let label = label.map(str::to_owned);
-            LanInterface { name, wireless, network, label, state, links: 0 }
-        };
         let interfaces = vec![
-            interface("eth0", false, "0b5e7f21a9c3d684", None, LanState::Active),
-            interface("wlan0", true, WIFI, Some("Harbour Cafe"), wifi),
+            LanInterface {
+                name: "eth0".to_owned(),
+                wireless: false,
+                network: Some("0b5e7f21a9c3d684".to_owned()),
+                label: None,
+                state: LanState::Active,
+                links,
+            },
+            LanInterface {
+                name: "wlan0".to_owned(),
+                wireless: true,
+                network: Some(WIFI.to_owned()),
+                label: Some("Harbour Cafe".to_owned()),
+                state: wifi,
+                links: 0,
+            },
         ];
         let interfaces = if enabled && self.on { interfaces } else { Vec::new() };
-        Lan { enabled, links: 0, max_links: 8, interfaces }
+        Lan { enabled, links, max_links: 8, interfaces }
     }
 
     pub(super) fn transit(&self) -> Transit {
         let setting = self.settings.transit;
-        let settled = self.on;
         Transit {
             setting,
             mode: setting,
             saving: None,
-            bytes: if settled { 48_213_007 } else { 0 },
-            rate: settled.then_some(1_204),
+            bytes: self.roads.carried,
+            rate: (self.on && self.age() > 0).then_some(TRANSIT_RATE),
             metered: Some(false),
             battery: None,
         }
@@ -67,8 +97,17 @@ impl World {
             http: listener("http", &self.settings.gateway_http),
             dns: None,
             forwards: self.roads.forwards.len() as u64,
-            connections: 0,
+            connections: self.forwards().map(|forward| forward.connections).sum(),
         }
+    }
+
+    /// The forwarded ports, as they are now.
+    fn forwards(&self) -> impl Iterator<Item = Forward> {
+        self.roads.forwards.iter().map(|forward| Forward {
+            up: self.on,
+            connections: if self.on { forward.connections } else { 0 },
+            ..forward.clone()
+        })
     }
 
     /// Answers what is about local networks and forwarded ports.
@@ -84,15 +123,15 @@ impl World {
             }
             Request::ForwardAdd { rule } => self.forward(rule).map(Reply::Forward),
             Request::ForwardRemove { forward } => {
-                let number = self.roads.forwards.iter().position(|kept| kept.id == forward);
-                let Some(index) = number else {
+                let index = self.roads.forwards.iter().position(|kept| kept.id == forward);
+                let Some(index) = index else {
                     let text = format!("no forwarded port has the number {forward}");
                     return Err(ApiError::new(ErrorCode::ForwardNotFound, text));
                 };
                 Ok(Reply::Forward(self.roads.forwards.remove(index)))
             }
             _ => {
-                let forwards = self.roads.forwards.clone();
+                let forwards = self.forwards().collect();
                 Ok(Reply::Forwards(ForwardList { time: self.now(), forwards }))
             }
         }

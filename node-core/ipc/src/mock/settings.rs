@@ -12,7 +12,7 @@ use crate::status::public_uri;
 use crate::transit::TransitMode;
 
 /// Transports that can be listened on.
-const SCHEMES: [&str; 5] = ["tcp", "tls", "quic", "ws", "wss"];
+const SCHEMES: [&str; 6] = ["tcp", "tls", "quic", "ws", "wss", "unix"];
 
 /// An address that some other program has.
 const TAKEN: &str = "tcp://[::]:80";
@@ -123,7 +123,8 @@ fn local_listener(
 fn listen(settings: &mut Settings, uri: &str) -> Result<(), ApiError> {
     let shown = public_uri(uri);
     let (scheme, place) = shown.split_once("://").unwrap_or_default();
-    if !SCHEMES.contains(&scheme) || !place.contains(':') {
+    let is_place = place.contains(if scheme == "unix" { '/' } else { ':' });
+    if !SCHEMES.contains(&scheme) || !is_place {
         let text = format!("`{shown}` cannot be listened on");
         let hint = "a listener looks like tls://[::]:9001";
         return Err(ApiError::new(ErrorCode::InvalidUri, text).with_hint(hint));

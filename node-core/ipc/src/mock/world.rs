@@ -1,7 +1,8 @@
 //! The network around the mock service, and the answers that come from it.
 //!
 //! ```text
-//!  root ─┬─ 7 backbone ─┬─ 3 frankfurt ── 12 SELF ── 4 neighbour
+//!  root ─┬─ 7 backbone ─┬─ 3 frankfurt ── 12 SELF ─┬─ 4 neighbour
+//!        │              │                          └─ 6 workshop (on the local network)
 //!        │              └─ 9 ── 2 library (path, session)
 //!        ├─ 22 reykjavik ── 5 tokyo
 //!        └─ 31 ── 4 ── 4 ── 1 lighthouse (path; loses every third echo)
@@ -82,6 +83,7 @@ const TOKYO: usize = 5;
 const NEIGHBOUR: usize = 6;
 const LIBRARY: usize = 8;
 pub(super) const LIGHTHOUSE: usize = 11;
+const WORKSHOP: usize = 13;
 
 impl World {
     pub(super) fn new() -> Self {
@@ -115,11 +117,12 @@ impl World {
             let age = self.age();
             self.peers.iter_mut().for_each(|peer| peer.tick(age));
             self.circles.tick(self.here());
+            self.roads.tick();
         }
     }
 
     /// Seconds since the node was switched on.
-    fn age(&self) -> u64 {
+    pub(super) fn age(&self) -> u64 {
         self.second - self.switched
     }
 
@@ -134,7 +137,12 @@ impl World {
 
     fn peer_statuses(&self) -> Vec<PeerStatus> {
         let epoch = EPOCH + self.switched;
-        self.peers.iter().map(|peer| peer.status(self.age(), epoch, self.on)).collect()
+        let found = |peer: &&Peer| peer.source != PeerSource::Lan || self.settings.lan;
+        self.peers
+            .iter()
+            .filter(found)
+            .map(|peer| peer.status(self.age(), epoch, self.on))
+            .collect()
     }
 
     fn links_up(&self) -> usize {
@@ -234,7 +242,7 @@ impl World {
             circles_revision: self.circles.revision,
             questions: self.circles.questions(&self.friends),
             names: self.names(),
-            lan: self.lan(),
+            lan: self.lan(&peers),
             transit: self.transit(),
             gateway: self.gateway(),
             peers,
@@ -810,6 +818,7 @@ fn places() -> Vec<Place> {
         place(10, 9, 4, None, 90_000),
         place(11, 12, 1, Some(Role::Path), 140_000),
         place(12, 10, 4, None, 97_000),
+        place(13, SELF, 6, Some(Role::Peer), 410),
     ];
     places[LIGHTHOUSE].lossy = true;
     places[NEIGHBOUR].role = Some(Role::Peer);
@@ -846,6 +855,10 @@ fn peers(places: &[Place]) -> Vec<Peer> {
         peer(2, "tcp://[2001:db8:7::12]:9943", Some(REYKJAVIK), 2, Some(1), None),
         peer(3, "tls://tokyo.example:9001?password=x", Some(TOKYO), 3, Some(3), Some(tokyo)),
         peer(4, "tcp://192.0.2.77:12345", None, 5, None, None),
+        Peer {
+            source: PeerSource::Lan,
+            ..peer(6, "tls://[fe80::3a:7%eth0]:51966", Some(WORKSHOP), 6, Some(2), None)
+        },
         Peer {
             direction: Direction::In,
             source: PeerSource::Inbound,

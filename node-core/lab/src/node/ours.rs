@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{PeerStatus, Program, Setup, Status};
+use super::{Lan, PeerStatus, Program, Setup, Status};
 use crate::host;
 
 /// Names the folder with the programs to test; `cargo xtask test` sets it.
@@ -98,10 +98,19 @@ fn config(setup: &Setup) -> String {
     format!(
         "version = 1\n{sessions}transit = \"relay\"\nallowed_keys = [{}]\n\
          node_info = {{ name = \"{}\" }}\nnode_info_privacy = false\n\
-         [tun]\nmtu = {}\n{filter}[lan]\nenabled = false\n",
+         [tun]\nmtu = {}\n{filter}[lan]\n{}",
         keys.join(", "),
         setup.label,
-        setup.mtu
+        setup.mtu,
+        setup.lan.as_ref().map_or_else(|| "enabled = false\n".to_owned(), lan)
+    )
+}
+
+fn lan(lan: &Lan) -> String {
+    let Lan { interfaces, password, priority, max_links, .. } = lan;
+    format!(
+        "interfaces = ['{interfaces}']\npassword = '{password}'\npriority = {priority}\n\
+         max_links = {max_links}\n"
     )
 }
 

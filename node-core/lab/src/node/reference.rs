@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{PeerStatus, Program, Setup, Status};
+use super::{Lan, PeerStatus, Program, Setup, Status};
 use crate::host;
 
 pub(super) struct Reference;
@@ -19,7 +19,7 @@ impl Program for Reference {
             "Listen": setup.listen,
             "Peers": setup.peers,
             "AdminListen": endpoint(setup),
-            "MulticastInterfaces": [],
+            "MulticastInterfaces": setup.lan.iter().map(lan).collect::<Vec<_>>(),
             "AllowedPublicKeys": setup.allowed_keys,
             "IfName": setup.device,
             "IfMTU": setup.mtu,
@@ -60,6 +60,17 @@ pub(super) fn ask<const N: usize>(setup: &Setup, request: [&str; N]) -> Result<V
     command.args(["-json", &format!("-endpoint={}", endpoint(setup))]).args(request);
     let text = host::finish(&mut command)?;
     serde_json::from_str(&text).context("what yggdrasilctl printed is not JSON")
+}
+
+fn lan(lan: &Lan) -> Value {
+    json!({
+        "Regex": lan.interfaces,
+        "Beacon": lan.beacon,
+        "Listen": lan.listen,
+        "Port": 0,
+        "Priority": lan.priority,
+        "Password": lan.password,
+    })
 }
 
 fn endpoint(setup: &Setup) -> String {

@@ -1,6 +1,7 @@
-//! One link to a neighbour: the greeting that opens it and the timers that tell whether it is
-//! alive.
+//! One link to a neighbour: the beacon that leads to it, the greeting that opens it and the timers
+//! that tell whether it is alive.
 
+pub mod beacon;
 mod liveness;
 pub mod meta;
 

@@ -81,8 +81,13 @@ pub(super) fn at(millis: u64) -> Now {
 
 /// The node of identity 1, without links.
 pub(super) fn lonely_node() -> Node<Sessions> {
-    let config =
-        NodeConfig { identity: identity(1), group: None, node_info: b"{}".to_vec(), first_seq: 1 };
+    let config = NodeConfig {
+        identity: identity(1),
+        groups: Groups::default(),
+        transit: Transit::default(),
+        node_info: b"{}".to_vec(),
+        first_seq: 1,
+    };
     Node::new(config, Sessions::default(), [0; 32], at(0))
 }
 

@@ -4,9 +4,10 @@ use super::Node;
 use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
-    limits::{GUEST_TIME, PARENT_CHECK, SESSION_TIMEOUT, SESSIONS_MAX},
+    limits::{GUEST_TIME, SESSION_TIMEOUT, SESSIONS_MAX},
     session::{
-        Greeting, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose, open_handshake,
+        Greeting, Groups, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose,
+        open_handshake,
     },
     time::Now,
 };
@@ -23,7 +24,8 @@ impl<S: SessionTable> Node<S> {
             self.stats.rate_limited += 1;
             return;
         }
-        let opened = open_handshake(message, &self.identity, self.group.as_ref(), &source);
+        let opened =
+            open_handshake(message, &self.identity, self.groups.secret_for(&source), &source);
         let taken =
             opened.is_some_and(|(kind, said)| self.take_handshake(source, kind, &said, now));
         if !taken {
@@ -54,6 +56,7 @@ impl<S: SessionTable> Node<S> {
 
     /// The rules have changed: sessions that they do not allow end, guests that they welcome stay.
     pub fn review_sessions(&mut self, now: Now) {
+        self.warm.review(|key| self.sessions.standing(key, now.mono));
         let keys: Vec<NodeKey> = self.contacts.keys().collect();
         for key in keys {
             match self.standing(&key, now) {
@@ -66,9 +69,23 @@ impl<S: SessionTable> Node<S> {
         self.settle(now);
     }
 
+    /// Replaces the secrets of closed groups. Sessions with keys for which another one counts now
+    /// end: whoever has left a group, or knew only the former password, is in none of them.
+    pub fn set_groups(&mut self, groups: Groups, now: Now) {
+        let former = std::mem::replace(&mut self.groups, groups);
+        let keys: Vec<NodeKey> = self.contacts.keys().collect();
+        for key in keys {
+            if former.secret_for(&key) != self.groups.secret_for(&key) {
+                self.part(&key);
+            }
+        }
+        self.settle(now);
+    }
+
     /// Forgets a key, its session and what waits for it.
     fn part(&mut self, key: &NodeKey) {
         self.stats.waiting_dropped += self.undelivered.take(key).len() as u64;
+        self.warm.forget(key);
         if self.contacts.forget(key) {
             self.sessions.close(key);
         }
@@ -136,6 +153,7 @@ impl<S: SessionTable> Node<S> {
         };
         let (opener, sealer) = Opener::new(said, recv, send, next);
         self.sessions.open(source, opener, sealer);
+        self.warm.found(&source);
         let path = self.paths.get(&source).map(|path| &path.coords);
         self.sessions.set_path(&source, path);
         if is_guest {
@@ -144,10 +162,7 @@ impl<S: SessionTable> Node<S> {
             self.wake_by(now.mono + GUEST_TIME);
         }
         self.wake_by(now.mono + SESSION_TIMEOUT);
-        // With a session the parent is looked after more often.
-        if let Some(at) = self.tree.next_parent_check(PARENT_CHECK) {
-            self.wake_by(at);
-        }
+        self.handle_use(now.mono);
     }
 
     /// A packet of `source` could not be opened: there is no session, or it uses other keys. The
@@ -206,7 +221,7 @@ impl<S: SessionTable> Node<S> {
             Handshake { current, next, key_seq: 0, seq }
         };
         let ephemeral = self.fresh_secret();
-        let group = self.group.as_ref();
+        let group = self.groups.secret_for(key);
         if let Some(message) = compose(kind, &offer, &self.identity, group, key, &ephemeral) {
             self.send_payload(key, &message, now);
         }

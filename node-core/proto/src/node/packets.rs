@@ -48,7 +48,7 @@ impl<S: SessionTable> Node<S> {
         }
         // The Ack goes first: data that overtakes it arrives before there is a session.
         self.greet(&key, now);
-        if self.has_to_say(&key) {
+        if self.has_to_say(&key) || self.warm.is_missing(&key) {
             self.pursue(key, now);
         }
     }

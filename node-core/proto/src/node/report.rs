@@ -62,7 +62,7 @@ impl<S: SessionTable> Node<S> {
                     id: *id,
                     priority: link.priority,
                     cost: link.cost(),
-                    round_trip: link.lag,
+                    round_trip: link.round_trip,
                     suspect: link.suspect,
                 })
                 .collect(),

@@ -11,8 +11,8 @@
 //!
 //! Unlike the reference, a session lives by what arrives, not by what is sent; so a far end that
 //! lost its keys, even one whose clock was set back, is greeted afresh within a minute. Where all
-//! goes in one direction the far end is greeted before that ([`Contacts::fading`]), and its answer
-//! keeps the session.
+//! goes in one direction, or the far end is kept warm, it is greeted before that
+//! ([`Contacts::silent`]), and its answer keeps the session.
 
 use std::collections::BTreeMap;
 
@@ -56,6 +56,8 @@ pub(crate) struct Contact {
     /// Highest accepted version of its greetings, while there is a session.
     pub(crate) session_seq: Option<u64>,
     updated: Instant,
+    /// This node has called it.
+    was_called: bool,
     /// When it was last looked whether the session fades.
     watched: Instant,
     pub(crate) since: Instant,
@@ -68,6 +70,16 @@ pub(crate) struct Contact {
     init_at: Option<Instant>,
     /// Since when its session is that of a guest, if it is.
     guest_since: Option<Instant>,
+}
+
+/// A session in which nothing has been heard for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Silent {
+    pub(crate) key: NodeKey,
+    /// When it was last heard.
+    pub(crate) since: Instant,
+    /// This node has called it.
+    pub(crate) was_called: bool,
 }
 
 /// All contacts.
@@ -174,6 +186,7 @@ impl Contacts {
         secrets: impl FnOnce() -> [ExchangeSecret; 2],
     ) {
         let contact = self.contacts.entry(key).or_default();
+        contact.was_called = true;
         let expires = now + SESSION_TIMEOUT;
         match &mut contact.pending {
             Some(pending) => pending.expires = expires,
@@ -278,30 +291,36 @@ impl Contacts {
         due
     }
 
-    /// Sessions in which something was said since the far end was last heard, which is long ago. It
-    /// is owed an Init.
-    pub(crate) fn fading(
+    /// Sessions that end before long if nothing is heard in them. Each is named every [`FADING_GAP`]
+    /// until it does.
+    pub(crate) fn silent(
         &mut self,
         now: Instant,
         last_heard: impl Fn(&NodeKey) -> Option<Instant>,
-        last_said: impl Fn(&NodeKey) -> Option<Instant>,
-    ) -> Vec<NodeKey> {
-        let mut fading = Vec::new();
+    ) -> Vec<Silent> {
+        let mut silent = Vec::new();
         for (key, contact) in &mut self.contacts {
-            if contact.fades_at().is_none_or(|at| now < at) {
-                continue;
-            }
-            contact.updated = contact.updated.max(last_heard(key).unwrap_or_default());
-            if now < contact.updated + SESSION_FADING {
-                continue;
-            }
-            contact.watched = now;
-            if last_said(key).is_some_and(|at| contact.updated < at) {
-                contact.owe(Greeting::Init, now);
-                fading.push(*key);
+            if contact.fades_at().is_some_and(|at| at <= now)
+                && contact.is_silent(SESSION_FADING, now, last_heard(key))
+            {
+                contact.watched = now;
+                let (since, was_called) = (contact.updated, contact.was_called);
+                silent.push(Silent { key: *key, since, was_called });
             }
         }
-        fading
+        silent
+    }
+
+    /// Whether nothing was heard in the session of `key` for `time`.
+    pub(crate) fn is_silent(
+        &mut self,
+        key: &NodeKey,
+        time: Duration,
+        now: Instant,
+        last_heard: Option<Instant>,
+    ) -> bool {
+        let contact = self.contacts.get_mut(key).filter(|contact| contact.session_seq.is_some());
+        contact.is_some_and(|contact| contact.is_silent(time, now, last_heard))
     }
 
     /// Forgets sessions and greetings that nothing was heard of. Returns the keys of closed
@@ -341,7 +360,7 @@ impl Contacts {
         closed
     }
 
-    /// When [`Self::due`], [`Self::fading`] or [`Self::expire`] has something to do.
+    /// When [`Self::due`], [`Self::silent`] or [`Self::expire`] has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let times = self.contacts.values().flat_map(|contact| {
             let session = contact.session_seq.map(|_| contact.updated + SESSION_TIMEOUT);
@@ -357,6 +376,12 @@ impl Contacts {
 }
 
 impl Contact {
+    /// Whether nothing was heard for `time`, neither greetings nor, at `last_heard`, anything else.
+    fn is_silent(&mut self, time: Duration, now: Instant, last_heard: Option<Instant>) -> bool {
+        self.updated = self.updated.max(last_heard.unwrap_or_default());
+        self.updated + time <= now
+    }
+
     /// When to look whether the session fades.
     fn fades_at(&self) -> Option<Instant> {
         self.session_seq?;
@@ -435,28 +460,28 @@ mod tests {
     }
 
     #[test]
-    fn a_session_in_one_direction_is_kept_by_a_greeting() {
+    fn a_silent_session_is_named_until_something_is_heard_or_it_ends() {
         let mut contacts = Contacts::default();
         contacts.opened(KEY, 1, at(0));
         let nothing = |_: &NodeKey| None;
-        let said = |when| move |_: &NodeKey| Some(at(when));
+        let heard = |when| move |_: &NodeKey| Some(at(when));
+        let silent = |since| Silent { key: KEY, since: at(since), was_called: false };
         assert_eq!(contacts.next_timeout(), Some(at(45_000)));
-        assert_eq!(contacts.fading(at(44_999), nothing, said(44_000)), []);
-        // Nobody used it.
-        assert_eq!(contacts.fading(at(45_000), nothing, nothing), []);
+        assert_eq!(contacts.silent(at(44_999), nothing), []);
+        assert_eq!(contacts.silent(at(45_000), nothing), [silent(0)]);
         assert_eq!(contacts.next_timeout(), Some(at(50_000)));
-        assert_eq!(contacts.fading(at(50_000), nothing, said(49_000)), [KEY]);
-        assert_eq!(contacts.take_owed(&KEY, at(50_000)), Some(Greeting::Init));
-        // The answer was lost.
-        assert_eq!(contacts.fading(at(54_999), nothing, said(54_000)), []);
-        assert_eq!(contacts.fading(at(55_000), nothing, said(55_000)), [KEY]);
-        contacts.updated(&KEY, 2, at(55_100));
-        assert_eq!(contacts.next_timeout(), Some(at(100_100)));
-        // What arrives needs no greeting, and what was said before it does not count.
-        assert_eq!(contacts.fading(at(100_100), said(90_000), said(90_000)), []);
-        assert_eq!(contacts.fading(at(135_000), nothing, said(90_000)), []);
+        assert_eq!(contacts.silent(at(49_999), nothing), []);
+        assert_eq!(contacts.silent(at(50_000), nothing), [silent(0)]);
+        contacts.updated(&KEY, 2, at(50_100));
+        assert_eq!(contacts.next_timeout(), Some(at(95_100)));
+        // What arrives needs no greeting.
+        assert_eq!(contacts.silent(at(95_100), heard(90_000)), []);
+        assert!(contacts.is_silent(&KEY, Duration::from_secs(25), at(115_000), None));
+        assert!(!contacts.is_silent(&KEY, Duration::from_secs(26), at(115_000), None));
+        assert_eq!(contacts.silent(at(135_000), nothing), [silent(90_000)]);
         assert_eq!(contacts.expire(at(150_000), nothing), [KEY]);
         assert_eq!(contacts.next_timeout(), None);
+        assert!(!contacts.is_silent(&KEY, Duration::ZERO, at(150_000), None), "no session");
     }
 
     #[test]

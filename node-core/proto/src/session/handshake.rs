@@ -23,6 +23,16 @@ impl GroupSecret {
     }
 }
 
+/// In constant time.
+impl PartialEq for GroupSecret {
+    fn eq(&self, other: &Self) -> bool {
+        let differences = self.0.iter().zip(&*other.0).map(|(a, b)| a ^ b);
+        differences.fold(0, |all, difference| all | difference) == 0
+    }
+}
+
+impl Eq for GroupSecret {}
+
 /// Which of the two messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandshakeKind {

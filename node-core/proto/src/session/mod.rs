@@ -1,19 +1,24 @@
 //! End-to-end encryption between two nodes (chapter 7).
 //!
-//! [`handshake`] composes and opens the two handshake messages, [`keys`] holds the ratchet. The
+//! [`handshake`] composes and opens the two handshake messages, with the secrets of [`groups`], and
+//! [`keys`] holds the ratchet. The
 //! keys of a session live in two halves, so that sealing and opening need not wait for each other:
 //! the [`Opener`] is the authority on all keys, the [`Sealer`] is told by it. [`contacts`] decides
 //! when to greet whom; it belongs to the control half and reaches the keys through
-//! [`SessionTable`].
+//! [`SessionTable`]. [`warm`] says which sessions are kept though nobody uses them.
 
 mod contacts;
+mod groups;
 mod handshake;
 mod keys;
+mod warm;
 
-pub(crate) use contacts::{Contacts, Greeting};
+pub(crate) use contacts::{Contacts, Greeting, Silent};
+pub use groups::{Groups, GroupsError};
 pub use handshake::{GroupSecret, HANDSHAKE_LEN};
 pub(crate) use handshake::{Handshake, HandshakeKind, compose, open_handshake};
 pub use keys::{OpenError, Opened, Opener, SEAL_OVERHEAD_MAX, Sealer, SealerKeys};
+pub(crate) use warm::Warm;
 
 use crate::{identity::NodeKey, time::Instant, wire::Coords};
 

@@ -12,12 +12,14 @@
 
 mod neighbour;
 mod parent;
+mod transit;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use neighbour::{Link, Neighbour};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
+pub use transit::Transit;
 
 use crate::{
     identity::{Identity, NodeKey},
@@ -68,6 +70,9 @@ pub(crate) struct Tree {
     parent_checked_at: Instant,
     /// Every known edge is in somebody's ancestry.
     prune_is_futile: bool,
+    transit: Transit,
+    /// Requests over links that wait for an answer, and since when.
+    owed: BTreeMap<LinkId, (SigReq, Instant)>,
 }
 
 impl Tree {
@@ -95,6 +100,8 @@ impl Tree {
             retry_at: None,
             parent_checked_at: now,
             prune_is_futile: false,
+            transit: Transit::default(),
+            owed: BTreeMap::new(),
         };
         tree.store(root_announce(identity, first_seq, rng), now);
         tree
@@ -219,14 +226,18 @@ impl Tree {
                 outbox.direct(link, info.announce.emit());
             }
         }
+        neighbour.doubt_links(now, outbox);
         neighbour.links.insert(
             link,
             Link {
                 priority,
                 order,
                 lag: None,
+                round_trip: None,
                 asked_at: Some(now),
+                asked_again: false,
                 suspect: false,
+                doubted: false,
                 sig_reqs: RateLimiter::new(SIG_REQ_RATE, now),
                 announces: RateLimiter::new(ANNOUNCE_RATE, now),
             },
@@ -239,6 +250,7 @@ impl Tree {
     /// A link is gone. Returns the neighbour and whether this was its last link.
     pub(crate) fn link_down(&mut self, link: LinkId) -> Option<(NodeKey, bool)> {
         let key = self.links.remove(&link)?;
+        self.owed.remove(&link);
         self.dirty = true;
         let neighbour = self.neighbours.get_mut(&key)?;
         neighbour.links.remove(&link);
@@ -276,27 +288,6 @@ impl Tree {
 
     // ---- messages ----
 
-    pub(crate) fn handle_sig_req(
-        &mut self,
-        link: LinkId,
-        request: SigReq,
-        identity: &Identity,
-        now: Instant,
-        outbox: &mut Outbox,
-        stats: &mut Stats,
-    ) {
-        let Some(&node) = self.links.get(&link) else { return };
-        let Some(neighbour) = self.neighbours.get_mut(&node) else { return };
-        let port = neighbour.port;
-        let Some(at) = neighbour.links.get_mut(&link) else { return };
-        if !at.sig_reqs.allow(now) {
-            stats.rate_limited += 1;
-            return;
-        }
-        let edge = EdgeDraft { node, parent: self.own, request, port };
-        outbox.direct(link, SigRes { request, port, psig: edge.sign(identity) }.emit());
-    }
-
     /// # Errors
     /// The neighbour did not sign what it sent.
     pub(crate) fn handle_sig_res(
@@ -304,6 +295,7 @@ impl Tree {
         link: LinkId,
         response: SigRes,
         now: Instant,
+        outbox: &mut Outbox,
     ) -> Result<(), Misbehaviour> {
         let Some(&parent) = self.links.get(&link) else { return Ok(()) };
         let Some(neighbour) = self.neighbours.get_mut(&parent) else { return Ok(()) };
@@ -318,8 +310,13 @@ impl Tree {
         if !parent.verify(&edge.signature_input(), &response.psig) {
             return Err(Misbehaviour::InvalidSigRes);
         }
-        if at.measured(now) {
+        if let Some(sample) = at.measured(now) {
             self.dirty = true;
+            if at.is_late(sample) {
+                at.asked_again = true;
+                at.asked_at = Some(now);
+                outbox.direct(link, neighbour.request.emit());
+            }
         }
         // An edge without a port cannot be announced.
         if neighbour.response.is_none() && response.port != 0 && !parent.is_weak() {
@@ -445,7 +442,7 @@ impl Tree {
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let expiry = self.expiries.first().map(|(at, _)| *at);
         let root = self.orphaned_at.map(|since| self.root_at(since));
-        expiry.into_iter().chain(root).chain(self.retry_at).min()
+        expiry.into_iter().chain(root).chain(self.retry_at).chain(self.next_answer()).min()
     }
 
     /// Forgets what has expired. The own edge does not expire, it is announced anew.
@@ -637,6 +634,35 @@ mod tests {
         assert!(!changes(at(999)) && changes(at(1000)) && !changes(at(1000)));
         // What was put off is not forgotten.
         assert_eq!(tree.next_timeout(), Some(at(2000).mono));
+    }
+
+    /// A laptop that has moved dials anew, and its old link is silent for ever.
+    #[test]
+    fn a_neighbour_that_comes_back_is_followed_to_its_new_link_until_the_old_one_answers() {
+        let mut rng = ChaCha20Rng::from_seed([0; 32]);
+        let mut outbox = Outbox::default();
+        let (own, other) = (Identity::from_seed(&[1; 32]), Identity::from_seed(&[2; 32]));
+        let at = |millis: u64| Instant::from_micros(millis * 1000);
+        let mut tree = Tree::new(&own, 1, &mut rng, at(0));
+        let (old, new) = (LinkId(1), LinkId(2));
+        let answer = |tree: &mut Tree, link, now| {
+            let request = tree.neighbours[&other.key()].request;
+            let edge = EdgeDraft { node: own.key(), parent: other.key(), request, port: 1 };
+            let response = SigRes { request, port: 1, psig: edge.sign(&other) };
+            tree.handle_sig_res(link, response, now, &mut Outbox::default()).unwrap();
+        };
+        let best = |tree: &Tree| tree.neighbours[&other.key()].best_link().map(|(link, _)| link);
+        tree.link_up(old, other.key(), 0, &mut rng, at(0), &mut outbox);
+        answer(&mut tree, old, at(10));
+        outbox.transmits.clear();
+        tree.link_up(new, other.key(), 0, &mut rng, at(1000), &mut outbox);
+        let asked: Vec<_> = outbox.transmits.iter().map(|transmit| transmit.link).collect();
+        assert_eq!(asked, [old, new], "both are asked for a sign of life");
+        assert_eq!(best(&tree), Some(new), "though it was never measured");
+        answer(&mut tree, new, at(1100));
+        assert_eq!(best(&tree), Some(new));
+        answer(&mut tree, old, at(1200));
+        assert_eq!(best(&tree), Some(old), "it costs less");
     }
 
     /// A tree that knows as many edges as it may, and one of its neighbours. All nodes are roots.

@@ -8,7 +8,7 @@
 
 use rand_chacha::ChaCha20Rng;
 
-use super::{Neighbour, Tree, root_announce, supersedes};
+use super::{Neighbour, Transit, Tree, root_announce, supersedes};
 use crate::{
     identity::{Identity, NodeKey},
     limits::{COORDS_MAX, FORSAKE_GAP, REDIAL_DELAY, REPARENT_GAP, ROOT_DELAY},
@@ -92,7 +92,7 @@ impl Tree {
             && !forsaken
             && (patient || !self.refresh || neighbour.response.is_some())
             && let Some(choice) = self.choice_through(parent)
-            && choice.root < self.own
+            && self.beats(&choice.root, &self.own)
         {
             best = choice;
         }
@@ -102,7 +102,7 @@ impl Tree {
             }
             let Some(choice) = self.choice_through(*key) else { continue };
             let Some(cost) = choice.cost else { continue };
-            let better = choice.root < best.root
+            let better = self.beats(&choice.root, &best.root)
                 || choice.root == best.root
                     && best.cost.is_none_or(|known| {
                         if best.parent == parent {
@@ -118,6 +118,12 @@ impl Tree {
         best
     }
 
+    /// Whether one root is better than another: its key is lower. A leaf has nobody below it, so
+    /// every other root is better than itself.
+    fn beats(&self, root: &NodeKey, other: &NodeKey) -> bool {
+        root < other || self.transit == Transit::Leaf && *other == self.own && root != other
+    }
+
     /// When a node without a parent since `orphaned_at` becomes a root.
     pub(super) fn root_at(&self, orphaned_at: Instant) -> Instant {
         orphaned_at + if self.is_answer_due() { ROOT_DELAY } else { REDIAL_DELAY }
@@ -129,7 +135,9 @@ impl Tree {
         self.neighbours.iter().any(|(key, neighbour)| {
             let told = self.known_coords(key).is_some();
             let choice = self.choice_through(*key);
-            !told || neighbour.response.is_none() && choice.is_some_and(|it| it.root < self.own)
+            !told
+                || neighbour.response.is_none()
+                    && choice.is_some_and(|it| self.beats(&it.root, &self.own))
         })
     }
 

@@ -18,11 +18,17 @@ use crate::{
 /// in this time.
 const BLOCKED_MAX: Duration = Duration::from_secs(30);
 
+/// How long after a probe a link without an answer is closed as soon as it is suspect. Until then
+/// every link has either answered or become suspect.
+const DOUBT: Duration = Duration::from_secs(3);
+
 /// One link.
 pub(crate) struct Link {
     pub(crate) egress: Arc<Egress>,
     pub(crate) since: Instant,
     suspect: bool,
+    /// At the last look: what is sent over it gets no acknowledgement.
+    stalled: bool,
     /// Smoothed round trip, as the node last told.
     round_trip: Option<Duration>,
     ended: Option<oneshot::Sender<LinkEnd>>,
@@ -32,6 +38,8 @@ pub(crate) struct Link {
 #[derive(Default)]
 pub(crate) struct Links {
     links: BTreeMap<LinkId, Link>,
+    /// Until when a link that is suspect is as good as dead.
+    doubted_until: Instant,
     changed: bool,
 }
 
@@ -42,7 +50,14 @@ impl Links {
         ended: oneshot::Sender<LinkEnd>,
         since: Instant,
     ) {
-        let link = Link { since, suspect: false, round_trip: None, ended: Some(ended), egress };
+        let link = Link {
+            since,
+            suspect: false,
+            stalled: false,
+            round_trip: None,
+            ended: Some(ended),
+            egress,
+        };
         self.links.insert(link.egress.link, link);
     }
 
@@ -81,6 +96,11 @@ impl Links {
             .min()
     }
 
+    /// Links have been probed after something that they may not have survived.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.doubted_until = now + DOUBT;
+    }
+
     /// Sends keep-alives that are due and tells the node whom to avoid. Returns the links that are
     /// dead, and why.
     pub(super) fn look_after(
@@ -104,11 +124,13 @@ impl Links {
             let health = liveness.health(link.round_trip, now.mono);
             if health == Health::Dead {
                 dead.push((*id, "the peer did not answer for 3 seconds"));
+            } else if health == Health::Suspect && now.mono < self.doubted_until {
+                dead.push((*id, "the peer did not answer after this machine slept or moved"));
             } else if link.egress.blocked_for(now.mono) >= BLOCKED_MAX {
                 // Of no use, even if it goes on sending.
                 dead.push((*id, "the peer took nothing for 30 seconds"));
             }
-            let suspect = health != Health::Alive;
+            let suspect = health != Health::Alive || link.stalled;
             if suspect != link.suspect {
                 link.suspect = suspect;
                 doubted.push((*id, suspect));
@@ -119,6 +141,18 @@ impl Links {
             node.handle_links_suspect(doubted, now);
         }
         dead
+    }
+
+    /// Looks which links are dead in our direction alone: what the peer goes on sending would hide
+    /// that, and nothing is asked any more over one that is full. Costs a system call for each link
+    /// that is in use.
+    pub(super) fn look_for_stalls(&mut self, now: Instant) {
+        for link in self.links.values_mut() {
+            let is_used = link.stalled
+                || link.egress.liveness.snapshot().waiting_since.is_some()
+                || !link.egress.blocked_for(now).is_zero();
+            link.stalled = is_used && link.egress.is_stalled();
+        }
     }
 
     /// Whether a link became suspect, or stopped being it, since the last call.

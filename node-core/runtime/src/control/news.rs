@@ -1,4 +1,5 @@
-//! What the engine tells its owner unasked: messages of other nodes, and who came to the door.
+//! What the engine tells its owner unasked: messages of other nodes, who came to the door, and that
+//! this machine is in another network.
 
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub enum News {
         /// The number of the request.
         id: u32,
     },
+    /// The addresses, the way to the internet or the name servers of this machine have changed.
+    NetworkChanged,
     /// Somebody has opened a flow here. Told at most four times a second for the same service.
     Opened {
         /// Who.

@@ -10,7 +10,7 @@ use planetary_proto::{
     upper::InbandKind,
 };
 
-use crate::data::{DataPlane, sessions::Sessions};
+use crate::data::sessions::Sessions;
 
 /// Asked again this long after the last proof: two tries fit before it is a minute old.
 const PROBE_GAP: Duration = Duration::from_secs(25);
@@ -55,22 +55,17 @@ impl Prober {
         }
     }
 
-    /// Asks if it is time. Returns whether there is a first proof.
+    /// Asks if it is time; `heard` is when something last came in any session. Returns whether there
+    /// is a first proof.
     pub(super) fn look_after(
         &mut self,
         node: &mut Node<Sessions>,
-        data: &DataPlane,
+        heard: Option<Instant>,
         now: Now,
     ) -> bool {
         let before = self.proven_at;
-        let recent = node
-            .sessions()
-            .filter_map(|(key, _)| {
-                planetary_proto::session::SessionTable::last_heard(&data.sessions, &key)
-            })
-            .max();
         // A session's word is proof too.
-        self.proven_at = self.proven_at.max(recent);
+        self.proven_at = self.proven_at.max(heard);
         let proof_due = self.proven_at.unwrap_or(self.born) + PROBE_GAP <= now.mono;
         let never = self.proven_at.is_none();
         let may_ask = self.asked_at.is_none_or(|at| at + RETRY_GAP <= now.mono);

@@ -242,6 +242,11 @@ impl Egress {
         self.handled.notify_one();
     }
 
+    /// Whether what is sent gets no acknowledgement from the other side's system.
+    pub(crate) fn is_stalled(&self) -> bool {
+        socket::is_stalled(&self.socket)
+    }
+
     /// For how long the socket has been full without taking anything.
     pub(crate) fn blocked_for(&self, now: Instant) -> Duration {
         match self.blocked_since.load(Relaxed) {
@@ -259,6 +264,12 @@ impl Egress {
         let unhandled = self.unhandled.lock();
         self.handled.notify_all();
         drop(unhandled);
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) fn queued(&self) -> usize {
+        let queues = self.queues.lock();
+        queues.control_bytes + queues.transit.bytes() + queues.source.bytes()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -87,6 +87,11 @@ impl<W> Default for SourceQueue<W> {
 }
 
 impl<W> SourceQueue<W> {
+    /// Bytes in it.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Puts a packet at the end of its flow. Returns how many packets were dropped for it.
     pub(crate) fn push(&mut self, waiting: Waiting<W>) -> u64 {
         let id = flow_id(waiting.packet.bytes());

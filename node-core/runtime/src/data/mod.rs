@@ -81,6 +81,7 @@ pub(crate) struct Counters {
     pub(crate) tun_in: AtomicU64,
     pub(crate) tun_out: AtomicU64,
     pub(crate) transit: AtomicU64,
+    pub(crate) transit_bytes: AtomicU64,
     pub(crate) drop_invalid: AtomicU64,
     pub(crate) drop_queue: AtomicU64,
     pub(crate) drop_no_tun: AtomicU64,

@@ -157,6 +157,7 @@ impl Reader<'_> {
                 let start = view.lower_watermark(&mut self.chunk, body_start, end, watermark);
                 egress.send_transit(self.data, source, dest, &self.chunk[start..end]);
                 count(&self.data.counters.transit);
+                self.data.counters.transit_bytes.fetch_add((end - start) as u64, Relaxed);
             }
             Decision::Deliver { stale } => {
                 if stale {

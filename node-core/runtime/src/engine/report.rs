@@ -61,6 +61,8 @@ pub struct LinkSnapshot {
     pub direction: Direction,
     /// The far end's socket address.
     pub remote: Option<SocketAddr>,
+    /// The interface on which both ends have found each other, for a link of the local network.
+    pub found_on: Option<String>,
     /// The peer.
     pub key: NodeKey,
     /// Our number for the peer.
@@ -77,6 +79,8 @@ pub struct LinkSnapshot {
     pub rx_bytes: u64,
     /// Bytes sent.
     pub tx_bytes: u64,
+    /// Bytes that wait to be sent.
+    pub queued: usize,
     /// Age.
     pub uptime: Duration,
 }
@@ -90,6 +94,8 @@ pub struct Counters {
     pub tun_out: u64,
     /// Passed on for others.
     pub transit: u64,
+    /// Bytes of these, with their headers.
+    pub transit_bytes: u64,
     /// Dropped: not IPv6, or with addresses that do not belong here.
     pub drop_invalid: u64,
     /// Dropped: a queue was full or a flow waited too long.
@@ -205,6 +211,7 @@ impl Snapshot {
                     uri: String::new(),
                     direction: Direction::Outgoing,
                     remote: None,
+                    found_on: None,
                     key,
                     port,
                     priority: link.priority,
@@ -213,6 +220,7 @@ impl Snapshot {
                     suspect: link.suspect,
                     rx_bytes: at.egress.rx_bytes.load(Relaxed),
                     tx_bytes: at.egress.tx_bytes.load(Relaxed),
+                    queued: at.egress.queued(),
                     uptime: now.since(at.since),
                 })
             })
@@ -244,6 +252,7 @@ impl Counters {
             tun_in: counters.tun_in.load(Relaxed),
             tun_out: counters.tun_out.load(Relaxed),
             transit: counters.transit.load(Relaxed),
+            transit_bytes: counters.transit_bytes.load(Relaxed),
             drop_invalid: counters.drop_invalid.load(Relaxed),
             drop_queue: counters.drop_queue.load(Relaxed),
             drop_no_tun: counters.drop_no_tun.load(Relaxed),

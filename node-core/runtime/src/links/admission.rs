@@ -21,7 +21,7 @@ pub const HANDSHAKES_PER_SOURCE_MAX: usize = 16;
 
 /// The count of running handshakes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     running: Arc<Mutex<Running>>,
 }
 
@@ -74,10 +74,11 @@ impl Drop for Ticket {
 }
 
 /// What counts as one source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses
-/// from.
+/// from. On the local link there is one /64 for all, and each address is a source.
 fn source_of(remote: IpAddr) -> IpAddr {
     match remote {
         IpAddr::V4(_) => remote,
+        IpAddr::V6(address) if address.is_unicast_link_local() => remote,
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;
             Ipv6Addr::from(network).into()
@@ -122,5 +123,6 @@ mod tests {
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
         assert_ne!(source("10.0.0.1"), source("10.0.0.2"));
+        assert_ne!(source("fe80::1"), source("fe80::2"));
     }
 }

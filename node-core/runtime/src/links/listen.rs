@@ -156,7 +156,7 @@ impl Listener {
 
     /// Takes connections, makes links of them, and hands these to `sink`, until `stop` fires or its
     /// other half is dropped. Then closes everything and returns when that is done.
-    pub(super) async fn serve<S: LinkSink>(
+    pub(crate) async fn serve<S: LinkSink>(
         self,
         local: LocalEnd,
         admission: Admission,

@@ -11,7 +11,7 @@
 //! signed the handshake under the link's password; no link runs to or from an address of the
 //! overlay itself (`200::/7`).
 
-mod admission;
+pub(crate) mod admission;
 pub mod dial;
 pub mod handshake;
 mod interface;
@@ -72,6 +72,17 @@ impl LocalEnd {
         let tls = Tls::new(&identity)?;
         Ok(Self { identity, tls, allowed_keys: Arc::new(allowed_keys) })
     }
+
+    /// The own key.
+    #[must_use]
+    pub fn key(&self) -> NodeKey {
+        self.identity.key()
+    }
+
+    /// The same end, which takes incoming links from everybody.
+    pub(crate) fn open_to_all(&self) -> Self {
+        Self { allowed_keys: Arc::default(), ..self.clone() }
+    }
 }
 
 /// A link whose handshake is done, ready to carry frames.
@@ -94,6 +105,8 @@ pub struct Established {
     /// The peer's URI as it may be shown: the configured one without options, or the listener's with
     /// the remote address in it.
     pub uri: String,
+    /// The interface on which both ends have found each other, for a link of the local network.
+    pub found_on: Option<String>,
 }
 
 /// Who opened a link.

@@ -18,6 +18,9 @@
 //! or shutting the set down drops the sink's future, which closes the link, and returns when that
 //! is done.
 //!
+//! While no peer of the set is up, the waits stay short for a while ([`Company`]): a node with one
+//! peer finds it again within seconds of its restart.
+//!
 //! Source: protocol chapter 2.8. Unlike the reference, waits are spread a little, and a link that
 //! is lost again and again right after its handshake backs off as a failing one does.
 
@@ -48,6 +51,7 @@ use super::{
     probe::Reach,
     uri::{ListenUri, PeerUri},
 };
+use crate::lan::{Ends, Lan, LanInterface, LanSettings};
 
 /// Most configured peers. Each is a task and, when up, a link with threads of its own; a node needs
 /// a handful.
@@ -65,6 +69,20 @@ pub const STEADY_AFTER: Duration = Duration::from_secs(30);
 /// The wait after the first failure; it doubles with every further one. So short because the usual
 /// reason is a peer that is started at the same moment, or a network that is just coming up.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// How long no wait is longer than [`LONELY_WAIT`] while no peer is up: a program or a small machine
+/// has restarted in this time.
+const LONELY: Duration = Duration::from_secs(30);
+
+/// One attempt a second costs a peer that is down a packet, and finds one that is back soon enough.
+const LONELY_WAIT: Duration = Duration::from_secs(1);
+
+/// How long no wait is longer than [`FORLORN_WAIT`] while no peer is up: routers and lines that fail
+/// are back in this time, and nobody tells a machine behind them.
+const FORLORN: Duration = Duration::from_secs(10 * 60);
+
+/// See [`FORLORN`].
+const FORLORN_WAIT: Duration = Duration::from_secs(3);
 
 /// More failures do not count: by then the wait is beyond any sensible ceiling.
 const FAILURES_MAX: u32 = 32;
@@ -153,8 +171,10 @@ pub struct Peers<S> {
     sink: Arc<S>,
     runtime: Handle,
     admission: Admission,
+    company: Company,
     peers: Mutex<BTreeMap<PeerId, Peer>>,
     listeners: Mutex<BTreeMap<String, Listening>>,
+    lan: Mutex<Option<Lan>>,
 }
 
 /// A configured peer, seen from outside its task.
@@ -212,8 +232,10 @@ impl<S: LinkSink> Peers<S> {
             sink,
             runtime,
             admission: Admission::default(),
+            company: Company::new(),
             peers: Mutex::default(),
             listeners: Mutex::default(),
+            lan: Mutex::default(),
         }
     }
 
@@ -251,6 +273,7 @@ impl<S: LinkSink> Peers<S> {
             uri: uri.clone(),
             interface,
             reach,
+            company: self.company.clone(),
             state: Arc::clone(&state),
             kicked,
         };
@@ -296,6 +319,10 @@ impl<S: LinkSink> Peers<S> {
 
     /// Kicks every peer: the network has changed, or the machine has woken up.
     pub fn kick_all(&self) {
+        if let Some(lan) = &*lock(&self.lan) {
+            lan.look();
+        }
+        self.company.hope();
         for peer in lock(&self.peers).values() {
             peer.kick.send_replace(());
         }
@@ -352,13 +379,43 @@ impl<S: LinkSink> Peers<S> {
         listeners.iter().map(status).collect()
     }
 
+    /// Looks for nodes on the local networks like this, or not at all. What must be closed for that
+    /// is closed when this returns.
+    pub async fn search_lan(&self, wanted: Option<LanSettings>) {
+        let adopted = {
+            let lan = lock(&self.lan);
+            lan.as_ref().zip(wanted.as_ref()).and_then(|(lan, wanted)| lan.adopt(wanted))
+        };
+        if let Some(adopted) = adopted {
+            return adopted.await;
+        }
+        let former = lock(&self.lan).take();
+        if let Some(former) = former {
+            former.stop().await;
+        }
+        if let Some(wanted) = wanted {
+            let ends = Ends { local: self.local.clone(), sink: Arc::clone(&self.sink) };
+            *lock(&self.lan) = Some(Lan::start(ends, wanted, &self.runtime));
+        }
+    }
+
+    /// The interfaces on which nodes are or could be looked for; none while nobody looks.
+    #[must_use]
+    pub fn lan_interfaces(&self) -> Vec<LanInterface> {
+        lock(&self.lan).as_ref().map(Lan::interfaces).unwrap_or_default()
+    }
+
     /// Closes all listeners and links and forgets all peers; returns when everything is closed.
     pub async fn shutdown(&self) {
+        let lan = lock(&self.lan).take();
         let listeners = std::mem::take(&mut *lock(&self.listeners));
         let peers = std::mem::take(&mut *lock(&self.peers));
         // First tell all of them, then wait for each.
         for peer in peers.values() {
             peer.task.0.abort();
+        }
+        if let Some(lan) = lan {
+            lan.stop().await;
         }
         for listening in listeners.into_values() {
             listening.stop().await;
@@ -433,6 +490,7 @@ struct Keeper<S> {
     uri: PeerUri,
     interface: Option<String>,
     reach: Reach,
+    company: Company,
     state: Arc<Mutex<State>>,
     kicked: watch::Receiver<()>,
 }
@@ -466,7 +524,7 @@ impl<S: LinkSink> Keeper<S> {
             if wait.is_zero() {
                 continue;
             }
-            let until = Instant::now() + spread(wait, random());
+            let until = Instant::now() + spread(wait.min(self.company.patience()), random());
             self.enter(Phase::Waiting { until });
             tokio::select! {
                 () = sleep_until(until) => {}
@@ -506,7 +564,9 @@ impl<S: LinkSink> Keeper<S> {
         info!(peer = %self.uri, "link up");
         self.enter(Phase::Up);
         let since = Instant::now();
+        let presence = self.company.join();
         let end = self.sink.run(link).await;
+        drop(presence);
         info!(peer = %self.uri, reason = %end.message, "link down");
         self.note(end);
         // Kicks while the link was up are settled by it.
@@ -533,6 +593,60 @@ async fn kick(kicked: &mut watch::Receiver<()>) {
     if kicked.changed().await.is_err() {
         // The peer is being removed, and this task is about to be ended.
         future::pending::<()>().await;
+    }
+}
+
+/// Whether a peer of the set is up, and since when none is.
+#[derive(Clone, Debug)]
+struct Company(Arc<Mutex<Presences>>);
+
+#[derive(Debug)]
+struct Presences {
+    up: usize,
+    alone_since: Instant,
+}
+
+/// A peer that is up, until it is dropped.
+struct Presence {
+    company: Company,
+    since: Instant,
+}
+
+impl Company {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Presences { up: 0, alone_since: Instant::now() })))
+    }
+
+    /// Something has changed that may bring a peer back.
+    fn hope(&self) {
+        lock(&self.0).alone_since = Instant::now();
+    }
+
+    fn join(&self) -> Presence {
+        lock(&self.0).up += 1;
+        Presence { company: self.clone(), since: Instant::now() }
+    }
+
+    /// The longest wait before any peer is dialled again.
+    fn patience(&self) -> Duration {
+        let presences = lock(&self.0);
+        match presences.alone_since.elapsed() {
+            _ if presences.up > 0 => Duration::MAX,
+            alone if alone < LONELY => LONELY_WAIT,
+            alone if alone < FORLORN => FORLORN_WAIT,
+            _ => Duration::MAX,
+        }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let mut presences = lock(&self.company.0);
+        presences.up -= 1;
+        // A peer that accepts links only to close them must not be dialled every second for ever.
+        if self.since.elapsed() >= STEADY_AFTER {
+            presences.alone_since = Instant::now();
+        }
     }
 }
 

@@ -67,7 +67,18 @@ impl Transport {
         let Origin { remote, direction, interface, uri } = origin;
         let Meta { key: peer, priority } = self.exchange(terms).await?;
         let (stream, leftover) = self.into_parts().map_err(HandshakeError::Io)?;
-        Ok(Established { stream, peer, priority, remote, direction, interface, leftover, uri })
+        let found_on = None;
+        Ok(Established {
+            stream,
+            peer,
+            priority,
+            remote,
+            direction,
+            interface,
+            leftover,
+            uri,
+            found_on,
+        })
     }
 
     /// Performs the handshake and closes the connection. The caller sets the deadline.

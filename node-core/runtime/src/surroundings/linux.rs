@@ -35,7 +35,7 @@ const DUMP_LEN_MAX: usize = 4 << 20;
 const PART_LEN: usize = 32 << 10;
 
 /// A kernel that says nothing for so long is not going to.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Attributes of interfaces, addresses and routes (linux/if_link.h, if_addr.h, rtnetlink.h).
 const IFLA_IFNAME: u16 = 3;
@@ -65,15 +65,17 @@ pub(super) fn look() -> io::Result<Surroundings> {
     let socket = socket()?;
     set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
     let mut interfaces = Interfaces::new();
-    dump(&socket, libc::RTM_GETLINK, LINK_LEN, |body| take_link(&mut interfaces, body))?;
-    match dump(&socket, libc::RTM_GETADDR, ADDRESS_LEN, |body| take_address(&mut interfaces, body))
-    {
+    let (any, v6) = (libc::AF_UNSPEC, libc::AF_INET6);
+    dump(&socket, libc::RTM_GETLINK, any, LINK_LEN, |body| take_link(&mut interfaces, body))?;
+    match dump(&socket, libc::RTM_GETADDR, v6, ADDRESS_LEN, |body| {
+        take_address(&mut interfaces, body);
+    }) {
         // A kernel without IPv6 has no such addresses.
         Err(Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {}
         done => done?,
     }
     let mut inside = BTreeSet::new();
-    match dump(&socket, libc::RTM_GETROUTE, ROUTE_LEN, |body| {
+    match dump(&socket, libc::RTM_GETROUTE, v6, ROUTE_LEN, |body| {
         inside.extend(route(&interfaces, body).into_iter().flatten());
         // Beyond, it does not matter how many more there are.
         while inside.len() > FINDINGS_MAX {
@@ -89,15 +91,15 @@ pub(super) fn look() -> io::Result<Surroundings> {
     Ok(Surroundings { interfaces: interfaces.into_values().collect(), routing })
 }
 
-/// Asks for all objects of a kind and hands the body of each to `take`. `fixed_len` is the length
-/// of the fixed part, all of which stays open but for the family.
-fn dump(
+/// Asks for all objects of a kind and family and hands the body of each to `take`. `fixed_len` is
+/// the length of the fixed part, all of which stays open but for the family.
+pub(super) fn dump(
     socket: &OwnedFd,
     kind: u16,
+    family: i32,
     fixed_len: usize,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), Errno> {
-    let family = if kind == libc::RTM_GETLINK { libc::AF_UNSPEC } else { libc::AF_INET6 };
     let mut request = Request::new(kind, libc::NLM_F_DUMP);
     request.bytes.push(family as u8);
     request.bytes.resize(HEADER_LEN + fixed_len, 0);
@@ -221,7 +223,7 @@ fn next_hops(interfaces: &Interfaces, mut hops: &[u8]) -> Vec<Way> {
 }
 
 /// The messages in what was read: kind and body of each.
-fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let len = usize::try_from(number(bytes)?).ok()?;
         let kind = short(bytes.get(4..)?)?;
@@ -232,7 +234,7 @@ fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The value of the first attribute of a kind.
-fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let len = usize::from(short(bytes)?);
         let kind = short(bytes.get(2..)?)? & KIND_MASK;
@@ -250,7 +252,7 @@ fn refusal(body: &[u8]) -> Errno {
     Errno::from_raw_os_error(code.saturating_neg())
 }
 
-fn number(bytes: &[u8]) -> Option<u32> {
+pub(super) fn number(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
@@ -263,7 +265,7 @@ fn address(bytes: &[u8]) -> Option<Ipv6Addr> {
 }
 
 /// A name, which ends with a zero.
-fn text(bytes: &[u8]) -> Option<String> {
+pub(super) fn text(bytes: &[u8]) -> Option<String> {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     (end > 0).then(|| String::from_utf8_lossy(&bytes[..end]).into_owned())
 }

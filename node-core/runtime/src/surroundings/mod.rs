@@ -9,6 +9,7 @@
 //! Linux tells everything, over netlink. Elsewhere interfaces and their addresses are known, and
 //! routes are not asked for.
 
+pub(crate) mod attachments;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]

@@ -35,6 +35,19 @@ pub(super) fn apply(
     if let Some(answered) = change.names {
         set(document, "names", "enabled", answered);
     }
+    if let Some(looks) = change.lan {
+        set(document, "lan", "enabled", looks);
+    }
+    if let Some(transit) = change.transit {
+        set(document, "", "transit", transit.name());
+    }
+    if let Some(saves) = change.save_on_battery {
+        set(document, "save", "on_battery", saves);
+    }
+    if let Some(saves) = change.save_on_metered {
+        set(document, "save", "on_metered", saves);
+    }
+    local_address(document, "metrics", "listen", change.metrics.as_deref());
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }
@@ -81,6 +94,15 @@ fn listeners(
         count += 1;
     }
     Ok(())
+}
+
+/// Sets where to listen for programs of this computer; an empty text ends it.
+fn local_address(document: &mut DocumentMut, section: &str, name: &str, address: Option<&str>) {
+    match address {
+        None => {}
+        Some("") => set(document, section, name, "none"),
+        Some(address) => set(document, section, name, address),
+    }
 }
 
 /// Sets a key of a section, or of none.

@@ -71,6 +71,25 @@ fn key_takes_the_place_of_its_default_and_the_rest_stays() {
 }
 
 #[test]
+fn a_place_to_listen_comes_and_goes_in_its_own_section() {
+    let metrics = |address: &str| {
+        let metrics = Some(address.to_owned());
+        SettingsChange { metrics, ..SettingsChange::default() }
+    };
+    let file = default_file();
+    let (head, section) = file.split_once("\n[metrics]\n").unwrap();
+    let with = |line: &str| {
+        format!("{head}\n[metrics]\n{}", section.replacen("#listen = \"none\"", line, 1))
+    };
+    let open = changed(&file, &metrics("127.0.0.1:9090")).unwrap();
+    assert_eq!(open, with("listen = \"127.0.0.1:9090\""));
+    assert_eq!(changed(&open, &metrics("")).unwrap(), with("listen = \"none\""));
+    for wrong in ["9090", "192.0.2.1:9090", "127.0.0.1:0", "none of it"] {
+        assert!(changed(&file, &metrics(wrong)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn old_value_back_is_the_old_file() {
     let file = default_file();
     let open = changed(&file, &sessions(SessionsSetting::Everyone)).unwrap();

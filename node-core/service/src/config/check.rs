@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use planetary_proto::limits::NODE_INFO_MAX;
+use planetary_proto::session::GroupsError;
 use planetary_runtime::links::peers::PEERS_MAX;
 
 use super::read::Fault;
 use super::{Audience, Config};
+use crate::admin::Place;
 
 /// What the four members about program and system take at most, in bytes of JSON.
 pub(super) const BUILD_INFO_LEN_MAX: usize = 256;
@@ -28,7 +30,28 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
         found.push(("node_info", fault));
     }
     found.extend(open_without_sessions(config));
+    found.extend(admin_port_unconfirmed(config).map(|fault| ("admin.listen", fault)));
+    found.extend(config.session_groups().err().map(|error| ("group", wrong_groups(error))));
     found
+}
+
+/// A port has no owner and no mode.
+fn admin_port_unconfirmed(config: &Config) -> Option<Fault> {
+    let is_port = matches!(config.admin.listen, Some(Place::Port(_)));
+    (is_port && !config.admin.danger_tcp).then(|| {
+        Fault::new(
+            "a port is open to every program of this computer",
+            "write a socket file (unix://), or set `danger_tcp = true` as well",
+        )
+    })
+}
+
+fn wrong_groups(error: GroupsError) -> Fault {
+    let remedy = match error {
+        GroupsError::Taken(_) => "list each key once in all groups",
+        _ => "list fewer",
+    };
+    Fault::new(error.to_string(), remedy)
 }
 
 /// Who gets no session reaches nothing, whatever the filter says.

@@ -25,10 +25,13 @@ mod read;
 mod table;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use planetary_proto::identity::NodeKey;
-use planetary_runtime::links::uri::{ListenUri, PeerUri};
+use planetary_proto::session::{GroupSecret, Groups, GroupsError};
+use planetary_runtime::lan::Pattern;
+use planetary_runtime::links::uri::{ListenUri, Password, PeerUri};
 use zeroize::Zeroizing;
 
 pub use self::classes::tun_name;
@@ -36,6 +39,8 @@ pub use self::edit::{ConfigFile, EditError, Edited};
 pub use self::error::{ConfigError, Problem, printable};
 pub use self::generate::{default_file, reference_page};
 pub(crate) use self::nearest::nearest;
+
+use crate::admin::Place;
 
 /// The largest configuration file that is read, in bytes. A thousand peers take about a tenth of
 /// it.
@@ -56,10 +61,14 @@ pub struct Config {
     pub allowed_keys: Vec<NodeKey>,
     /// Password that both ends of a session must share, or `None`.
     pub group_password: Option<Zeroizing<String>>,
+    /// Groups of keys with a password of their own.
+    pub groups: Vec<Group>,
     /// Who may open a session to this node; `None` lets that follow from what is open to strangers.
     pub sessions: Option<Audience>,
     /// What this node carries for others.
     pub transit: Transit,
+    /// When it carries next to nothing.
+    pub save: Save,
     /// Published to whoever asks; a JSON object.
     pub node_info: serde_json::Map<String, serde_json::Value>,
     /// Leaves name and version of the program and the system out of `node_info`.
@@ -68,12 +77,49 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// Looking for nodes on the local networks.
+    pub lan: Lan,
+    /// The socket that speaks the reference's admin API.
+    pub admin: Admin,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
+    /// Where figures for Prometheus are served: a loopback address, or nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The least severe event that is logged.
     pub log_level: LogLevel,
+    /// How events are written. Holds from the start of the process on.
+    pub log_format: LogFormat,
+}
+
+/// A `[[group]]`: keys that share a password with this node.
+///
+/// Has no `Debug`: the password is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The password; not empty.
+    pub password: Zeroizing<String>,
+    /// Whose sessions with this node need it.
+    pub keys: Vec<NodeKey>,
+}
+
+/// The `[admin]` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens, if at all.
+    pub listen: Option<Place>,
+    /// Whether that may be a port, which every program of this computer can use.
+    pub danger_tcp: bool,
+}
+
+/// The `[save]` section: when this node is a leaf, whatever else it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Save {
+    /// While this computer runs on its battery.
+    pub on_battery: bool,
+    /// While its network is paid by volume.
+    pub on_metered: bool,
 }
 
 /// The `[public_peers]` section.
@@ -118,6 +164,25 @@ pub struct Filter {
     pub echo: Audience,
 }
 
+/// The `[lan]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lan {
+    /// Whether nodes are looked for.
+    pub enabled: bool,
+    /// Names of the interfaces to look on.
+    pub interfaces: Vec<Pattern>,
+    /// Whether to look on Wi-Fi and public networks without being told for each.
+    pub everywhere: bool,
+    /// Password that the others must have as well; the empty one is none.
+    pub password: Password,
+    /// Priority of the links.
+    pub priority: u8,
+    /// Most links to nodes that were found.
+    pub max_links: usize,
+    /// TCP port of the listeners; 0 lets the system choose.
+    pub listen_port: u16,
+}
+
 /// A set of other nodes, as far as a rule of this machine is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -134,9 +199,9 @@ pub enum Audience {
 pub enum Transit {
     /// Whatever the tree sends its way.
     Relay,
-    /// What has no other way.
+    /// What has no better way.
     Reluctant,
-    /// Nothing.
+    /// Next to nothing.
     Leaf,
 }
 
@@ -153,6 +218,15 @@ pub enum LogLevel {
     Debug,
     /// Every packet.
     Trace,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object for programs.
+    Json,
 }
 
 impl Config {
@@ -177,6 +251,8 @@ impl Config {
     fn holds_passwords(&self) -> bool {
         let mut peers = self.peers.iter().chain(self.interface_peers.values().flatten());
         self.group_password.is_some()
+            || !self.lan.password.as_bytes().is_empty()
+            || !self.groups.is_empty()
             || peers.any(|uri| !uri.password().as_bytes().is_empty())
             || self.listen.iter().any(|uri| !uri.password().as_bytes().is_empty())
     }
@@ -186,6 +262,20 @@ impl Config {
     #[must_use]
     pub fn is_exposed(&self, path: &Path) -> bool {
         self.holds_passwords() && crate::state::readable_by_all(path)
+    }
+
+    /// The secrets of sessions, by far end.
+    ///
+    /// # Errors
+    /// [`GroupsError`] for a key that is in two groups, or too many of either; never for a
+    /// configuration that was checked.
+    pub fn session_groups(&self) -> Result<Groups, GroupsError> {
+        let secret = |password: &Zeroizing<String>| GroupSecret::from_password(password.as_bytes());
+        let mut groups = Groups::new(self.group_password.as_ref().map(secret));
+        for group in &self.groups {
+            groups.add(secret(&group.password), &group.keys)?;
+        }
+        Ok(groups)
     }
 
     /// Number of peers, with those of single interfaces.
@@ -204,15 +294,29 @@ impl Default for Config {
             interface_peers: BTreeMap::new(),
             allowed_keys: Vec::new(),
             group_password: None,
+            groups: Vec::new(),
             sessions: None,
-            transit: Transit::Relay,
+            transit: Transit::Reluctant,
+            save: Save { on_battery: true, on_metered: true },
             node_info: serde_json::Map::new(),
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            lan: Lan {
+                enabled: true,
+                interfaces: Vec::new(),
+                everywhere: false,
+                password: Password::default(),
+                priority: 0,
+                max_links: 8,
+                listen_port: 0,
+            },
+            admin: Admin::default(),
             names: true,
             public_peers: PublicPeersConfig::default(),
+            metrics: None,
             log_level: LogLevel::Info,
+            log_format: LogFormat::Text,
         };
         // The table has the last word; a test proves that every default in it is readable.
         parse::apply_defaults(&mut config);
@@ -265,6 +369,17 @@ impl LogLevel {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
+        }
+    }
+}
+
+impl LogFormat {
+    /// The word that stands for it in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Readers of single values: from a TOML item to a checked value, or a [`Fault`] that says what to
 //! write instead.
 
+use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
@@ -126,6 +127,23 @@ pub(super) fn list<T>(
         }
     }
     Fault::all(faults).map_or(Ok(entries), Err)
+}
+
+/// Reads where on this computer to listen for its own programs: a loopback address with a port, or
+/// "none".
+pub(super) fn local_address(item: &Item) -> Result<Option<SocketAddr>, Fault> {
+    const REMEDY: &str = "write \"none\", or a loopback address such as \"127.0.0.1:9090\"";
+    let text = text(item)?;
+    if text == "none" {
+        return Ok(None);
+    }
+    let wrong = |what: &str| Fault::new(format!("\"{}\" {what}", printable(text)), REMEDY);
+    match text.parse::<SocketAddr>() {
+        Err(_) => Err(wrong("is no address with a port")),
+        Ok(address) if !address.ip().is_loopback() => Err(wrong("can be reached from outside")),
+        Ok(address) if address.port() == 0 => Err(wrong("has no port")),
+        Ok(address) => Ok(Some(address)),
+    }
 }
 
 /// Reads a public key.

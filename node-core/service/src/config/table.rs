@@ -8,12 +8,18 @@ use std::collections::BTreeMap;
 
 use planetary_ipc::status::public_uri;
 use planetary_proto::identity::NodeKey;
+use planetary_proto::limits::{GROUP_KEYS_MAX, GROUPS_MAX};
+use planetary_runtime::lan::{
+    LINKS_MAX as LAN_LINKS_MAX, PATTERNS_MAX as LAN_PATTERNS_MAX, Pattern,
+};
 use planetary_runtime::links::peers::{LISTENERS_MAX, PEERS_MAX};
-use toml_edit::Item;
+use planetary_runtime::links::uri::Password;
+use toml_edit::{Array, Item, TableLike, Value};
 use zeroize::Zeroizing;
 
-use super::read::{Fault, choice, flag, integer, key, list, object, text, uri};
-use super::{Audience, Config, InterfaceName, LogLevel, Transit};
+use super::read::{Fault, choice, flag, integer, key, list, local_address, object, text, uri};
+use super::{Audience, Config, Group, InterfaceName, LogFormat, LogLevel, Transit};
+use crate::admin::PlaceError;
 
 /// The version of the file that this program reads and writes.
 const VERSION: i64 = 1;
@@ -47,6 +53,10 @@ pub(super) struct Section {
 
 /// The sections, in the order of the default file. A key without a dot stands before all of them.
 pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "save",
+        explains: "When this node carries next to nothing for others, as a leaf.",
+    },
     Section {
         name: "interface_peers",
         explains: "Peers that are reached through one network interface only.",
@@ -158,17 +168,12 @@ pub(super) const KEYS: &[Key] = &[
         name: "group",
         default: "[]",
         accepts: "list of tables with `password` and `keys`",
-        explains: "Several group passwords, each for some keys.",
-        example: "",
-        available: false,
-        read: |item, _| match item {
-            Item::ArrayOfTables(_) => Ok(()),
-            other if other.is_array() => Ok(()),
-            other => Err(Fault::new(
-                format!("expected a list of tables, found a value of type {}", other.type_name()),
-                "write each group as [[group]]",
-            )),
-        },
+        explains: "Groups of nodes, each with a password that counts between them and this node in\n\
+                   place of `group_password`. A key can be in one group; this node's own may be.",
+        example: "group = [{ password = \"secret\", \
+            keys = [\"79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664\"] }]",
+        available: true,
+        read: groups,
     },
     Key {
         name: "sessions",
@@ -187,11 +192,13 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "transit",
-        default: "\"relay\"",
+        default: "\"reluctant\"",
         accepts: "\"relay\", \"reluctant\", \"leaf\"",
-        explains: "What this node carries for others.",
+        explains: "What this node carries for others. \"relay\": whatever comes its way, as a server\n\
+                   should. \"reluctant\": what has no better way. \"leaf\": next to nothing, and a\n\
+                   node that has no other neighbour is cut off.",
         example: "",
-        available: false,
+        available: true,
         read: |item, config| {
             let words = [
                 ("relay", Transit::Relay),
@@ -211,6 +218,30 @@ pub(super) const KEYS: &[Key] = &[
         available: true,
         read: |item, config| {
             config.node_info_privacy = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "save.on_battery",
+        default: "true",
+        accepts: "true or false",
+        explains: "While this computer runs on its battery.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.save.on_battery = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "save.on_metered",
+        default: "true",
+        accepts: "true or false",
+        explains: "While its network is paid by volume, as far as the system tells.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.save.on_metered = flag(item)?;
             Ok(())
         },
     },
@@ -290,29 +321,139 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later(
-        "lan.enabled",
-        "false",
-        "true or false",
-        "Announces this node and links to the ones found.",
-    ),
-    later("lan.interfaces", "[\".*\"]", "list of regular expressions", "Interfaces to look on."),
-    later(
-        "lan.password",
-        "\"\"",
-        "text; empty means none",
-        "Links only to nodes with the same password.",
-    ),
-    later(
-        "lan.priority",
-        "0",
-        "number from 0 to 255",
-        "Priority of the links; lower is preferred.",
-    ),
-    later("lan.max_links", "8", "number from 1 to 64", "Most links to nodes that were found."),
-    later("lan.listen_port", "0", "number from 0 to 65535", "TCP port; 0 lets the system choose."),
-    later("admin.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
-    later("metrics.listen", "\"none\"", "\"none\" or a URI", "Where to listen."),
+    Key {
+        name: "lan.enabled",
+        default: "true",
+        accepts: "true or false",
+        explains: "Announces this node on the local network and links to the nodes found there.\n\
+                   On Wi-Fi and public networks only after `planetary lan trust`.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.enabled = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.interfaces",
+        default: "[\".*\"]",
+        accepts: "list of regular expressions",
+        explains: "Interfaces to look on, by any part of their name. One that is named by more than\n\
+                   \".*\" needs no further word, whatever network it is on.",
+        example: "interfaces = [\"^eth\", \"^wlan0$\"]",
+        available: true,
+        read: |item, config| {
+            config.lan.interfaces = list(item, LAN_PATTERNS_MAX, pattern)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.everywhere",
+        default: "false",
+        accepts: "true or false",
+        explains: "Takes every Wi-Fi and public network for one's own, unless told otherwise there.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.everywhere = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.password",
+        default: "\"\"",
+        accepts: "text of at most 64 bytes; empty means none",
+        explains: "Links only to nodes with the same password.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.password = Password::new(text(item)?.as_bytes()).ok_or_else(|| {
+                let what = "longer than 64 bytes".to_owned();
+                Fault::new(what, "choose a shorter one, the same on all nodes")
+            })?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.priority",
+        default: "0",
+        accepts: "number from 0 to 255",
+        explains: "Priority of the links; lower is preferred.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.priority = within(item, 0, u8::MAX)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.max_links",
+        default: "8",
+        accepts: "number from 1 to 64",
+        explains: "Most links that this node opens to nodes that were found. It lets in as many.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.max_links = within(item, 1, LAN_LINKS_MAX)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "lan.listen_port",
+        default: "0",
+        accepts: "number from 0 to 65535",
+        explains: "TCP port on which nodes of the local network link to this one; 0 lets the system\n\
+                   choose. A firewall must let it in, and UDP port 9001.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.lan.listen_port = within(item, 0, u16::MAX)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "admin.listen",
+        default: "\"none\"",
+        accepts: "\"none\", unix:///PATH or tcp://127.0.0.1:PORT",
+        explains: "Where `yggdrasilctl` and other tools of Yggdrasil find this node. A socket file is for\n\
+                   root and the members of the group planetary; Windows has none.",
+        example: "listen = \"unix:///run/planetary/admin.sock\"",
+        available: true,
+        read: |item, config| {
+            let place = text(item)?;
+            config.admin.listen = match place {
+                "none" | "" => None,
+                place => Some(place.parse().map_err(|error| no_admin_place(place, error))?),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "admin.danger_tcp",
+        default: "false",
+        accepts: "true or false",
+        explains: "Allows a port in `listen`. Every program and every account of this computer can then\n\
+                   see this node's peers and change them until it is started anew.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.admin.danger_tcp = flag(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "metrics.listen",
+        default: "\"none\"",
+        accepts: "\"none\", or a loopback address with a port",
+        explains: "Where figures are served at /metrics. They have neither keys nor addresses in\n\
+                   them; every program of this machine can read them.",
+        example: "listen = \"127.0.0.1:9090\"",
+        available: true,
+        read: |item, config| {
+            config.metrics = local_address(item)?;
+            Ok(())
+        },
+    },
     later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
     later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
     Key {
@@ -373,6 +514,20 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
+    Key {
+        name: "log.format",
+        default: "\"text\"",
+        accepts: "\"text\", \"json\"",
+        explains: "How events are written: a line for people, or an object a line for programs,\n\
+                   with time, level, target, message and fields. Holds from the next start on.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            let all = [LogFormat::Text, LogFormat::Json];
+            config.log_format = choice(item, &all.map(|format| (format.as_str(), format)))?;
+            Ok(())
+        },
+    },
 ];
 
 /// A key whose feature is not available and whose value nothing looks at yet.
@@ -392,6 +547,23 @@ fn audience(item: &Item) -> Result<Audience, Fault> {
         ("nobody", Audience::Nobody),
     ];
     choice(item, &words)
+}
+
+fn pattern(text: &str) -> Result<Pattern, Fault> {
+    Pattern::new(text).map_err(|error| {
+        let what = format!("\"{}\": {error}", super::printable(text));
+        Fault::new(what, "write a part of the name, such as \"eth\", or \".*\" for all")
+    })
+}
+
+/// A number of a type that holds all from `least` to `most`.
+fn within<T>(item: &Item, least: T, most: T) -> Result<T, Fault>
+where
+    T: TryInto<i64> + TryFrom<i64> + Copy,
+{
+    let [first, last] = [least, most].map(|bound| bound.try_into().unwrap_or(i64::MAX));
+    // In range, so the conversion cannot fail; the bound stands in for a reader's benefit.
+    Ok(T::try_from(integer(item, first..=last)?).unwrap_or(least))
 }
 
 /// Longest URL of a list, in bytes.
@@ -446,4 +618,62 @@ fn interface_peers(item: &Item, config: &mut Config) -> Result<(), Fault> {
     }
     config.interface_peers = all;
     Fault::all(faults).map_or(Ok(()), Err)
+}
+
+fn groups(item: &Item, config: &mut Config) -> Result<(), Fault> {
+    let tables: Vec<&dyn TableLike> = match item {
+        Item::ArrayOfTables(tables) => tables.iter().map(|table| table as &dyn TableLike).collect(),
+        Item::Value(Value::Array(array)) => array
+            .iter()
+            .map(|value| value.as_inline_table().map(|table| table as &dyn TableLike))
+            .collect::<Option<_>>()
+            .ok_or_else(|| no_group(item))?,
+        _ => return Err(no_group(item)),
+    };
+    if tables.len() > GROUPS_MAX {
+        let what = format!("{} groups", tables.len());
+        return Err(Fault::new(what, format!("list at most {GROUPS_MAX}")));
+    }
+    let (mut all, mut faults) = (Vec::with_capacity(tables.len()), Vec::new());
+    for table in tables {
+        match group(table) {
+            Ok(group) => all.push(group),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    config.groups = all;
+    Fault::all(faults).map_or(Ok(()), Err)
+}
+
+fn group(table: &dyn TableLike) -> Result<Group, Fault> {
+    if let Some((name, _)) = table.iter().find(|(name, _)| !["password", "keys"].contains(name)) {
+        let what = format!("a group has no \"{}\"", super::printable(name));
+        return Err(Fault::new(what, "write `password` and `keys`"));
+    }
+    let password = table.get("password").map_or(Ok(""), text)?;
+    if password.is_empty() {
+        return Err(Fault::new("a group without a password", "write password = \"text\""));
+    }
+    let none = Item::Value(Value::Array(Array::new()));
+    let keys = list(table.get("keys").unwrap_or(&none), GROUP_KEYS_MAX, key)?;
+    if keys.is_empty() {
+        return Err(Fault::new("a group without keys", "list the keys of its nodes in `keys`"));
+    }
+    Ok(Group { password: Zeroizing::new(password.to_owned()), keys })
+}
+
+fn no_admin_place(place: &str, error: PlaceError) -> Fault {
+    Fault::new(
+        format!("\"{}\" {error}", super::printable(place)),
+        "write \"unix:///run/planetary/admin.sock\", or \"tcp://127.0.0.1:9001\" together with \
+         danger_tcp = true",
+    )
+}
+
+fn no_group(item: &Item) -> Fault {
+    let found = item.type_name();
+    Fault::new(
+        format!("expected a list of tables, found a value of type {found}"),
+        "write group = [{ password = \"text\", keys = [\"…\"] }]",
+    )
 }

@@ -17,17 +17,20 @@ fn parse(text: &str) -> Result<Config, String> {
 /// Everything in a configuration as text, to compare two of them. Secrets are in it; tests have
 /// none.
 fn fingerprint(config: &Config) -> String {
-    let Config { listen, peers, interface_peers, allowed_keys, group_password, .. } = config;
+    let Config { listen, peers, interface_peers, allowed_keys, group_password, groups, .. } =
+        config;
     let Config { sessions, transit, node_info, node_info_privacy, tun, filter, log_level, .. } =
         config;
-    let Config { public_peers, .. } = config;
+    let Config { lan, public_peers, .. } = config;
     // The default of the table is what an absent key means while the filter is closed.
     let sessions = sessions.unwrap_or(Audience::Circles);
-    let links =
-        format!("{listen:?} {peers:?} {interface_peers:?} {allowed_keys:?} {group_password:?}");
+    let links = format!(
+        "{listen:?} {peers:?} {interface_peers:?} {allowed_keys:?} {group_password:?} {}",
+        groups.len()
+    );
     format!(
         "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} \
-         {log_level:?} {public_peers:?}"
+         {log_level:?} {lan:?} {public_peers:?}"
     )
 }
 
@@ -41,7 +44,8 @@ fn every_default_of_the_table_is_readable_and_is_what_an_empty_file_means() {
     let config = parse("").unwrap();
     assert_eq!(fingerprint(&config), fingerprint(&Config::default()));
     assert_eq!(config.tun, Tun { name: TunName::Auto, mtu: 65535 });
-    assert_eq!((config.transit, config.log_level), (Transit::Relay, LogLevel::Info));
+    assert_eq!((config.transit, config.log_level), (Transit::Reluctant, LogLevel::Info));
+    assert!(config.save.on_battery && config.save.on_metered && config.groups.is_empty());
     assert!(config.node_info_privacy && config.group_password.is_none());
 }
 
@@ -52,6 +56,7 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
     assert_eq!(
         names,
         [
+            "admin.danger_tcp",
             "admin.listen",
             "allowed_keys",
             "dht.enabled",
@@ -64,12 +69,14 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "group_password",
             "interface_peers",
             "lan.enabled",
+            "lan.everywhere",
             "lan.interfaces",
             "lan.listen_port",
             "lan.max_links",
             "lan.password",
             "lan.priority",
             "listen",
+            "log.format",
             "log.level",
             "metrics.listen",
             "names.enabled",
@@ -78,6 +85,8 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "peers",
             "public_peers.key",
             "public_peers.url",
+            "save.on_battery",
+            "save.on_metered",
             "sessions",
             "transit",
             "tun.mtu",
@@ -142,16 +151,23 @@ fn full_file_is_read() {
         interface_peers.eth0 = ["tcp://192.0.2.1:9"]
         node_info = {{ name = "x", tags = ["a", 1, 2.5, {{ deep = true }}] }}
         tun = {{ name = "ygg0", mtu = 1280 }}
+        save.on_battery = false
         [log]
         level = "debug"
         [lan]
         enabled = false
+        [[group]]
+        password = "other"
+        keys = ["{KEY_A}"]
         "#
     ))
     .unwrap();
     assert_eq!((config.listen.len(), config.peers.len(), config.allowed_keys.len()), (2, 1, 1));
     assert_eq!(config.group_password.as_deref().map(String::as_str), Some("secret"));
     assert_eq!(config.tun.mtu, 1280);
+    let [group] = &config.groups[..] else { panic!("one group") };
+    assert_eq!((group.password.as_str(), group.keys.len()), ("other", 1));
+    assert_eq!(config.save, Save { on_battery: false, on_metered: true });
     assert_eq!(config.log_level, LogLevel::Debug);
     assert_eq!(config.interface_peers["eth0"].len(), 1);
     let node_info = serde_json::to_string(&config.node_info).unwrap();

@@ -19,6 +19,7 @@ use super::manager::{self, News};
 use super::signals::{Signal, Signals};
 use super::starting::Started;
 use super::stopping::Stopping;
+use crate::admin::Admin;
 use crate::control::Control;
 use crate::node::Node;
 use crate::public::tend;
@@ -46,6 +47,8 @@ pub(super) struct Running {
     pub(super) control: JoinHandle<()>,
     /// Attends to circles.
     pub(super) attending: JoinHandle<()>,
+    /// For tools that were written for the reference.
+    pub(super) admin: Admin,
 }
 
 impl Running {
@@ -57,6 +60,8 @@ impl Running {
         let listener = Listener::bind(&started.control)?;
         let node = Arc::new(Node::new(started));
         node.sweep_names().await;
+        // A failure is told where the others are.
+        let _ = node.reconcile_figures().await;
         node.follow_intent().await?;
         node.publish().await;
         let (close_control, closed) = oneshot::channel();
@@ -71,13 +76,15 @@ impl Running {
             let _ = closed.await;
         }));
         let attending = tokio::spawn(Arc::clone(&node).attend_circles());
+        let mut admin = Admin::default();
+        admin.follow(&node).await;
         manager::tell(News::Ready);
-        Ok(Self { node, close_control, control, attending })
+        Ok(Self { node, close_control, control, attending, admin })
     }
 
     /// Serves until a signal or `outside` says stop.
     pub(super) async fn until_told(
-        self,
+        mut self,
         mut signals: Signals,
         outside: impl Future<Output = ()>,
     ) -> Stopping {
@@ -105,9 +112,12 @@ impl Running {
                     }),
                 },
                 () = &mut outside => break,
-                _ = retry.tick() => in_background(&self.node, |node| async move {
-                    node.retry_listeners().await;
-                }),
+                _ = retry.tick() => {
+                    self.admin.retry();
+                    in_background(&self.node, |node| async move {
+                        node.retry_listeners().await;
+                    });
+                }
                 // One look at a time: a search for a peer may take longer than the gap.
                 _ = tend.tick(), if tending.as_ref().is_none_or(JoinHandle::is_finished) => {
                     tending = Some(tokio::spawn(tend::tend(Arc::clone(&self.node))));
@@ -132,6 +142,7 @@ impl Running {
                 }
             }
             self.node.follow_clock().await;
+            self.admin.follow(&self.node).await;
             self.node.publish().await;
         }
         Stopping::begin(self)

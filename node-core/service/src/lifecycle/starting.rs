@@ -15,7 +15,7 @@ use crate::args::RunArguments;
 use crate::config::{Config, ConfigError, ConfigFile};
 use crate::health::{Condition, Health, Moment};
 use crate::log::{self, LogHandle};
-use crate::node::{self, Settings};
+use crate::node::{self, Passing, Settings};
 use crate::places::{NoHome, Places};
 use crate::public::Public;
 use crate::public::kept::{ChosenRecord, Kept, PausedRecord};
@@ -24,6 +24,7 @@ use crate::public::store::ListRecord;
 use crate::state::circles::{CirclesKeeper, LoadedCircles};
 use crate::state::friends::FriendsKeeper;
 use crate::state::identity::{self, Exposure, IdentityError};
+use crate::state::networks::Networks;
 use crate::state::record::{self, Damage, Intent, Record, RecordError, Sequence, SequenceKeeper};
 use crate::state::{ReadError, StateDir, StateError};
 
@@ -74,6 +75,8 @@ pub struct Started {
     pub public: Public,
     /// Who may reach this computer.
     pub friends: FriendsKeeper,
+    /// What the person has said of local networks.
+    pub networks: Networks,
     /// The circles.
     pub circles: LoadedCircles,
     /// Random, for what circles need chance for.
@@ -94,7 +97,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     StateDir::check(&places.state_dir)?;
     let config = load_config(&places)?;
     // A process that has a log keeps it.
-    let log = log::start(config.log_level).ok();
+    let log = log::start(config.log_level, config.log_format).ok();
     let now = Moment::now();
     let mut health = Health::default();
 
@@ -120,6 +123,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     if let Some(damage) = damage {
         health.raise(node::friends_damaged(&damage), now);
     }
+    let networks = load_record::<Networks>(&state_dir, NETWORKS_DAMAGED, &mut health, now)?;
     let circles = CirclesKeeper::load(&state_dir, now.unix_s)?;
     let mut circles_seed = Zeroizing::new([0; 32]);
     getrandom::fill(circles_seed.as_mut_slice()).map_err(StartError::NoRandomness)?;
@@ -135,7 +139,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         tracing::warn!(%code, text, action, "noticed at start");
     }
     Ok(Started {
-        settings: Settings { config, arguments, kept },
+        settings: Settings { config, arguments, kept, passing: Passing::default() },
         config_file: ConfigFile::new(places.config),
         control: places.control,
         state_dir,
@@ -145,6 +149,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         intent,
         public,
         friends,
+        networks,
         circles,
         circles_seed,
         health,
@@ -180,6 +185,10 @@ const LIST_DAMAGED: (&str, &str) = (
 );
 const STATISTICS_DAMAGED: (&str, &str) =
     ("peer_statistics_damaged", "How well peers answered before is lost.");
+const NETWORKS_DAMAGED: (&str, &str) = (
+    "networks_damaged",
+    "Which local networks are trusted is lost; nodes are looked for on wires only.",
+);
 const SEQUENCE_DAMAGED: (&str, &str) = (
     "sequence_damaged",
     "The highest sequence number was lost; numbers go on from the clock. If the clock was \

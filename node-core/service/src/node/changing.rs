@@ -9,13 +9,11 @@
 use std::collections::BTreeSet;
 
 use planetary_ipc::status::public_uri;
-use planetary_ipc::{
-    LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange, TransitMode,
-};
+use planetary_ipc::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};
 
 use super::take_over::Making;
-use super::{FailedListener, Node, SwitchError};
-use crate::config::{Audience, Config, EditError, LogLevel};
+use super::{FailedListener, Node, SwitchError, transit};
+use crate::config::{Audience, Config, EditError, Lan, LogLevel};
 use crate::policy;
 
 /// Why settings were not changed.
@@ -55,7 +53,11 @@ impl Node {
         let added = wanted.listen.iter().filter(|uri| !before.listen.contains(uri));
         let added: BTreeSet<String> = added.map(ToString::to_string).collect();
         self.become_one(self.making_of(wanted)).await.map_err(ChangeSettingsError::Start)?;
-        let closed = self.failed_listener(&added);
+        // A place that was refused to the new settings is refused again, in words.
+        let closed = match self.failed_listener(&added) {
+            None if change.metrics.is_some() => self.reconcile_figures().await.err(),
+            closed => closed,
+        };
         let kept = match closed {
             Some(closed) => Err(ChangeSettingsError::Listener(closed)),
             None => self.config_file.commit(&edited).map_err(ChangeSettingsError::Edit),
@@ -88,10 +90,14 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
     Config {
         listen: edited.listen.clone(),
         sessions: edited.sessions,
+        transit: edited.transit,
+        save: edited.save,
         node_info_privacy: edited.node_info_privacy,
         filter: edited.filter.clone(),
+        lan: Lan { enabled: edited.lan.enabled, ..running.lan.clone() },
         names: edited.names,
         public_peers: edited.public_peers.clone(),
+        metrics: edited.metrics,
         log_level: edited.log_level,
         ..running.clone()
     }
@@ -111,13 +117,13 @@ fn plain(config: &Config, config_file: String) -> Settings {
             Some(Audience::Circles | Audience::Nobody) => SessionsSetting::Circles,
         },
         names: config.names,
-        lan: false,
-        transit: TransitMode::Relay,
-        save_on_battery: false,
-        save_on_metered: false,
+        lan: config.lan.enabled,
+        transit: transit::plain(config.transit),
+        save_on_battery: config.save.on_battery,
+        save_on_metered: config.save.on_metered,
         gateway_socks: None,
         gateway_http: None,
-        metrics: None,
+        metrics: config.metrics.map(|address| address.to_string()),
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {
             LogLevel::Error => LogThreshold::Error,

@@ -13,12 +13,16 @@ mod changing;
 mod choosing;
 mod circles;
 mod exploring;
+mod figures;
 mod friends;
+mod lan;
 mod naming;
+mod passing;
 mod peering;
 mod settings;
 mod surveying;
 mod take_over;
+mod transit;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +32,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use planetary_ipc::{Severity, Status};
 use planetary_proto::identity::{Identity, NodeKey};
-use planetary_proto::session::GroupSecret;
+use planetary_proto::session::GroupsError;
 use planetary_runtime::links::LocalEnd;
 use planetary_runtime::links::tls::TlsSetupError;
 use planetary_runtime::{AskError, Engine, EngineConfig, News, Snapshot};
@@ -41,9 +45,12 @@ pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited
 pub use self::exploring::ExploreError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
+pub use self::lan::TrustError;
+pub use self::passing::PassingError;
 pub use self::peering::FailedListener;
-pub use self::settings::{Settings, WantedPeer};
+pub use self::settings::{Passing, Settings, WantedPeer};
 pub use self::take_over::{TakeOver, TakeOverError, TakenOver};
+use crate::admin::Place;
 use crate::config::{Config, ConfigFile, EditError};
 use crate::explore::Memory;
 use crate::health::{Condition, Health, Moment};
@@ -53,6 +60,7 @@ use crate::policy::Doors;
 use crate::public::Public;
 use crate::report::{Facts, Observer, plain};
 use crate::state::StateDir;
+use crate::state::networks::Networks;
 use crate::state::record::{self, Connect, Intent, SequenceKeeper};
 use crate::survey::Surveyor;
 
@@ -76,9 +84,12 @@ pub struct Node {
     circles_due: Notify,
     /// Clients that show questions.
     askers: AtomicUsize,
+    /// What the person has said of local networks.
+    networks: Mutex<Networks>,
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
+    serving: figures::Serving,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -103,6 +114,9 @@ pub enum SwitchError {
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     NoRandomness(getrandom::Error),
+    /// The groups of keys are not possible, which a check of the configuration finds before.
+    #[error(transparent)]
+    Groups(#[from] GroupsError),
     /// The state folder cannot be written, so the wish would be forgotten.
     #[error(
         "the state folder cannot be written: {0}; free space on the disk, or check who owns it"
@@ -144,11 +158,13 @@ impl Node {
             failed_listeners: Mutex::default(),
             public: started.public,
             friends: Mutex::new(friends),
+            networks: Mutex::new(started.networks),
             circles: Mutex::new(circles),
             circles_due: Notify::new(),
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
+            serving: figures::Serving::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -209,6 +225,7 @@ impl Node {
     pub async fn end(&self) {
         let _intent = self.changing.lock().await;
         self.stop_engine().await;
+        self.stop_figures();
         self.store_statistics();
         self.settle_friends();
         self.settle_circles();
@@ -269,6 +286,12 @@ impl Node {
         Arc::clone(&self.identity.read())
     }
 
+    /// Where the admin socket is to be, if anywhere.
+    #[must_use]
+    pub fn admin_place(&self) -> Option<Place> {
+        self.settings.read().config.admin.listen.clone()
+    }
+
     /// Where the settings are.
     #[must_use]
     pub fn config_path(&self) -> &Path {
@@ -299,8 +322,12 @@ impl Node {
             // Half a status helps nobody; the next look is a second away.
             return Arc::clone(&self.status.borrow());
         };
+        let seen = self.serves_figures().then(|| facts.clone());
         let status = Arc::new(observer.observe(facts));
         self.status.send_replace(Arc::clone(&status));
+        if let Some(seen) = seen {
+            self.tell_figures(&seen, &status);
+        }
         status
     }
 
@@ -330,6 +357,7 @@ impl Node {
         let now = Moment::now();
         let wanted = self.settings.read().peers();
         let (access, friends_revision) = self.access(now.unix_s);
+        let (setting, mode) = self.transit();
         Some(Facts {
             now,
             uptime: now.mono.saturating_duration_since(self.started.mono),
@@ -348,9 +376,12 @@ impl Node {
             circles_revision: self.circles_revision(),
             questions: self.questions(),
             names: self.names(),
+            lan: self.lan(engine.as_ref()),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
             supply: self.supply(),
+            transit: (transit::plain(setting), transit::plain(mode)),
+            saving: self.saving(),
             root_changes: 0,
             health: self.health.lock().visible(now),
         })
@@ -389,7 +420,6 @@ impl Node {
         let identity = self.identity();
         let settings = self.settings.read();
         let config = &settings.config;
-        let group = config.group_password.as_ref();
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(SwitchError::NoRandomness)?;
         let first_seq = {
@@ -402,7 +432,8 @@ impl Node {
         let allowed = config.allowed_keys.iter().copied().collect();
         Ok(EngineConfig {
             local: LocalEnd::new(Arc::clone(&identity), allowed)?,
-            group: group.map(|password| GroupSecret::from_password(password.as_bytes())),
+            groups: config.session_groups()?,
+            transit: transit::core(self.transit().1),
             node_info: settings.node_info(),
             first_seq,
             tun: settings.tun(&identity),
@@ -436,9 +467,15 @@ impl Node {
             log.set_level(config.log_level);
         }
         let restart = self.settings.read().needs_restart(&config);
-        self.settings.write().config = config;
+        {
+            let mut settings = self.settings.write();
+            settings.config = config;
+            settings.passing.removed.clear();
+        }
         // Before an engine that is started anew carries a packet.
         self.renew_rules().await;
+        // A failure is told where the others are.
+        let _ = self.reconcile_figures().await;
         let Some(engine) = self.engine() else { return };
         if !restart {
             self.reconcile(&engine).await;

@@ -122,19 +122,24 @@ impl Node {
 
     /// Tries again to open the listeners that failed.
     pub async fn retry_listeners(&self) {
+        let _intent = self.changing.lock().await;
+        // A failure is told where the others are.
+        let _ = self.reconcile_figures().await;
         if self.failed_listeners.lock().is_empty() {
             return;
         }
-        let _intent = self.changing.lock().await;
         if let Some(engine) = self.engine() {
             self.reconcile_listeners(&engine).await;
         }
     }
 
-    /// Makes the engine's peers, listeners and names those of the settings. The caller holds the
-    /// lock.
+    /// Makes the engine's peers, listeners, names, groups and place in the tree those of the
+    /// settings. The caller holds the lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         self.reconcile_names(engine).await;
+        self.reconcile_lan(engine).await;
+        self.reconcile_groups(engine).await;
+        self.reconcile_transit(engine).await;
         let mut wanted = self.settings.read().peers();
         wanted.retain(|_, peer| !peer.paused);
         let mut present = BTreeSet::new();
@@ -159,6 +164,17 @@ impl Node {
             }
         }
         self.reconcile_listeners(engine).await;
+    }
+
+    async fn reconcile_groups(&self, engine: &Engine) {
+        let groups = self.settings.read().config.session_groups();
+        let settled = match groups {
+            Ok(groups) => engine.set_groups(groups).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = settled {
+            tracing::warn!(error, "the passwords of groups are those before");
+        }
     }
 
     async fn reconcile_listeners(&self, engine: &Engine) {
@@ -208,6 +224,11 @@ impl FailedListener {
             _ => (CANNOT_LISTEN, "Change `listen`."),
         };
         Self { uri, error: peer_error(code, super::chain(error)), remedy }
+    }
+
+    /// A listener for programs of this computer.
+    pub(super) fn local(uri: String, error: &io::Error, remedy: &'static str) -> Self {
+        Self { uri, error: peer_error(CANNOT_LISTEN, error.to_string()), remedy }
     }
 
     fn unresolved(uri: String) -> Self {

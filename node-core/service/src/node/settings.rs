@@ -1,6 +1,6 @@
 //! What a run is to do: the configuration file's word and the command line's, made one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use planetary_ipc::PeerSource;
 use planetary_ipc::support::ReportedSetting;
@@ -27,6 +27,15 @@ pub struct Settings {
     pub arguments: RunArguments,
     /// What the state folder says: peers that were chosen, and those that are paused.
     pub kept: Kept,
+    /// What clients of the admin socket have said, for this run only.
+    pub passing: Passing,
+}
+
+/// Peers that were added and removed for this run, which no file tells of.
+#[derive(Clone, Default)]
+pub struct Passing {
+    pub(super) added: Vec<(PeerUri, Option<String>)>,
+    pub(super) removed: BTreeSet<PeerId>,
 }
 
 /// A peer that the node is to keep a link to.
@@ -59,22 +68,29 @@ impl Settings {
         );
         peers
             .extend(self.arguments.peers.iter().map(|uri| wanted(uri, None, PeerSource::Argument)));
+        let added = self.passing.added.iter();
+        peers.extend(
+            added.map(|(uri, interface)| wanted(uri, interface.as_ref(), PeerSource::Argument)),
+        );
         peers.extend(self.config.peers.iter().map(|uri| wanted(uri, None, PeerSource::Config)));
         for (interface, uris) in &self.config.interface_peers {
             peers.extend(uris.iter().map(|uri| wanted(uri, Some(interface), PeerSource::Config)));
         }
+        peers.retain(|id, _| !self.passing.removed.contains(id));
         peers
     }
 
-    /// Whether the command line names the peer.
+    /// Whether the command line names the peer, or a client named it for this run.
     #[must_use]
     pub fn is_argument(&self, id: &PeerId) -> bool {
-        self.arguments.peers.iter().any(|uri| PeerId::new(uri, None) == *id)
+        let mut arguments = self.arguments.peers.iter();
+        arguments.any(|uri| PeerId::new(uri, None) == *id) || self.passing.has_added(id)
     }
 
-    /// Ends the command line's wish for the peer.
+    /// Ends the wish for the peer of command line and clients.
     pub fn forget_argument(&mut self, id: &PeerId) {
         self.arguments.peers.retain(|uri| PeerId::new(uri, None) != *id);
+        self.passing.added.retain(|(uri, interface)| PeerId::new(uri, interface.as_deref()) != *id);
     }
 
     /// The listeners of file and command line, by name; the file's options win.
@@ -116,16 +132,23 @@ impl Settings {
     /// class.
     #[must_use]
     pub fn classes(&self) -> Vec<ReportedSetting> {
-        let RunArguments { peers, listen, tun, .. } = &self.arguments;
+        let RunArguments { peers, listen, tun, no_lan, .. } = &self.arguments;
         let count = |number: usize| (number > 0).then(|| format!("{number} given"));
         let given = [
             ("--peer", count(peers.len())),
             ("--listen", count(listen.len())),
+            ("--no-lan", no_lan.then(|| "given".to_owned())),
             ("--tun", tun.as_ref().map(|name| config::tun_name(name).to_owned())),
         ];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let all = self.config.classes().chain(given);
         all.map(|(name, value)| ReportedSetting { name: name.to_owned(), value }).collect()
+    }
+
+    /// Whether nodes are looked for on the local networks.
+    #[must_use]
+    pub fn looks_on_lan(&self) -> bool {
+        self.config.lan.enabled && !self.arguments.no_lan
     }
 
     /// Whether `newer` differs in something that a running node cannot change.
@@ -136,9 +159,15 @@ impl Settings {
         (tun_matters && old.tun != newer.tun)
             || old.tun.mtu != newer.tun.mtu
             || old.allowed_keys != newer.allowed_keys
-            || old.group_password != newer.group_password
             || old.node_info != newer.node_info
             || old.node_info_privacy != newer.node_info_privacy
+    }
+}
+
+impl Passing {
+    fn has_added(&self, id: &PeerId) -> bool {
+        let mut added = self.added.iter();
+        added.any(|(uri, interface)| PeerId::new(uri, interface.as_deref()) == *id)
     }
 }
 
@@ -179,7 +208,7 @@ mod tests {
 
     fn settings(config: &str, arguments: RunArguments) -> Settings {
         let config = Config::parse(config, Path::new("config.toml")).ok().unwrap();
-        Settings { config, arguments, kept: Kept::default() }
+        Settings { config, arguments, kept: Kept::default(), passing: Passing::default() }
     }
 
     #[test]
@@ -206,6 +235,20 @@ mod tests {
             ]
         );
         assert_eq!(settings.listeners()["tcp://[::]:1"].priority(), 0);
+    }
+
+    #[test]
+    fn peers_of_this_run_come_and_go_beside_those_of_the_file() {
+        let mut settings = settings("peers = [\"tcp://a:1\"]", RunArguments::default());
+        let uri = |text: &str| text.parse::<PeerUri>().unwrap();
+        settings.passing.added.push((uri("tcp://b:1"), Some("eth0".to_owned())));
+        let id = PeerId::new(&uri("tcp://b:1"), Some("eth0"));
+        assert_eq!(settings.peers()[&id].source, PeerSource::Argument);
+        assert!(settings.is_argument(&id));
+        settings.passing.removed.insert(PeerId::new(&uri("tcp://a:1"), None));
+        assert_eq!(settings.peers().into_keys().collect::<Vec<_>>(), [id.clone()]);
+        settings.forget_argument(&id);
+        assert!(settings.peers().is_empty());
     }
 
     #[test]
@@ -236,7 +279,9 @@ mod tests {
         let old = settings("peers = [\"tcp://a:1\"]", RunArguments::default());
         let newer = |text: &str| Config::parse(text, Path::new("c")).ok().unwrap();
         assert!(!old.needs_restart(&newer("log.level = \"debug\"")));
+        assert!(!old.needs_restart(&newer("lan.enabled = false")));
         assert!(old.needs_restart(&newer("tun.mtu = 1500")));
-        assert!(old.needs_restart(&newer("group_password = \"x\"")));
+        assert!(!old.needs_restart(&newer("group_password = \"x\"\ntransit = \"leaf\"")));
+        assert!(old.needs_restart(&newer("node_info_privacy = false")));
     }
 }

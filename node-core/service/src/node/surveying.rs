@@ -45,6 +45,9 @@ impl Node {
         if self.surveyor.look_at_supply().await {
             let Supply { metered, battery } = self.supply();
             tracing::debug!(metered, battery, "power or network changed");
+            if let Some(engine) = self.engine() {
+                self.reconcile_transit(&engine).await;
+            }
             self.news.notify_one();
         }
     }

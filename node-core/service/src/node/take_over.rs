@@ -213,6 +213,8 @@ impl Node {
         self.settings.write().config = other.config;
         // Before an engine that is started anew carries a packet.
         self.renew_rules().await;
+        // A failure is told where the others are.
+        let _ = self.reconcile_figures().await;
         Ok(former)
     }
 

@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use planetary_ipc::{DoctorReport, HealthItem, Names, NamesState, Severity, Status};
+use planetary_ipc::{
+    DoctorReport, HealthItem, Lan, LanInterface, LanState, Names, NamesState, Severity, Status,
+};
 
 use super::state::counted;
 use super::{Facts, OVERLAY, computer, conditions, interface};
@@ -28,6 +30,7 @@ const QUESTIONS: &[Entry] = &[
             "friends_damaged",
             "circles_damaged",
             "circles_not_stored",
+            "networks_damaged",
             "chosen_peers_damaged",
             "paused_peers_damaged",
             "peer_statistics_damaged",
@@ -40,7 +43,7 @@ const QUESTIONS: &[Entry] = &[
     (tun, &["tun_lost", "unguarded", "interface_changed", "mtu_changed", "route_missing"]),
     (rights, &["rights_missing"]),
     (alone, &["network_clash"]),
-    (listeners, &["listener_failed"]),
+    (listeners, &["listener_failed", "metrics_failed"]),
     (
         peers,
         &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down", "peer_replaced"],
@@ -59,6 +62,10 @@ const NOT_CHECKED: &str = "not_checked";
 /// The code of names that are answered while programs ask elsewhere. It is a note of the doctor's:
 /// whoever wants names finds out here how to have them, and nobody else is told.
 const NAMES_NOT_ASKED: &str = "names_not_asked";
+
+/// The code of a local network on which nobody is looked for until the person says so. Another note
+/// of the doctor's: whoever wants no neighbours shall not be told of it for ever.
+const LAN_NOT_TRUSTED: &str = "lan_not_trusted";
 
 /// Codes of good answers.
 #[cfg(test)]
@@ -97,6 +104,7 @@ pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
         }
     }
     items.extend(not_asked(&facts.names));
+    items.extend(not_trusted(&status.lan));
     items.extend(not_checked(facts));
     // A condition that no question knows is told all the same.
     let told: Vec<_> = QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
@@ -132,6 +140,28 @@ fn not_asked(names: &Names) -> Option<HealthItem> {
         since: None,
         affects_connectivity: false,
         action: Some(names.hint.clone().unwrap_or_else(|| "Try again in a moment.".to_owned())),
+    })
+}
+
+/// Where nodes might be found that are not looked for.
+fn not_trusted(lan: &Lan) -> Option<HealthItem> {
+    let unknown: Vec<&LanInterface> =
+        lan.interfaces.iter().filter(|interface| interface.state == LanState::Unknown).collect();
+    let first = unknown.first()?;
+    let names: Vec<_> = unknown.iter().map(|interface| interface.name.as_str()).collect();
+    let network = first.network.as_deref().unwrap_or("NETWORK");
+    Some(HealthItem {
+        code: Cow::Borrowed(LAN_NOT_TRUSTED),
+        title: "Other nodes may be on this local network".to_owned(),
+        severity: Severity::Info,
+        text: format!(
+            "Behind {} is a network that may be full of strangers, so the node neither announces \
+             itself there nor looks for others.",
+            names.join(", ")
+        ),
+        since: None,
+        affects_connectivity: false,
+        action: Some(format!("If it is yours: `planetary lan trust {network}`.")),
     })
 }
 
@@ -324,7 +354,7 @@ mod tests {
         let mut known: BTreeSet<_> =
             QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
         assert!(conditions::codes().all(|code| known.contains(code)));
-        known.extend([NOT_CHECKED, NAMES_NOT_ASKED]);
+        known.extend([NOT_CHECKED, NAMES_NOT_ASKED, LAN_NOT_TRUSTED]);
         assert_eq!(codes("| code | means |"), known);
     }
 

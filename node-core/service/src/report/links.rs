@@ -20,10 +20,14 @@ const RATE_SPAN_MIN: Duration = Duration::from_millis(900);
 pub(super) struct Links {
     next_number: u64,
     outbound: BTreeMap<PeerId, Outbound>,
-    inbound: BTreeMap<LinkId, (u64, Meter)>,
+    /// Links that nobody has asked for: incoming ones, and those over the local network.
+    unasked: BTreeMap<LinkId, (u64, Meter)>,
     /// Bytes of all connections so far, as far as looks have seen them.
     pub(super) total: Meter,
     counted: BTreeMap<LinkId, (u64, u64)>,
+    /// Bytes and packets that were passed on for others, likewise.
+    carried: Meter,
+    carried_counted: (u64, u64),
 }
 
 /// A configured peer.
@@ -34,7 +38,7 @@ struct Outbound {
     meter: Meter,
 }
 
-/// Bytes and their rates.
+/// Two counters and their rates: bytes received and sent, or what the field says.
 pub(super) struct Meter {
     bytes: (u64, u64),
     sampled: Option<(Instant, (u64, u64))>,
@@ -46,18 +50,21 @@ impl Links {
         Self {
             next_number: 1,
             outbound: BTreeMap::new(),
-            inbound: BTreeMap::new(),
+            unasked: BTreeMap::new(),
             total: Meter::starting(now, (0, 0)),
             counted: BTreeMap::new(),
+            carried: Meter::starting(now, (0, 0)),
+            carried_counted: (0, 0),
         }
     }
 
-    /// Returns an entry for each link, outbound before inbound.
+    /// Returns an entry for each link, those that were asked for first.
     pub(super) fn observe(&mut self, facts: &Facts) -> Vec<PeerStatus> {
         let links = facts.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.links);
         self.count(facts.now.mono, facts.snapshot.as_ref());
-        let mut free: Vec<&LinkSnapshot> =
-            links.iter().filter(|link| link.direction == Dialled::Outgoing).collect();
+        let is_wanted =
+            |link: &&LinkSnapshot| link.direction == Dialled::Outgoing && link.found_on.is_none();
+        let mut free: Vec<&LinkSnapshot> = links.iter().filter(is_wanted).collect();
 
         self.outbound.retain(|id, _| facts.wanted.contains_key(id));
         let mut entries = Vec::with_capacity(facts.wanted.len() + links.len());
@@ -68,16 +75,24 @@ impl Links {
             entries.push(self.outbound(id, wanted, peer, link, facts.now.mono));
         }
 
-        let incoming = || links.iter().filter(|link| link.direction == Dialled::Incoming);
-        let present: BTreeSet<LinkId> = incoming().map(|link| link.id).collect();
-        self.inbound.retain(|id, _| present.contains(id));
-        for link in incoming() {
+        let unasked = || links.iter().filter(|link| !is_wanted(link));
+        let present: BTreeSet<LinkId> = unasked().map(|link| link.id).collect();
+        self.unasked.retain(|id, _| present.contains(id));
+        for link in unasked() {
             let number = &mut self.next_number;
-            let (number, meter) = self.inbound.entry(link.id).or_insert_with(|| {
+            let (number, meter) = self.unasked.entry(link.id).or_insert_with(|| {
                 (take(number), Meter::starting(facts.now.mono, (link.rx_bytes, link.tx_bytes)))
             });
             meter.see(facts.now.mono, (link.rx_bytes, link.tx_bytes));
-            let mut entry = entry(*number, &link.uri, None, Direction::In, PeerSource::Inbound);
+            let direction = match link.direction {
+                Dialled::Incoming => Direction::In,
+                Dialled::Outgoing => Direction::Out,
+            };
+            let source = match link.found_on {
+                Some(_) => PeerSource::Lan,
+                None => PeerSource::Inbound,
+            };
+            let mut entry = entry(*number, &link.uri, link.found_on.clone(), direction, source);
             fill_in(&mut entry, link, meter);
             entries.push(entry);
         }
@@ -147,6 +162,20 @@ impl Links {
         }
         self.counted = counted;
         self.total.see(now, total);
+
+        let counters =
+            snapshot.map(|snapshot| (snapshot.counters.transit_bytes, snapshot.counters.transit));
+        let (counted, before) = (counters.unwrap_or_default(), self.carried_counted);
+        let more = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
+        let (bytes, packets) = self.carried.bytes;
+        let carried = (bytes + more(counted.0, before.0), packets + more(counted.1, before.1));
+        self.carried_counted = counted;
+        self.carried.see(now, carried);
+    }
+
+    /// Bytes that were passed on for others, and how many a second.
+    pub(super) fn carried(&self) -> (u64, Option<u64>) {
+        (self.carried.bytes.0, self.carried.rates.map(|rates| rates.0))
     }
 }
 

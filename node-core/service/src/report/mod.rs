@@ -27,7 +27,7 @@ use std::time::Duration;
 use planetary_circles::Reason;
 use planetary_ipc::{
     Access, Direction, Dropped, Gateway, HealthItem, Lan, ListenerStatus, Names, NodeKey,
-    PeerError, Question, Status, Subnet, Transit, TunStatus, UnixTime,
+    PeerError, Question, Saving, Status, Subnet, Transit, TransitMode, TunStatus, UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -82,12 +82,18 @@ pub struct Facts {
     pub questions: Vec<Question>,
     /// How names are answered on this computer.
     pub names: Names,
+    /// What is done about the local networks.
+    pub lan: Lan,
     /// Who the node is.
     pub key: Option<identity::NodeKey>,
     /// What was seen around the node lately.
     pub survey: Arc<Survey>,
     /// What power and network cost.
     pub supply: Supply,
+    /// What the node is to carry for others, and what it carries now.
+    pub transit: (TransitMode, TransitMode),
+    /// Why these differ, if they do.
+    pub saving: Option<Saving>,
     /// How often the root of the tree changed lately; the observer counts.
     pub root_changes: usize,
     /// Conditions that were noticed elsewhere and are to be shown.
@@ -128,9 +134,12 @@ impl Facts {
             circles_revision: 0,
             questions: Vec::new(),
             names: crate::names::off(),
+            lan: Lan::default(),
             key: None,
             survey: Arc::default(),
             supply: Supply::default(),
+            transit: Default::default(),
+            saving: None,
             root_changes: 0,
             health: health.visible(now),
         }
@@ -188,6 +197,7 @@ impl Observer {
         health.sort_by_key(|item| (std::cmp::Reverse(item.severity), item.since));
         let (state, state_text) = self.standing.settle(&facts, &health);
         let peers = self.links.observe(&facts);
+        let (carried, carried_rate) = self.links.carried();
         self.revise(&facts);
 
         let snapshot = facts.snapshot.as_ref();
@@ -224,11 +234,15 @@ impl Observer {
             circles_revision: facts.circles_revision,
             questions: facts.questions,
             names: facts.names,
-            lan: Lan::default(),
+            lan: facts.lan,
             transit: Transit {
+                setting: facts.transit.0,
+                mode: facts.transit.1,
+                saving: facts.saving.filter(|_| facts.transit.0 != facts.transit.1),
+                bytes: carried,
+                rate: carried_rate,
                 metered: facts.supply.metered,
                 battery: facts.supply.battery,
-                ..Transit::default()
             },
             gateway: Gateway::default(),
         }
@@ -322,4 +336,4 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -150,6 +150,7 @@ fn counters(facts: &Facts, status: &Status) -> Vec<Counter> {
             ("tun_in", counters.tun_in),
             ("tun_out", counters.tun_out),
             ("transit", counters.transit),
+            ("transit_bytes", counters.transit_bytes),
             ("drop_invalid", counters.drop_invalid),
             ("drop_queue", counters.drop_queue),
             ("drop_no_tun", counters.drop_no_tun),

@@ -16,11 +16,11 @@ use super::*;
 use crate::explore::{Learnt, Memory};
 use crate::health::SHOW_DELAY;
 
-pub(super) fn key(seed: u8) -> NodeKey {
+pub(crate) fn key(seed: u8) -> NodeKey {
     Identity::from_seed(&[seed; 32]).key()
 }
 
-pub(super) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
+pub(crate) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> Snapshot {
     Snapshot {
         coords: Some(vec![3, 1]),
         root: key(9),
@@ -39,12 +39,13 @@ pub(super) fn snapshot(links: Vec<LinkSnapshot>, proven_ago_s: Option<u64>) -> S
     }
 }
 
-pub(super) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSnapshot {
+pub(crate) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSnapshot {
     LinkSnapshot {
         id: LinkId(id),
         uri: uri.to_owned(),
         direction,
         remote: Some(SocketAddr::from(([192, 0, 2, 1], 1))),
+        found_on: None,
         key: key(2),
         port: 4,
         priority: 1,
@@ -53,6 +54,7 @@ pub(super) fn link(id: u64, uri: &str, direction: Dialled, bytes: u64) -> LinkSn
         suspect: false,
         rx_bytes: bytes,
         tx_bytes: bytes / 2,
+        queued: 7,
         uptime: Duration::from_secs(30),
     }
 }
@@ -291,6 +293,36 @@ fn rates_are_per_second_and_hold_between_looks() {
     assert_eq!(look(2000, 20_000), (Some(10_000), Some(10_000), Some(5_000)));
     assert_eq!(look(2100, 90_000), (Some(10_000), Some(10_000), Some(5_000)));
     assert_eq!(look(4000, 20_000).0, Some(0), "a counter that went back is no rate");
+}
+
+#[test]
+fn what_is_carried_for_others_is_counted_over_restarts_of_the_engine() {
+    let start = Moment::now();
+    let mut observer = Observer::new(key(1), start);
+    let mut look = |millis: u64, bytes: Option<u64>| {
+        let now = later(start, Duration::from_millis(millis));
+        let counters = |transit_bytes| Counters { transit_bytes, ..Counters::default() };
+        let snapshot =
+            bytes.map(|bytes| Snapshot { counters: counters(bytes), ..snapshot(vec![], None) });
+        let transit = observer.observe(Facts { snapshot, ..facts(now) }).transit;
+        (transit.bytes, transit.rate)
+    };
+    assert_eq!(look(0, Some(0)), (0, None));
+    assert_eq!(look(1000, Some(5_000)), (5_000, Some(5_000)));
+    assert_eq!(look(2000, None), (5_000, Some(0)), "the node is down");
+    assert_eq!(look(4000, Some(2_000)), (7_000, Some(1_000)));
+}
+
+#[test]
+fn a_reason_to_save_is_told_where_it_makes_a_difference() {
+    let transit = |setting, mode| {
+        let mut observer = Observer::new(key(1), Moment::now());
+        let (transit, saving) = ((setting, mode), Some(Saving::Battery));
+        observer.observe(Facts { transit, saving, ..facts(Moment::now()) }).transit.saving
+    };
+    let saving = transit(TransitMode::Relay, TransitMode::Leaf);
+    assert_eq!(saving, Some(Saving::Battery));
+    assert_eq!(transit(TransitMode::Leaf, TransitMode::Leaf), None);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! One folder belongs to one running service. It holds `identity.pem` (who the node is),
 //! `intent.json` (whether the person wants it on the network), `sequence.json` (the highest numbers
-//! it has signed), `friends.json` (who may reach it), `pseudonyms.key` (a secret for the names in
+//! it has signed), `friends.json` (who may reach it), `networks.json` (local networks
+//! that the person has spoken of), `pseudonyms.key` (a secret for the names in
 //! reports) and `service.lock`, which keeps a second service out.
 //!
 //! Rules that hold for every file here:
@@ -21,6 +22,7 @@ pub mod circles;
 pub mod friends;
 pub mod identity;
 mod lock;
+pub mod networks;
 mod pkcs8;
 pub mod record;
 

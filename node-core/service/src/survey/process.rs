@@ -12,6 +12,8 @@ pub struct Process {
     pub may_configure: Option<bool>,
     /// Open files and sockets.
     pub files: Option<Load>,
+    /// Memory that is really there, in bytes; `None` where the system is not asked.
+    pub resident: Option<u64>,
     /// Memory in bytes, where the system has set a limit.
     pub memory: Option<Load>,
 }
@@ -50,6 +52,7 @@ impl Process {
             account: account(),
             may_configure: may_configure(),
             files: system::files(),
+            resident: system::resident(),
             memory: system::memory(),
         }
     }
@@ -138,15 +141,19 @@ mod system {
 
     /// Memory that is really there, against the limit of the control group.
     pub(super) fn memory() -> Option<Load> {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
         let group = fs::read_to_string("/proc/self/cgroup").ok()?;
         let group = group.lines().find_map(|line| line.strip_prefix("0::/"))?;
         let dir = Path::new("/sys/fs/cgroup").join(group);
         let most = fs::read_to_string(dir.join("memory.max")).ok()?;
-        Some(Load { used: resident(&status)?, most: most.trim().parse().ok()? })
+        Some(Load { used: resident()?, most: most.trim().parse().ok()? })
     }
 
-    pub(super) fn resident(status: &str) -> Option<u64> {
+    /// Memory that is really there.
+    pub(super) fn resident() -> Option<u64> {
+        resident_in(&fs::read_to_string("/proc/self/status").ok()?)
+    }
+
+    pub(super) fn resident_in(status: &str) -> Option<u64> {
         let row = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kibibytes: u64 = row.split_whitespace().next()?.parse().ok()?;
         kibibytes.checked_mul(1024)
@@ -159,6 +166,10 @@ mod system {
     use super::Load;
 
     pub(super) fn files() -> Option<Load> {
+        None
+    }
+
+    pub(super) fn resident() -> Option<u64> {
         None
     }
 
@@ -184,9 +195,9 @@ mod tests {
         let status = "Name:\tx\nVmRSS:\t   12 kB\nCapEff:\t0000000000001000\n";
         assert_eq!(system::capability(status, 12), Some(true));
         assert_eq!(system::capability(status, 13), Some(false));
-        assert_eq!(system::resident(status), Some(12 * 1024));
+        assert_eq!(system::resident_in(status), Some(12 * 1024));
         assert_eq!(system::capability("CapEff:\tmuch", 12), None);
-        assert_eq!(system::resident("VmRSS:\t18446744073709551615 kB"), None);
+        assert_eq!(system::resident_in("VmRSS:\t18446744073709551615 kB"), None);
         let limits = "Limit   Soft  Hard  Units\nMax open files   1024   4096   files\n";
         assert_eq!(system::files_limit(limits), Some(1024));
         assert_eq!(system::files_limit("Max open files unlimited"), None);
@@ -197,6 +208,7 @@ mod tests {
     fn this_process_is_seen() {
         let process = Process::look();
         assert!(process.account.is_some() && process.may_configure.is_some());
+        assert!(process.resident.is_some_and(|bytes| bytes > 1 << 20));
         let files = process.files.unwrap();
         assert!(files.used > 2 && files.used < files.most, "{files:?}");
     }

@@ -57,7 +57,7 @@ impl Place {
         command
             .arg("--control")
             .arg(self.path("control.sock"))
-            .args(["--tun", "none"])
+            .args(["--no-lan", "--tun", "none"])
             .args(arguments);
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
         command

@@ -84,8 +84,12 @@ impl Host {
         match session.opener.open(payload, mono) {
             Ok(opened) => {
                 session.last_heard = Some(mono);
+                let is_rekeyed = opened.rekey.is_some();
                 if let Some(keys) = opened.rekey {
                     session.sealer.install(keys);
+                }
+                node.handle_use(mono);
+                if is_rekeyed {
                     self.change(at, |node, _| node.handle_rekeyed(&source));
                 }
                 self.take_data(source, &payload[opened.data..], at);
@@ -154,7 +158,9 @@ impl Host {
         buffer.push(kind);
         buffer.extend_from_slice(packet);
         let Some(start) = session.sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX) else { return };
-        session.last_said = Some(self.clock.now(at).mono);
+        let mono = self.clock.now(at).mono;
+        session.last_said = Some(mono);
+        node.handle_use(mono);
         let payload = &buffer[start..];
         let from = table.coords();
         let header = TrafficHeader { path: &path, from, source: &own, dest: &key, watermark };

@@ -19,7 +19,7 @@ use std::{
 
 use planetary_proto::{
     Event, ExtensionMessage, ForwardingTable, Identity, Instant, LinkId, Misbehaviour, Node,
-    NodeConfig, NodeKey, Now,
+    NodeConfig, NodeKey, Now, Transit,
     time::Duration,
     upper::{InbandAnswer, InbandKind, ipv6::Territory},
 };
@@ -113,6 +113,8 @@ pub(crate) struct Host {
     /// How many pings there ever were.
     pinged: u32,
     pub(crate) mischief: Option<Mischief>,
+    /// What its node carries for others.
+    transit: Transit,
     trace: DefaultHasher,
     /// What is for other hosts.
     pub(crate) parcels: Vec<Parcel>,
@@ -155,6 +157,7 @@ impl Host {
             pings: BTreeMap::new(),
             pinged: 0,
             mischief,
+            transit: Transit::default(),
             trace: DefaultHasher::new(),
             parcels: Vec::new(),
             closed: Vec::new(),
@@ -217,7 +220,8 @@ impl Host {
         };
         let config = NodeConfig {
             identity: self.identity.clone(),
-            group: None,
+            groups: Default::default(),
+            transit: self.transit,
             node_info: b"{}".to_vec(),
             first_seq,
         };
@@ -259,6 +263,11 @@ impl Host {
     /// The cable of a link is whole again. Returns what was on its way.
     pub(crate) fn mend(&mut self, link: LinkId) -> VecDeque<Cargo> {
         self.severed.remove(&link).unwrap_or_default()
+    }
+
+    pub(crate) fn set_transit(&mut self, transit: Transit, at: Instant) {
+        self.transit = transit;
+        self.change(at, |node, now| node.set_transit(transit, now));
     }
 
     pub(crate) const fn step_clock(&mut self, seconds: i64) {
@@ -360,6 +369,10 @@ impl Host {
                 let now = self.clock.now(at);
                 if let Some(running) = &mut self.running {
                     running.node.send_sealed(&key, &data, now);
+                    running.node.handle_use(now.mono);
+                    if let Some(session) = running.node.session_table_mut().session_mut(&key) {
+                        session.last_said = Some(now.mono);
+                    }
                 }
             }
             Event::Inband(key, answer) => self.news.push((at, News::Answer(key, answer))),

@@ -37,6 +37,11 @@ export const QUESTIONS = {
     'paused_peers_damaged',
     'peer_statistics_damaged',
     'public_list_damaged',
+    'networks_damaged',
+    'forwards_damaged',
+    'web_certificate',
+    'metrics_failed',
+    'admin_not_listening',
     'state_not_stored',
   ],
   power: ['up', 'down', 'node_not_started', 'node_broken'],
@@ -67,7 +72,7 @@ export const QUESTIONS = {
   clock: ['clock', 'clock_before_release', 'clock_differs', 'clock_jumped'],
   room: ['room', 'files_scarce', 'memory_scarce', 'disk_scarce'],
   /** What no question above knows. */
-  other: ['not_checked'],
+  other: ['lan_not_trusted', 'not_checked'],
 } as const satisfies Record<string, readonly string[]>;
 export type Question = keyof typeof QUESTIONS;
 export const questions = Object.keys(QUESTIONS) as Question[];

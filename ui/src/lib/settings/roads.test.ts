@@ -133,7 +133,7 @@ describe('proxies', () => {
     await user.clear(field);
     await user.type(field, '631{Enter}');
     const where = within(screen.getByTestId('gateway_socks-where'));
-    expect(await where.findByText(t('link_error.cannot_listen'))).toBeTruthy();
+    expect(await where.findByText(t('forward_error.address_in_use'))).toBeTruthy();
   });
 });
 
@@ -153,7 +153,7 @@ describe('forwarded ports', () => {
     await open();
     const [first, , third] = rows();
     expect(first).toContain(t('forward.open', { connections: 2 }));
-    expect(third).toContain(t('link_error.cannot_listen'));
+    expect(third).toContain(t('forward_error.address_in_use'));
   });
 
   it('are removed and brought back', async () => {

@@ -29,7 +29,18 @@ pub(crate) const MEMORY_PEAK: Figure = ("memory, peak", "MB", Better::Less);
 pub(crate) const FIRST_ECHO: Figure = ("start to first echo", "s", Better::Less);
 pub(crate) const RECOVERY: Figure = ("cut to next echo", "s", Better::Less);
 
-pub(crate) const ALL: [Figure; 14] = [
+pub(crate) const CUT: Figure = ("line cut for 5 s and healed", "s", Better::Less);
+pub(crate) const NAP: Figure = ("asleep for 20 s", "s", Better::Less);
+pub(crate) const MOVE: Figure = ("another address", "s", Better::Less);
+pub(crate) const RESTART: Figure = ("only peer down for 5 s", "s", Better::Less);
+pub(crate) const KILL: Figure = ("one of two peers killed", "s", Better::Less);
+pub(crate) const CUT_ONE: Figure = ("line to one of two peers cut", "s", Better::Less);
+pub(crate) const MUTE_ONE: Figure = ("the same, one way only", "s", Better::Less);
+pub(crate) const ROUTE: Figure = ("default route gone for 10 s", "s", Better::Less);
+pub(crate) const IDLE_NEAR: Figure = ("first echo after silence, one hop", "ms", Better::Less);
+pub(crate) const IDLE_FAR: Figure = ("first echo after silence, three hops", "ms", Better::Less);
+
+pub(crate) const ALL: [Figure; 24] = [
     DIRECT,
     DIRECT_REVERSE,
     DIRECT_FOUR,
@@ -44,6 +55,16 @@ pub(crate) const ALL: [Figure; 14] = [
     MEMORY_PEAK,
     FIRST_ECHO,
     RECOVERY,
+    CUT,
+    NAP,
+    MOVE,
+    RESTART,
+    KILL,
+    CUT_ONE,
+    MUTE_ONE,
+    ROUTE,
+    IDLE_NEAR,
+    IDLE_FAR,
 ];
 
 /// Who was measured.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use planetary_lab::{Deadline, Echo, Kind, Lab, Node, Ping, Row, Wire, attempt};
+use planetary_lab::{Deadline, Echo, Kind, Lab, Mishap, Node, Ping, Row, Wire, attempt};
 use serde_json::json;
 
 use crate::figures::{self, Samples, Subject};
@@ -29,8 +29,18 @@ pub(crate) struct Arguments {
     #[arg(long)]
     quick: bool,
     /// Only these parts
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::ALL)]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::USUAL)]
     only: Vec<Part>,
+    /// Only how long it takes to be back after a mishap: a cut, sleep, another address, the restart
+    /// of the only peer, the death of one of two peers, the loss of the default route
+    #[arg(long, conflicts_with_all = ["only", "idle"])]
+    recovery: bool,
+    /// Only the first echo after a silence
+    #[arg(long, conflicts_with = "only")]
+    idle: bool,
+    /// How long that silence is, in seconds
+    #[arg(long, default_value_t = 300)]
+    silence: u64,
     /// Measure against another build of ours, whose programs are in this folder, and not against
     /// the reference
     #[arg(long, value_name = "FOLDER")]
@@ -49,11 +59,38 @@ enum Part {
     Transit,
     /// Four nodes in a circle, of which a link is cut
     Recovery,
+    /// Two nodes, or a few, and what happens in the course of a day
+    Mishaps,
+    /// Four nodes in a row, and silence
+    Idle,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Pair, Self::Transit, Self::Recovery];
+    /// Those that take minutes, not hours.
+    const USUAL: [Self; 3] = [Self::Pair, Self::Transit, Self::Recovery];
 }
+
+impl Arguments {
+    fn parts(&self) -> &[Part] {
+        match (self.recovery, self.idle) {
+            (true, _) => &[Part::Recovery, Part::Mishaps],
+            (_, true) => &[Part::Idle],
+            _ => &self.only,
+        }
+    }
+}
+
+/// What happens, and under which name it is measured.
+const MISHAPS: [(figures::Figure, Mishap); 8] = [
+    (figures::CUT, Mishap::Cut(Duration::from_secs(5))),
+    (figures::NAP, Mishap::Nap(Duration::from_secs(20))),
+    (figures::MOVE, Mishap::Move),
+    (figures::RESTART, Mishap::Restart(Duration::from_secs(5))),
+    (figures::KILL, Mishap::Kill),
+    (figures::CUT_ONE, Mishap::CutOne),
+    (figures::MUTE_ONE, Mishap::MuteOne),
+    (figures::ROUTE, Mishap::RouteLost(Duration::from_secs(10))),
+];
 
 /// The reference finds no path for over a minute now and then.
 const PATIENCE_SECONDS: u64 = 130;
@@ -72,12 +109,13 @@ const IDLE_SECONDS: u64 = 30;
 pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
     let (rounds, seconds) =
         if arguments.quick { (2, 2) } else { (arguments.rounds, arguments.seconds) };
-    let mut bench = Bench { samples: Samples::default(), seconds };
+    let silence = Duration::from_secs(arguments.silence);
+    let mut bench = Bench { samples: Samples::default(), seconds, silence };
     let mut busy = Vec::new();
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
         busy.push(idle::wait(IDLE_SECONDS)?);
-        if arguments.only.contains(&Part::Pair) {
+        if arguments.parts().contains(&Part::Pair) {
             attempt("bench raw", |lab| bench.raw(lab))?;
         }
         let mut subjects = [Subject::Ours, Subject::Reference];
@@ -91,7 +129,11 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
                 (Subject::Reference, Some(folder)) => (Kind::Ours, Some(folder)),
                 _ => (Kind::Ours, None),
             };
-            for part in &arguments.only {
+            for part in arguments.parts() {
+                if *part == Part::Mishaps {
+                    bench.mishaps(subject, kind, programs)?;
+                    continue;
+                }
                 let name = part.to_possible_value().map(|part| part.get_name().to_owned());
                 attempt(&format!("bench {}", name.unwrap_or_default()), |lab| {
                     if let Some(folder) = programs {
@@ -101,6 +143,8 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
                         Part::Pair => bench.pair(lab, subject, kind),
                         Part::Transit => bench.transit(lab, subject, kind),
                         Part::Recovery => bench.recovery(lab, subject, kind),
+                        Part::Idle => bench.idle(lab, subject, kind),
+                        Part::Mishaps => unreachable!("each has grounds of its own"),
                     }
                 })?;
             }
@@ -127,6 +171,7 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
 struct Bench {
     samples: Samples,
     seconds: u32,
+    silence: Duration,
 }
 
 impl Bench {
@@ -257,17 +302,58 @@ impl Bench {
         far[usize::from(grown[1] > grown[0])].cut()?;
         let cut = Instant::now();
         let back = echo.first(a.host(), c.address(), Deadline::seconds(PATIENCE_SECONDS));
-        let took = back.map_or_else(
-            |error| {
-                // The reference does not always find the other way; the round goes on.
-                println!("note: {error:#}, counted as {PATIENCE_SECONDS} s");
-                PATIENCE_SECONDS as f64
-            },
-            |back| (back - cut).as_secs_f64(),
-        );
+        let took = seconds_or_patience(back.map(|back| back - cut));
         self.samples.add(figures::RECOVERY, subject, took);
         Ok(())
     }
+
+    /// Each on grounds of its own.
+    fn mishaps(&mut self, subject: Subject, kind: Kind, programs: Option<&PathBuf>) -> Result<()> {
+        for (figure, mishap) in MISHAPS {
+            let took = attempt(&format!("bench {mishap:?}"), |lab| {
+                if let Some(folder) = programs {
+                    lab.use_programs(folder);
+                }
+                Ok(mishap.strike(lab, [kind; 2]))
+            })?;
+            self.samples.add(figure, subject, seconds_or_patience(took));
+        }
+        Ok(())
+    }
+
+    /// Four nodes in a row talk, are silent, and the first one speaks again.
+    fn idle(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
+        let Row { nodes, .. } = lab.chain(&[kind; 4], "tcp")?;
+        let (first, next, last) = (&nodes[0], &nodes[1], &nodes[3]);
+        let others = [(figures::IDLE_NEAR, next), (figures::IDLE_FAR, last)];
+        let mut echoes = Vec::new();
+        for (_, other) in others {
+            let echo = Echo::start(other.host())?;
+            let deadline = Deadline::seconds(PATIENCE_SECONDS);
+            echo.first(first.host(), other.address(), deadline)?;
+            echoes.push(echo);
+        }
+        thread::sleep(self.silence);
+        for ((figure, other), echo) in others.into_iter().zip(&echoes) {
+            let begun = Instant::now();
+            let deadline = Deadline::seconds(PATIENCE_SECONDS);
+            let back = echo.first(first.host(), other.address(), deadline);
+            let took = seconds_or_patience(back.map(|back| back - begun));
+            self.samples.add(figure, subject, took * 1000.0);
+        }
+        Ok(())
+    }
+}
+
+/// In seconds; the reference does not always find another way, and the round goes on.
+fn seconds_or_patience(took: Result<Duration>) -> f64 {
+    took.map_or_else(
+        |error| {
+            println!("note: {error:#}, counted as {PATIENCE_SECONDS} s");
+            PATIENCE_SECONDS as f64
+        },
+        |took| took.as_secs_f64(),
+    )
 }
 
 /// The larger of two nodes, in MB.

@@ -19,9 +19,11 @@ use std::{io, net::Shutdown};
 
 use socket2::Socket;
 #[cfg(unix)]
-pub use unix::{adopt, limit_unsent, recv, try_send, try_send_vectored, wait_writable};
+pub use unix::{adopt, is_stalled, limit_unsent, recv, try_send, try_send_vectored, wait_writable};
 #[cfg(windows)]
-pub use windows::{adopt, limit_unsent, recv, try_send, try_send_vectored, wait_writable};
+pub use windows::{
+    adopt, is_stalled, limit_unsent, recv, try_send, try_send_vectored, wait_writable,
+};
 
 /// How many bytes the system may hold unsent for one link before it reports the socket as full.
 ///

@@ -18,6 +18,12 @@ use windows_sys::Win32::Networking::WinSock::{
 /// How long a shutdown by this process may go unnoticed by a thread that polls.
 const POLL_MAX: Duration = Duration::from_millis(500);
 
+/// Whether bytes get no acknowledgement, which this system does not say.
+#[must_use]
+pub const fn is_stalled(_: &Socket) -> bool {
+    false
+}
+
 /// Puts a socket into the mode that the functions of this module need.
 ///
 /// # Errors

@@ -112,20 +112,64 @@ async fn a_lost_link_is_noted_and_dialled_again() {
 
 /// Under a clock that jumps to the next deadline whenever nothing else can happen.
 #[tokio::test(start_paused = true)]
-async fn waits_double_up_to_the_ceiling() {
-    let dialer = Side::new(end(2, &[]));
-    let uri = format!("tcp://{}?maxbackoff=5s", closed_port());
+async fn waits_double_up_to_the_ceiling_while_another_peer_is_up() {
+    let (_listener, address) = Side::listening(end(1, &[]), "tcp://127.0.0.1:0").await;
+    let mut dialer = Side::new(end(2, &[]));
+    dialer.peers.add(peer_uri(&format!("tcp://{address}")), None).unwrap();
+    let _held = dialer.link().await;
+    let closed = closed_port();
+    let uri = format!("tcp://{closed}?maxbackoff=5s");
     dialer.peers.add(peer_uri(&uri), None).unwrap();
     let started = tokio::time::Instant::now();
     let waits = [0.0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35, 11.35, 16.35];
-    for (attempts, at_most) in (1..).zip(waits) {
-        while dialer.peers.list()[0].attempts < attempts || !waiting(&dialer.peers.list()[0].phase)
-        {
+    failures_come_after(&dialer, closed, started, &waits).await;
+}
+
+/// A node whose only peer restarts finds it within a second for half a minute, then within three.
+#[tokio::test(start_paused = true)]
+async fn a_lonely_node_does_not_wait_long() {
+    let dialer = Side::new(end(2, &[]));
+    let closed = closed_port();
+    dialer.peers.add(peer_uri(&format!("tcp://{closed}")), None).unwrap();
+    let started = tokio::time::Instant::now();
+    let waits = [0.0, 0.05, 0.15, 0.35, 0.75, 1.55, 2.55, 3.55, 4.55, 5.55];
+    failures_come_after(&dialer, closed, started, &waits).await;
+    tokio::time::sleep(LONELY_OVER).await;
+    let before = dialer.peers.list()[0].attempts;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let attempts = dialer.peers.list()[0].attempts - before;
+    assert!((19..=28).contains(&attempts), "{attempts} in a minute");
+    // After ten minutes the peer is left alone as if there were others, until there is hope.
+    tokio::time::sleep(Duration::from_secs(1500)).await;
+    let before = dialer.peers.list()[0].attempts;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(dialer.peers.list()[0].attempts - before <= 1);
+    let before = dialer.peers.list()[0].attempts;
+    dialer.peers.kick_all();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(dialer.peers.list()[0].attempts - before >= 10);
+}
+
+const LONELY_OVER: Duration = Duration::from_secs(30);
+
+/// The attempts at the one peer that fails end at these times, in seconds, or a quarter sooner.
+async fn failures_come_after(
+    dialer: &Side,
+    closed: SocketAddr,
+    started: tokio::time::Instant,
+    waits: &[f32],
+) {
+    let status = || {
+        let uri = format!("tcp://{closed}");
+        dialer.peers.list().into_iter().find(|peer| peer.id.uri == uri).unwrap()
+    };
+    for (attempts, at_most) in (1..).zip(waits.iter().copied()) {
+        while status().attempts < attempts || !waiting(&status().phase) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let waited = started.elapsed().as_secs_f32();
         assert!((at_most * 0.75..=at_most + 0.2).contains(&waited), "{attempts} after {waited} s");
-        assert_eq!(dialer.peers.list()[0].last_error.as_ref().unwrap().code, "cannot_connect");
+        assert_eq!(status().last_error.unwrap().code, "cannot_connect");
     }
 }
 

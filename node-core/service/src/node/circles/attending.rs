@@ -78,7 +78,13 @@ impl Node {
         circles.exchange.tick(now);
     }
 
-    fn take_news(&self, news: News) {
+    fn take_news(self: &Arc<Self>, news: News) {
+        if news == News::NetworkChanged {
+            // It asks other programs, and nothing here waits for what they say.
+            let node = Arc::clone(self);
+            tokio::spawn(async move { node.look_at_supply().await });
+            return;
+        }
         let moment = Moment::now();
         let mut circles = self.circles.lock();
         let now = circles.now(moment);

@@ -384,6 +384,17 @@ export function checks(now: Status): HealthItem[] {
     good('clock', 'The clock agrees with others', '12 nodes'),
     good('room', 'The service has room', '38 of 1024 files, 21 MiB, 48 GiB on the disk'),
   ];
+  if (now.lan.interfaces.some(({ state }) => state === 'unknown')) {
+    all.push(
+      item(
+        'lan_not_trusted',
+        'info',
+        'Other nodes may be near',
+        'nodes are not looked for on “Harbour Cafe”',
+        'planetary lan trust 5c1f0a77d2be9043',
+      ),
+    );
+  }
   // A problem stands in the place of the good answer to the same question.
   const wrong = new Set(now.health.map(({ code }) => REPLACED[code]));
   return [...now.health, ...all.filter(({ code }) => !wrong.has(code))];

@@ -146,7 +146,7 @@ export class MockRoads {
     if (address === null) return null;
     const taken = address === TAKEN;
     const message = 'the address is in use';
-    const last_error = taken ? { code: 'cannot_listen', message, at: this.around.now() } : null;
+    const last_error = taken ? { code: 'address_in_use', message, at: this.around.now() } : null;
     return { uri: `${scheme}://${address}`, up: this.around.on() && !taken, last_error };
   }
 
@@ -230,7 +230,7 @@ const FORWARDS: Forward[] = [
     {
       up: false,
       last_error: {
-        code: 'cannot_listen',
+        code: 'address_in_use',
         message: 'the address is in use',
         at: START - 40,
       },
