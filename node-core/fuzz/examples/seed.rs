@@ -46,6 +46,7 @@ fn main() -> io::Result<()> {
     names()?;
     control()?;
     uris()?;
+    http_heads()?;
     public_lists()?;
     friend_links()?;
     circles()?;
@@ -431,6 +432,25 @@ fn uris() -> io::Result<()> {
     seed("uri", "bad_escape", "tcp://host:1?password=%4")?;
     seed("uri", "mapped", "tcp://[::ffff:192.0.2.1]:80")?;
     seed("uri", "no_port", "tls://host")
+}
+
+fn http_heads() -> io::Result<()> {
+    let link = "GET /path?query HTTP/1.1\r\nHost: node.example\r\nUpgrade: websocket\r\n\
+                Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                Sec-WebSocket-Protocol: ygg-ws\r\n\r\nbehind";
+    seed("http_head", "link", link)?;
+    seed("http_head", "other", link.replace("ygg-ws", "chat"))?;
+    for (name, origin) in [("own", "https://node.example"), ("foreign", "null")] {
+        let line = format!("Origin: {origin}\r\nHost:");
+        seed("http_head", name, link.replace("Host:", &line))?;
+    }
+    seed("http_head", "health", "GET /health HTTP/1.0\n\n")?;
+    seed("http_head", "connect", "CONNECT [200::1]:80 HTTP/1.1\r\nHost: [200::1]:80\r\n\r\n")?;
+    let switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                     Connection: Upgrade\r\n\
+                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    seed("http_head", "response", switching)
 }
 
 fn public_lists() -> io::Result<()> {

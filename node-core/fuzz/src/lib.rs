@@ -27,6 +27,7 @@ pub use targets::filter::filter;
 pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
+pub use targets::http_head::http_head;
 pub use targets::identity_pem::identity_pem;
 pub use targets::invite::invite;
 pub use targets::join_link::join_link;
@@ -55,6 +56,7 @@ pub const TARGETS: [Target; 22] = [
     ("foreign", foreign),
     ("frames", frames),
     ("friend_link", friend_link),
+    ("http_head", http_head),
     ("identity_pem", identity_pem),
     ("invite", invite),
     ("join_link", join_link),

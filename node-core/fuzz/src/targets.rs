@@ -11,6 +11,7 @@ pub(crate) mod filter;
 pub(crate) mod foreign;
 pub(crate) mod frames;
 pub(crate) mod friend_link;
+pub(crate) mod http_head;
 pub(crate) mod identity_pem;
 pub(crate) mod invite;
 pub(crate) mod join_link;

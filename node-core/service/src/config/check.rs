@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use planetary_proto::limits::NODE_INFO_MAX;
 use planetary_proto::session::GroupsError;
 use planetary_runtime::links::peers::PEERS_MAX;
+use planetary_runtime::links::uri::Scheme;
 
 use super::read::Fault;
 use super::{Audience, Config};
@@ -26,6 +27,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
     if let Some(fault) = unsigned_in_clear(config) {
         found.push(("public_peers.url", fault));
     }
+    found.extend(wss_without_certificate(config));
     if let Some(fault) = node_info_too_long(config) {
         found.push(("node_info", fault));
     }
@@ -111,6 +113,28 @@ fn unsigned_in_clear(config: &Config) -> Option<Fault> {
             "write https://, or set `key` to the key with which the list is signed",
         )
     })
+}
+
+/// A certificate is of no use without its key, and a listener for `wss` without either.
+fn wss_without_certificate(config: &Config) -> Option<(&'static str, Fault)> {
+    let files = &config.web_certificate;
+    match (&files.certificate, &files.key) {
+        (Some(_), Some(_)) => None,
+        (Some(_), None) => {
+            Some(("tls.certificate", Fault::new("there is no key to it", "set `key` as well")))
+        }
+        (None, Some(_)) => {
+            let remedy = "set `certificate` as well";
+            Some(("tls.key", Fault::new("there is no certificate to it", remedy)))
+        }
+        (None, None) => {
+            let uri = config.listen.iter().find(|uri| uri.scheme() == Scheme::Wss)?;
+            let what = format!("{} needs a certificate", super::printable(&uri.to_string()));
+            let remedy = "set `certificate` and `key` in the section [tls], or listen for ws behind \
+                          a web server";
+            Some(("listen", Fault::new(what, remedy)))
+        }
+    }
 }
 
 fn node_info_too_long(config: &Config) -> Option<Fault> {

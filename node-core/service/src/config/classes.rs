@@ -26,6 +26,8 @@ const CLASSES: &[(&str, Class)] = &[
     ("tun.mtu", |config| config.tun.mtu.to_string()),
     ("filter.inbound", |config| audience(config.filter.inbound).to_owned()),
     ("filter.echo", |config| audience(config.filter.echo).to_owned()),
+    ("tls.certificate", |config| set(config.web_certificate.certificate.is_some())),
+    ("tls.key", |config| set(config.web_certificate.key.is_some())),
     ("lan.enabled", |config| config.lan.enabled.to_string()),
     ("lan.interfaces", |config| configured(config.lan.interfaces.len())),
     ("lan.everywhere", |config| config.lan.everywhere.to_string()),

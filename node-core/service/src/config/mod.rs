@@ -26,7 +26,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use planetary_proto::identity::NodeKey;
 use planetary_proto::session::{GroupSecret, Groups, GroupsError};
@@ -77,6 +77,8 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// What listeners for `wss` show.
+    pub web_certificate: WebCertificateFiles,
     /// Looking for nodes on the local networks.
     pub lan: Lan,
     /// The socket that speaks the reference's admin API.
@@ -120,6 +122,15 @@ pub struct Save {
     pub on_battery: bool,
     /// While its network is paid by volume.
     pub on_metered: bool,
+}
+
+/// The `[tls]` section: both files, or neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebCertificateFiles {
+    /// A certificate and its chain, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// The `[public_peers]` section.
@@ -302,6 +313,7 @@ impl Default for Config {
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            web_certificate: WebCertificateFiles::default(),
             lan: Lan {
                 enabled: true,
                 interfaces: Vec::new(),

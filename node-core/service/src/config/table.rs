@@ -5,6 +5,7 @@
 //! its default: that is the value which means the feature is off.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use planetary_ipc::status::public_uri;
 use planetary_proto::identity::NodeKey;
@@ -67,6 +68,7 @@ pub(super) const SECTIONS: &[Section] = &[
         explains: "The network interface through which programs on this machine use the network.",
     },
     Section { name: "filter", explains: "Who may reach this machine over the network." },
+    Section { name: "tls", explains: "The certificate of listeners for `wss`." },
     Section { name: "lan", explains: "Finding other nodes on the local network." },
     Section {
         name: "admin",
@@ -322,6 +324,32 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "tls.certificate",
+        default: "\"\"",
+        accepts: "text; an absolute path, or empty for none",
+        explains: "File with the certificate that listeners for wss show, in PEM, its chain behind\n\
+                   it. Read again when it changes.",
+        example: "certificate = \"/etc/planetary/wss.pem\"",
+        available: true,
+        read: |item, config| {
+            config.web_certificate.certificate = file(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tls.key",
+        default: "\"\"",
+        accepts: "text; an absolute path, or empty for none",
+        explains: "File with the private key of that certificate, in PEM. The account of the\n\
+                   service must be able to read it, and nobody else should.",
+        example: "key = \"/etc/planetary/wss.key\"",
+        available: true,
+        read: |item, config| {
+            config.web_certificate.key = file(item)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "lan.enabled",
         default: "true",
         accepts: "true or false",
@@ -547,6 +575,20 @@ fn audience(item: &Item) -> Result<Audience, Fault> {
         ("nobody", Audience::Nobody),
     ];
     choice(item, &words)
+}
+
+/// Reads the name of a file; none if it is empty.
+fn file(item: &Item) -> Result<Option<PathBuf>, Fault> {
+    let name = text(item)?;
+    let path = PathBuf::from(name);
+    if name.is_empty() {
+        Ok(None)
+    } else if path.has_root() {
+        Ok(Some(path))
+    } else {
+        let what = format!("\"{}\" is not an absolute path", super::printable(name));
+        Err(Fault::new(what, "write where the file is, from the root folder on"))
+    }
 }
 
 fn pattern(text: &str) -> Result<Pattern, Fault> {

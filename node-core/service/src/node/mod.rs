@@ -23,6 +23,7 @@ mod settings;
 mod surveying;
 mod take_over;
 mod transit;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,6 +91,7 @@ pub struct Node {
     exploring: exploring::Exploring,
     naming: naming::Naming,
     serving: figures::Serving,
+    web: Mutex<web::Web>,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -165,6 +167,7 @@ impl Node {
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
             serving: figures::Serving::default(),
+            web: Mutex::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -407,6 +410,7 @@ impl Node {
     /// Makes an engine from the settings, with its peers and listeners. The caller holds the lock.
     async fn start_engine(&self) -> Result<(), SwitchError> {
         let config = self.engine_config()?;
+        self.look_at_certificate();
         let engine = Engine::start(config, tokio::runtime::Handle::current())?;
         *self.engine.write() = Some(engine.clone());
         self.health.lock().clear(NODE_NOT_STARTED);
@@ -430,8 +434,10 @@ impl Node {
             first
         };
         let allowed = config.allowed_keys.iter().copied().collect();
+        let local = LocalEnd::new(Arc::clone(&identity), allowed)?;
+        self.web.lock().begin(local.tls().clone());
         Ok(EngineConfig {
-            local: LocalEnd::new(Arc::clone(&identity), allowed)?,
+            local,
             groups: config.session_groups()?,
             transit: transit::core(self.transit().1),
             node_info: settings.node_info(),
@@ -472,6 +478,7 @@ impl Node {
             settings.config = config;
             settings.passing.removed.clear();
         }
+        self.look_at_certificate();
         // Before an engine that is started anew carries a packet.
         self.renew_rules().await;
         // A failure is told where the others are.

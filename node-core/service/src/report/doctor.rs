@@ -21,7 +21,7 @@ type Entry = (Question, &'static [&'static str]);
 const QUESTIONS: &[Entry] = &[
     (service, &[]),
     (identity, &["identity_exposed"]),
-    (settings, &["config_not_read", "config_exposed", "open_unreachable"]),
+    (settings, &["config_not_read", "config_exposed", "open_unreachable", "web_certificate"]),
     (
         records,
         &[
