@@ -8,7 +8,7 @@
 #![cfg(target_os = "linux")]
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,8 +21,8 @@ use planetary_lab::{Deadline, Host, Usage, run, until};
 /// Connections at once, over all listeners.
 const CROWD: usize = 1000;
 
-/// Transports with a port.
-const LISTENED: [&str; 2] = ["tcp", "tls"];
+/// Transports with a port; the last one's is of UDP.
+const LISTENED: [&str; 4] = ["tcp", "tls", "ws", "quic"];
 const FIRST_PORT: u16 = 9001;
 
 /// How much more memory the node may hold after the crowd than before: what the allocator keeps.
@@ -43,18 +43,19 @@ fn rubbish_keeps_nobody_out_and_leaves_nothing_behind() {
         let node = lab.start(node)?;
         let before = node.usage()?;
 
-        let targets: Vec<SocketAddr> = (FIRST_PORT..)
-            .take(LISTENED.len())
-            .map(|port| (bad_wire.ends()[1].v4, port).into())
-            .collect();
+        let ports = (FIRST_PORT..).take(LISTENED.len());
+        let mut targets: Vec<SocketAddr> =
+            ports.map(|port| (bad_wire.ends()[1].v4, port).into()).collect();
+        let quic = targets.pop().context("no target")?;
         let over = AtomicBool::new(false);
         let during = thread::scope(|scope| {
             let crowd = scope.spawn(|| rubbish.enter(|| crowd(&targets, &over)));
             let local = scope.spawn(|| talk_rubbish_into(&file));
             let slow = scope.spawn(|| rubbish.enter(|| slowly(&targets, &over)));
+            let datagrams = scope.spawn(|| rubbish.enter(|| throw_datagrams(quic, &over)));
             let linked = link_by_all(lab, &good, &good_wire.ends()[0].v4.to_string(), &node);
             over.store(true, Ordering::Relaxed);
-            for rubbish in [crowd.join(), slow.join()] {
+            for rubbish in [crowd.join(), slow.join(), datagrams.join()] {
                 rubbish.map_err(|_| anyhow::anyhow!("the rubbish failed"))???;
             }
             local.join().map_err(|_| anyhow::anyhow!("the rubbish failed"))??;
@@ -138,6 +139,23 @@ fn slowly(targets: &[SocketAddr], over: &AtomicBool) -> Result<()> {
             let _ = stream.write_all(b"m");
         }
         thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Throws datagrams at a listener: noise, and such as begin a connection as QUIC does.
+fn throw_datagrams(target: SocketAddr, over: &AtomicBool) -> Result<()> {
+    let mut random = Random(0xd1b5_4a32_d192_ed03);
+    while !over.load(Ordering::Relaxed) {
+        // From a new port each time, as if each were somebody else.
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        let mut datagram = random.bytes(1200);
+        socket.send_to(&datagram, target)?;
+        // A long header, version 1, and an identifier of 8 bytes for each side.
+        datagram[..6].copy_from_slice(&[0xc3, 0, 0, 0, 1, 8]);
+        datagram[14] = 8;
+        socket.send_to(&datagram, target)?;
+        thread::sleep(Duration::from_millis(2));
     }
     Ok(())
 }
