@@ -46,7 +46,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 24] = [
+pub const TARGETS: [Target; 25] = [
     ("backup", backup),
     ("beacon", beacon),
     ("circle_message", circle_message),

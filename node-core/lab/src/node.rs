@@ -147,6 +147,8 @@ pub struct Status {
 /// What a node says of one of its links.
 #[derive(Clone, Debug)]
 pub struct PeerStatus {
+    /// Its URI without options.
+    pub uri: String,
     /// The key at the other end, once it is known.
     pub key: Option<String>,
     /// Whether the link is there.
@@ -228,6 +230,12 @@ impl NodeBuilder {
     /// Dials this URI.
     pub fn peer(mut self, uri: impl Into<String>) -> Self {
         self.setup.peers.push(uri.into());
+        self
+    }
+
+    /// Has no TUN: it links, routes and answers, and its host has no part in the network.
+    pub fn without_tun(mut self) -> Self {
+        "none".clone_into(&mut self.setup.device);
         self
     }
 

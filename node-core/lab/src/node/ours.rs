@@ -140,6 +140,7 @@ fn lan(lan: &Lan) -> String {
 fn peer(entry: &Value) -> Result<PeerStatus> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
     Ok(PeerStatus {
+        uri: text("uri").context("a peer without `uri`")?.to_owned(),
         key: text("key").map(str::to_owned),
         up: entry.get("up").and_then(Value::as_bool).context("a peer without `up`")?,
         inbound: text("direction").context("a peer without `direction`")? == "in",
