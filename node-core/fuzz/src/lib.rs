@@ -44,7 +44,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     ("backup", backup),
     ("beacon", beacon),
     ("circle_message", circle_message),
