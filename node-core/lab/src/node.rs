@@ -81,6 +81,8 @@ struct Setup {
     mtu: u32,
     allowed_keys: Vec<String>,
     closed: bool,
+    /// Whether the program runs without any right, and so without a device.
+    unprivileged: bool,
     lan: Option<Lan>,
     programs: Option<PathBuf>,
     bus: Option<String>,
@@ -145,6 +147,8 @@ pub struct Status {
 /// What a node says of one of its links.
 #[derive(Clone, Debug)]
 pub struct PeerStatus {
+    /// Its URI without options.
+    pub uri: String,
     /// The key at the other end, once it is known.
     pub key: Option<String>,
     /// Whether the link is there.
@@ -195,6 +199,7 @@ impl NodeBuilder {
             mtu,
             allowed_keys,
             closed: false,
+            unprivileged: false,
             lan: None,
             programs: None,
             bus: None,
@@ -228,6 +233,12 @@ impl NodeBuilder {
         self
     }
 
+    /// Has no TUN: it links, routes and answers, and its host has no part in the network.
+    pub fn without_tun(mut self) -> Self {
+        "none".clone_into(&mut self.setup.device);
+        self
+    }
+
     /// Has this identity instead of the next one of the lab.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.setup.identity = identity;
@@ -257,6 +268,14 @@ impl NodeBuilder {
     /// the reference.
     pub fn closed(mut self) -> Self {
         self.setup.closed = true;
+        self
+    }
+
+    /// Runs as a user without rights and has no device, which only ours can: programs reach the
+    /// network through its gateway.
+    pub fn unprivileged(mut self) -> Self {
+        "none".clone_into(&mut self.setup.device);
+        self.setup.unprivileged = true;
         self
     }
 
