@@ -39,10 +39,11 @@ const FORGET_MAX: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
 /// Nothing moves for this long: the network is at rest.
 const REST: Duration = Duration::from_secs(5);
-/// Sessions, paths and keys are forgotten by then.
+/// Sessions, paths and keys that are not kept warm are forgotten by then.
 const EXPIRY: Duration = Duration::from_secs(130);
-/// A node at rest may be woken this often, per second.
-const WAKES_MAX: f64 = 0.3;
+/// A node at rest may be woken this often, per second: 0.3 for itself, and once in 40 seconds at
+/// either end of each session that is kept warm, of which there are about a dozen.
+const WAKES_MAX: f64 = 0.6;
 /// Pairs that ping each other at a time.
 const PAIRS: usize = 40;
 /// Pairs whose paths are measured.
