@@ -37,6 +37,8 @@ pub use targets::node_info::node_info;
 pub use targets::packets::packets;
 pub use targets::public_list::public_list;
 pub use targets::session::session;
+pub use targets::socks::socks;
+pub use targets::stack::stack;
 pub use targets::traffic::traffic;
 pub use targets::uri::uri;
 
@@ -44,7 +46,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 25] = [
     ("backup", backup),
     ("beacon", beacon),
     ("circle_message", circle_message),
@@ -66,6 +68,8 @@ pub const TARGETS: [Target; 22] = [
     ("packets", packets),
     ("public_list", public_list),
     ("session", session),
+    ("socks", socks),
+    ("stack", stack),
     ("traffic", traffic),
     ("uri", uri),
 ];

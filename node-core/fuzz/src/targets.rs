@@ -21,5 +21,7 @@ pub(crate) mod node_info;
 pub(crate) mod packets;
 pub(crate) mod public_list;
 pub(crate) mod session;
+pub(crate) mod socks;
+pub(crate) mod stack;
 pub(crate) mod traffic;
 pub(crate) mod uri;

@@ -129,5 +129,5 @@ macro_rules! tests {
 tests! {
     backup beacon circle_message circle_op config control_frames extension filter foreign frames
     friend_link http_head identity_pem invite join_link meta names node_info packets public_list
-    session traffic uri
+    session socks stack traffic uri
 }

@@ -81,6 +81,8 @@ struct Setup {
     mtu: u32,
     allowed_keys: Vec<String>,
     closed: bool,
+    /// Whether the program runs without any right, and so without a device.
+    unprivileged: bool,
     lan: Option<Lan>,
     programs: Option<PathBuf>,
     bus: Option<String>,
@@ -197,6 +199,7 @@ impl NodeBuilder {
             mtu,
             allowed_keys,
             closed: false,
+            unprivileged: false,
             lan: None,
             programs: None,
             bus: None,
@@ -265,6 +268,14 @@ impl NodeBuilder {
     /// the reference.
     pub fn closed(mut self) -> Self {
         self.setup.closed = true;
+        self
+    }
+
+    /// Runs as a user without rights and has no device, which only ours can: programs reach the
+    /// network through its gateway.
+    pub fn unprivileged(mut self) -> Self {
+        "none".clone_into(&mut self.setup.device);
+        self.setup.unprivileged = true;
         self
     }
 

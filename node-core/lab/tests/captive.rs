@@ -121,10 +121,6 @@ fn links_survive_a_router_that_forgets_them() {
 /// Shares the address of one device of a router. Ports change with every entry, and what belongs to
 /// none is dropped, as home routers do.
 fn masquerade(router: &Host, device: &str) -> Result<()> {
-    router.enter(|| {
-        fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
-        fs::write("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0")
-    })??;
     let rules = format!(
         "add table ip home
          add chain ip home out {{ type nat hook postrouting priority srcnat; }}
@@ -132,7 +128,13 @@ fn masquerade(router: &Host, device: &str) -> Result<()> {
          add chain ip home through {{ type filter hook forward priority filter; }}
          add rule ip home through ct state invalid drop"
     );
-    rules.lines().try_for_each(|rule| router.run("nft", [rule.trim()]).map(drop))
+    rules.lines().try_for_each(|rule| router.run("nft", [rule.trim()]).map(drop))?;
+    let settings = || {
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+        // There since the rules are.
+        fs::write("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0")
+    };
+    Ok(router.enter(settings)??)
 }
 
 /// Lets a router forget every connection through a device, as one does that starts anew.

@@ -32,9 +32,32 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
         found.push(("node_info", fault));
     }
     found.extend(open_without_sessions(config));
+    found.extend(proxies_for_others(config));
+    if let Some(fault) = proxies_at_one_place(config) {
+        found.push(("gateway.http", fault));
+    }
     found.extend(admin_port_unconfirmed(config).map(|fault| ("admin.listen", fault)));
     found.extend(config.session_groups().err().map(|error| ("group", wrong_groups(error))));
     found
+}
+
+/// Whoever reaches a proxy reaches the network as this node.
+fn proxies_for_others(config: &Config) -> Vec<(&'static str, Fault)> {
+    let gateway = &config.gateway;
+    let proxies = [("gateway.socks", gateway.socks), ("gateway.http", gateway.http)];
+    let open = proxies.into_iter().filter_map(|(key, at)| {
+        let at = at.filter(|at| !at.ip().is_loopback() && !gateway.danger_beyond_this_machine)?;
+        let what = format!("{at} is for other machines, which would use the network as this node");
+        let remedy = "write a loopback address such as 127.0.0.1, or set \
+                      danger_beyond_this_machine = true";
+        Some((key, Fault::new(what, remedy)))
+    });
+    open.collect()
+}
+
+fn proxies_at_one_place(config: &Config) -> Option<Fault> {
+    let at = config.gateway.http.filter(|at| config.gateway.socks == Some(*at))?;
+    Some(Fault::new(format!("{at} is where the SOCKS5 proxy listens"), "choose another port"))
 }
 
 /// A port has no owner and no mode.

@@ -85,6 +85,8 @@ pub struct Config {
     pub admin: Admin,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
+    /// Proxies for programs of this machine.
+    pub gateway: GatewayConfig,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
     /// Where figures for Prometheus are served: a loopback address, or nowhere.
@@ -122,6 +124,17 @@ pub struct Save {
     pub on_battery: bool,
     /// While its network is paid by volume.
     pub on_metered: bool,
+}
+
+/// The `[gateway]` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// Where the SOCKS5 proxy listens.
+    pub socks: Option<SocketAddr>,
+    /// Where the HTTP proxy listens.
+    pub http: Option<SocketAddr>,
+    /// Whether other machines may use the proxies.
+    pub danger_beyond_this_machine: bool,
 }
 
 /// The `[tls]` section: both files, or neither.
@@ -325,6 +338,7 @@ impl Default for Config {
             },
             admin: Admin::default(),
             names: true,
+            gateway: GatewayConfig::default(),
             public_peers: PublicPeersConfig::default(),
             metrics: None,
             log_level: LogLevel::Info,

@@ -5,6 +5,7 @@
 //! its default: that is the value which means the feature is off.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use planetary_ipc::status::public_uri;
@@ -75,10 +76,7 @@ pub(super) const SECTIONS: &[Section] = &[
         explains: "A second control socket that speaks the admin API of Yggdrasil.",
     },
     Section { name: "metrics", explains: "Figures for Prometheus." },
-    Section {
-        name: "gateway",
-        explains: "Proxies for programs when there is no network interface.",
-    },
+    Section { name: "gateway", explains: "Proxies into the network for programs on this machine." },
     Section { name: "names", explains: "Names instead of addresses, for friends." },
     Section { name: "direct", explains: "Direct links to friends." },
     Section { name: "dht", explains: "Finding friends when no other way leads to them." },
@@ -273,7 +271,8 @@ pub(super) const KEYS: &[Key] = &[
         default: "\"auto\"",
         accepts: "\"auto\", \"none\", or the name of an interface",
         explains: "The interface to create. \"none\" needs no privilege: the node routes and\n\
-                   answers, but programs on this machine do not see the network.",
+                   answers, and programs on this machine reach the network through [gateway]\n\
+                   and forwarded ports.",
         example: "",
         available: true,
         read: |item, config| {
@@ -482,8 +481,44 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
-    later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
+    Key {
+        name: "gateway.socks",
+        default: "\"none\"",
+        accepts: "\"none\", or an address with a port",
+        explains: "Where a SOCKS5 proxy listens: the way into the network for programs that know\n\
+                   nothing of it, with the interface or without. It leads nowhere else.",
+        example: "socks = \"127.0.0.1:1080\"",
+        available: true,
+        read: |item, config| {
+            config.gateway.socks = address_or_none(item, "127.0.0.1:1080")?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "gateway.http",
+        default: "\"none\"",
+        accepts: "\"none\", or an address with a port",
+        explains: "Where an HTTP proxy listens, for browsers and others, in the same way.",
+        example: "http = \"127.0.0.1:8080\"",
+        available: true,
+        read: |item, config| {
+            config.gateway.http = address_or_none(item, "127.0.0.1:8080")?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "gateway.danger_beyond_this_machine",
+        default: "false",
+        accepts: "true or false",
+        explains: "Lets other machines use the proxies. Whoever reaches them is, to the network,\n\
+                   this node.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.gateway.danger_beyond_this_machine = flag(item)?;
+            Ok(())
+        },
+    },
     Key {
         name: "names.enabled",
         default: "true",
@@ -566,6 +601,19 @@ const fn later(
     explains: &'static str,
 ) -> Key {
     Key { name, default, accepts, explains, example: "", available: false, read: |_, _| Ok(()) }
+}
+
+/// Where something listens that may be off.
+fn address_or_none(item: &Item, example: &str) -> Result<Option<SocketAddr>, Fault> {
+    let text = text(item)?;
+    if text == "none" {
+        return Ok(None);
+    }
+    let address = text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+    address.map(Some).ok_or_else(|| {
+        let what = format!("\"{}\" is no address with a port", super::printable(text));
+        Fault::new(what, &format!("write one such as \"{example}\", or \"none\""))
+    })
 }
 
 fn audience(item: &Item) -> Result<Audience, Fault> {

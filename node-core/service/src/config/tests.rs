@@ -63,6 +63,7 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "direct.enabled",
             "filter.echo",
             "filter.inbound",
+            "gateway.danger_beyond_this_machine",
             "gateway.http",
             "gateway.socks",
             "group",

@@ -14,6 +14,7 @@ mod choosing;
 mod circles;
 mod exploring;
 mod figures;
+mod forwarding;
 mod friends;
 mod lan;
 mod naming;
@@ -44,6 +45,7 @@ use zeroize::Zeroizing;
 pub use self::changing::ChangeSettingsError;
 pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited, suggestion};
 pub use self::exploring::ExploreError;
+pub use self::forwarding::ForwardError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
 pub use self::lan::TrustError;
@@ -90,6 +92,7 @@ pub struct Node {
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
+    forwarding: Mutex<forwarding::Forwarding>,
     serving: figures::Serving,
     web: Mutex<web::Web>,
     engine: RwLock<Option<Engine>>,
@@ -166,6 +169,7 @@ impl Node {
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
+            forwarding: Mutex::new(forwarding::Forwarding::new(started.forwards)),
             serving: figures::Serving::default(),
             web: Mutex::default(),
             engine: RwLock::new(None),
@@ -379,6 +383,7 @@ impl Node {
             circles_revision: self.circles_revision(),
             questions: self.questions(),
             names: self.names(),
+            gateway: self.gateway(),
             lan: self.lan(engine.as_ref()),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
