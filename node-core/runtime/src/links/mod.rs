@@ -111,8 +111,8 @@ pub struct Established {
     pub interface: Option<String>,
     /// What arrived behind the peer's `meta` message: the beginning of the frame stream.
     pub leftover: Vec<u8>,
-    /// The peer's URI as it may be shown: the configured one without options, or the listener's with
-    /// the remote address in it.
+    /// The peer's URI as it may be shown: the configured one without options, or the listener's
+    /// with the remote address in it.
     pub uri: String,
     /// The interface on which both ends have found each other, for a link of the local network.
     pub found_on: Option<String>,
@@ -132,8 +132,8 @@ pub enum Direction {
 pub enum LinkStream {
     /// A socket that carries the link's bytes as they are.
     Plain(Socket),
-    /// TLS over a socket. Whoever serves the link moves bytes between the two. What the connection had
-    /// decrypted before the hand-over is in [`Established::leftover`]; it may hold the beginning of
+    /// TLS over a socket. Whoever serves the link moves bytes between the two. What the connection
+    /// had decrypted before the hand-over is in [`Established::leftover`]; it may hold the beginning of
     /// a record that is not complete.
     Tls {
         /// The connection below.
