@@ -1,7 +1,7 @@
 //! The URIs that name peers to dial and addresses to listen on.
 //!
-//! `scheme://[user[:word]@]host:port[/path]?option=value&…`, the syntax of the whole network. A [`PeerUri`] or
-//! [`ListenUri`] exists only if everything in it is understood and usable: unknown schemes, unknown
+//! `scheme://[user[:word]@]host:port[/path]?option=value&…`, the syntax of the whole network. A
+//! [`PeerUri`] or [`ListenUri`] exists only if everything in it is understood and usable: unknown schemes, unknown
 //! options, options that do nothing where they stand and second values are errors, because a
 //! misspelt `password` that is silently dropped is worse than a refusal.
 //!
