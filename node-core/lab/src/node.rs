@@ -81,6 +81,9 @@ struct Setup {
     mtu: u32,
     allowed_keys: Vec<String>,
     closed: bool,
+    transit: &'static str,
+    /// Lines of the configuration that stand before its sections.
+    lines: String,
     lan: Option<Lan>,
     programs: Option<PathBuf>,
     bus: Option<String>,
@@ -195,6 +198,8 @@ impl NodeBuilder {
             mtu,
             allowed_keys,
             closed: false,
+            transit: "relay",
+            lines: String::new(),
             lan: None,
             programs: None,
             bus: None,
@@ -257,6 +262,20 @@ impl NodeBuilder {
     /// the reference.
     pub fn closed(mut self) -> Self {
         self.setup.closed = true;
+        self
+    }
+
+    /// Carries for others what this mode of ours says: `relay`, unless it is told, as the reference
+    /// does.
+    pub fn transit(mut self, mode: &'static str) -> Self {
+        self.setup.transit = mode;
+        self
+    }
+
+    /// Adds a line to the configuration of ours, a key that stands before all sections.
+    pub fn line(mut self, line: &str) -> Self {
+        self.setup.lines.push_str(line);
+        self.setup.lines.push('\n');
         self
     }
 

@@ -147,7 +147,8 @@ pub(super) fn sessions(sessions: &[SessionSnapshot]) -> Value {
     json!({ "sessions": sessions.collect::<Vec<_>>() })
 }
 
-pub(super) fn multicast(status: &Status) -> Value {
+/// The port that a beacon names is not told: it is another one for each interface and network.
+pub(super) fn multicast(status: &Status, password: bool) -> Value {
     let active = status.lan.interfaces.iter().filter(|one| one.state == LanState::Active);
     let interfaces = active.map(|interface| {
         json!({
@@ -155,7 +156,7 @@ pub(super) fn multicast(status: &Status) -> Value {
             "address": "-",
             "beacon": true,
             "listen": true,
-            "password": false,
+            "password": password,
         })
     });
     json!({ "multicast_interfaces": interfaces.collect::<Vec<_>>() })

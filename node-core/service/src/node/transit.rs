@@ -22,10 +22,15 @@ impl Node {
         (setting, if self.saving().is_some() { config::Transit::Leaf } else { setting })
     }
 
-    /// Makes the engine carry what holds now.
+    /// Makes the engine carry what holds now, and keep ways open only where that is not to be saved.
     pub(super) async fn reconcile_transit(&self, engine: &Engine) {
         let (_, mode) = self.transit();
-        if let Err(error) = engine.set_transit(core(mode)).await {
+        let warm = self.saving().is_none();
+        let settled = match engine.set_transit(core(mode)).await {
+            Ok(()) => engine.keep_warm(warm).await,
+            failed => failed,
+        };
+        if let Err(error) = settled {
             tracing::warn!(%error, "the node carries for others what it did before");
         }
     }
