@@ -149,6 +149,19 @@ impl Zone {
         Some(self.reply(&query).emit(&query))
     }
 
+    /// Whether a name is one of the network's: it ends with [`SUFFIX`], in letters of either case.
+    #[must_use]
+    pub fn covers(name: &str) -> bool {
+        strip(&labels_of(name), SUFFIX).is_some()
+    }
+
+    /// The address of the node with this name, as [`Zone::answer`] says it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Address> {
+        let labels = labels_of(name);
+        Some(self.node(strip(&labels, SUFFIX)?)?.address())
+    }
+
     fn reply(&self, query: &Query<'_>) -> Reply {
         if query.edns.is_some_and(|version| version > 0) {
             return Reply::error(Rcode::BadVersion);
@@ -224,6 +237,11 @@ impl Zone {
             },
         }
     }
+}
+
+/// The labels of a name as people write it, with or without a dot at the end.
+fn labels_of(name: &str) -> Vec<&[u8]> {
+    name.strip_suffix('.').unwrap_or(name).split('.').map(str::as_bytes).collect()
 }
 
 /// What stands before `suffix`, or `None` where the name has another end.

@@ -182,9 +182,9 @@ mod tests {
             lines.into_iter().filter(|line| line.starts_with("peer ")).collect::<Vec<_>>()
         };
         let lines = peers(changes(Some(&up), &down));
-        assert_eq!(lines.len(), 3, "those that were up: {lines:?}");
+        assert_eq!(lines.len(), 4, "those that were up: {lines:?}");
         assert!(lines.iter().all(|line| line.ends_with(" down")), "{lines:?}");
         let lines = peers(changes(None, &down));
-        assert!(lines.len() == 5 && lines.iter().all(|line| line.ends_with(" down")), "{lines:?}");
+        assert!(lines.len() == 6 && lines.iter().all(|line| line.ends_with(" down")), "{lines:?}");
     }
 }

@@ -44,8 +44,11 @@ fn main() -> io::Result<()> {
     packets()?;
     node_info()?;
     names()?;
+    socks()?;
+    stack()?;
     control()?;
     uris()?;
+    http_heads()?;
     public_lists()?;
     friend_links()?;
     circles()?;
@@ -225,6 +228,32 @@ fn control() -> io::Result<()> {
     seed("control_frames", "huge_length", [0xff; 8])?;
     seed("control_frames", "cut_short", &framed(hello)[..20])?;
     seed("control_frames", "nested", framed(&"[".repeat(200)))
+}
+
+/// Messages of SOCKS5, one behind the other and each alone.
+fn socks() -> io::Result<()> {
+    let name = b"\x05\x01\x00\x03\x10ada.pln.internal\x00\x50";
+    seed("socks", "greeting", [5, 2, 0, 2])?;
+    seed("socks", "without_a_method", [5, 1, 2])?;
+    seed("socks", "by_name", name)?;
+    seed("socks", "by_address", [&[5, 1, 0, 4, 2][..], &[0; 15], &[0, 80]].concat())?;
+    seed("socks", "version_4", [5, 1, 0, 1, 192, 0, 2, 1, 0, 80])?;
+    seed("socks", "datagrams", [5, 3, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    seed("socks", "bind", [5, 2, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    seed("socks", "datagram", [b"\0\0\0", &name[3..], b"data"].concat())
+}
+
+/// Scripts for the stack: a connection that opens, speaks and ends, or does not.
+fn stack() -> io::Result<()> {
+    let segment =
+        |flags: u8, data: &[u8]| [&[2, flags, 8, 8, 255, 0, data.len() as u8][..], data].concat();
+    let (syn, ack, data) = (segment(2, b""), segment(16, b""), segment(24, b"data"));
+    let (fin, reset) = (segment(17, b""), segment(4, b""));
+    seed("stack", "talk", [&syn[..], &ack, &data, &data, &fin, &ack].concat())?;
+    seed("stack", "reset", [&syn[..], &ack, &data, &reset, &data].concat())?;
+    seed("stack", "asked_twice", [&syn[..], &syn, &ack, &syn].concat())?;
+    seed("stack", "datagrams", [1, 0, 4, 1, 2, 3, 4, 1, 1, 0])?;
+    seed("stack", "anything", [&[0, 40, 0x60][..], &[0; 39]].concat())
 }
 
 /// Questions for names: what is asked, and what only looks like a question.
@@ -431,6 +460,25 @@ fn uris() -> io::Result<()> {
     seed("uri", "bad_escape", "tcp://host:1?password=%4")?;
     seed("uri", "mapped", "tcp://[::ffff:192.0.2.1]:80")?;
     seed("uri", "no_port", "tls://host")
+}
+
+fn http_heads() -> io::Result<()> {
+    let link = "GET /path?query HTTP/1.1\r\nHost: node.example\r\nUpgrade: websocket\r\n\
+                Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                Sec-WebSocket-Protocol: ygg-ws\r\n\r\nbehind";
+    seed("http_head", "link", link)?;
+    seed("http_head", "other", link.replace("ygg-ws", "chat"))?;
+    for (name, origin) in [("own", "https://node.example"), ("foreign", "null")] {
+        let line = format!("Origin: {origin}\r\nHost:");
+        seed("http_head", name, link.replace("Host:", &line))?;
+    }
+    seed("http_head", "health", "GET /health HTTP/1.0\n\n")?;
+    seed("http_head", "connect", "CONNECT [200::1]:80 HTTP/1.1\r\nHost: [200::1]:80\r\n\r\n")?;
+    let switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                     Connection: Upgrade\r\n\
+                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    seed("http_head", "response", switching)
 }
 
 fn public_lists() -> io::Result<()> {

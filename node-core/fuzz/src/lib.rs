@@ -27,6 +27,7 @@ pub use targets::filter::filter;
 pub use targets::foreign::foreign;
 pub use targets::frames::frames;
 pub use targets::friend_link::friend_link;
+pub use targets::http_head::http_head;
 pub use targets::identity_pem::identity_pem;
 pub use targets::invite::invite;
 pub use targets::join_link::join_link;
@@ -36,6 +37,8 @@ pub use targets::node_info::node_info;
 pub use targets::packets::packets;
 pub use targets::public_list::public_list;
 pub use targets::session::session;
+pub use targets::socks::socks;
+pub use targets::stack::stack;
 pub use targets::traffic::traffic;
 pub use targets::uri::uri;
 
@@ -43,7 +46,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 25] = [
     ("backup", backup),
     ("beacon", beacon),
     ("circle_message", circle_message),
@@ -55,6 +58,7 @@ pub const TARGETS: [Target; 22] = [
     ("foreign", foreign),
     ("frames", frames),
     ("friend_link", friend_link),
+    ("http_head", http_head),
     ("identity_pem", identity_pem),
     ("invite", invite),
     ("join_link", join_link),
@@ -64,6 +68,8 @@ pub const TARGETS: [Target; 22] = [
     ("packets", packets),
     ("public_list", public_list),
     ("session", session),
+    ("socks", socks),
+    ("stack", stack),
     ("traffic", traffic),
     ("uri", uri),
 ];

@@ -128,6 +128,6 @@ macro_rules! tests {
 
 tests! {
     backup beacon circle_message circle_op config control_frames extension filter foreign frames
-    friend_link identity_pem invite join_link meta names node_info packets public_list session
-    traffic uri
+    friend_link http_head identity_pem invite join_link meta names node_info packets public_list
+    session socks stack traffic uri
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 14] = [
     "ip",
     "ping",
     "nft",
@@ -13,6 +13,8 @@ const PROGRAMS: [&str; 12] = [
     "ssh",
     "sshd",
     "ssh-keygen",
+    "nginx",
+    "openssl",
     "yggdrasil",
     "yggdrasilctl",
 ];

@@ -81,9 +81,14 @@ struct Setup {
     mtu: u32,
     allowed_keys: Vec<String>,
     closed: bool,
+<<<<<<< HEAD
     transit: &'static str,
     /// Lines of the configuration that stand before its sections.
     lines: String,
+=======
+    /// Whether the program runs without any right, and so without a device.
+    unprivileged: bool,
+>>>>>>> main
     lan: Option<Lan>,
     programs: Option<PathBuf>,
     bus: Option<String>,
@@ -148,6 +153,8 @@ pub struct Status {
 /// What a node says of one of its links.
 #[derive(Clone, Debug)]
 pub struct PeerStatus {
+    /// Its URI without options.
+    pub uri: String,
     /// The key at the other end, once it is known.
     pub key: Option<String>,
     /// Whether the link is there.
@@ -198,8 +205,12 @@ impl NodeBuilder {
             mtu,
             allowed_keys,
             closed: false,
+<<<<<<< HEAD
             transit: "relay",
             lines: String::new(),
+=======
+            unprivileged: false,
+>>>>>>> main
             lan: None,
             programs: None,
             bus: None,
@@ -230,6 +241,12 @@ impl NodeBuilder {
     /// Dials this URI.
     pub fn peer(mut self, uri: impl Into<String>) -> Self {
         self.setup.peers.push(uri.into());
+        self
+    }
+
+    /// Has no TUN: it links, routes and answers, and its host has no part in the network.
+    pub fn without_tun(mut self) -> Self {
+        "none".clone_into(&mut self.setup.device);
         self
     }
 
@@ -265,6 +282,7 @@ impl NodeBuilder {
         self
     }
 
+<<<<<<< HEAD
     /// Carries for others what this mode of ours says: `relay`, unless it is told, as the reference
     /// does.
     pub fn transit(mut self, mode: &'static str) -> Self {
@@ -276,6 +294,13 @@ impl NodeBuilder {
     pub fn line(mut self, line: &str) -> Self {
         self.setup.lines.push_str(line);
         self.setup.lines.push('\n');
+=======
+    /// Runs as a user without rights and has no device, which only ours can: programs reach the
+    /// network through its gateway.
+    pub fn unprivileged(mut self) -> Self {
+        "none".clone_into(&mut self.setup.device);
+        self.setup.unprivileged = true;
+>>>>>>> main
         self
     }
 

@@ -15,6 +15,8 @@ pub struct Usage {
     pub resident_kib: u64,
     /// The most that was resident at any time, in KiB.
     pub peak_kib: u64,
+    /// Descriptors that are open.
+    pub files: usize,
     /// Processor time, user and system together.
     pub processor: Duration,
 }
@@ -27,7 +29,9 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     };
     let status = read("status")?;
     let stat = read("stat")?;
-    parse(&status, &stat).with_context(|| format!("cannot make sense of /proc/{pid}"))
+    let files = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+    let usage = parse(&status, &stat).map(|usage| Usage { files, ..usage });
+    usage.with_context(|| format!("cannot make sense of /proc/{pid}"))
 }
 
 /// How long ago a process was started.
@@ -55,6 +59,7 @@ fn parse(status: &str, stat: &str) -> Option<Usage> {
     Some(Usage {
         resident_kib: field("VmRSS")?,
         peak_kib: field("VmHWM")?,
+        files: 0,
         processor: Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND),
     })
 }

@@ -67,9 +67,9 @@ pub const RELUCTANCE: Duration = Duration::from_millis(300);
 /// A node whose parent is suspect, without another in sight, becomes a root at once so that those
 /// below it look for other ways, but only so often: each time may move them all.
 pub const FORSAKE_GAP: Duration = Duration::from_secs(60);
-/// A node with sessions in use asks its parent for a sign of life this often. Whoever sends notices within
-/// [`PEER_TIMEOUT`] that a line is cut; a node that only receives would not, and would stay below a
-/// parent that has long given it up.
+/// A node with sessions in use asks its parent for a sign of life this often. Whoever sends notices
+/// within [`PEER_TIMEOUT`] that a line is cut; a node that only receives would not, and would stay
+/// below a parent that has long given it up.
 pub const PARENT_CHECK: Duration = Duration::from_secs(1);
 /// A node without sessions in use asks this often: somebody may be about to call it.
 pub const PARENT_CHECK_IDLE: Duration = Duration::from_secs(20);

@@ -247,8 +247,8 @@ impl<S: SessionTable> Node<S> {
         self.settle(now);
     }
 
-    /// The machine has slept or its network has changed: every link is asked for a sign of life, and
-    /// whoever was out of reach is looked for again.
+    /// The machine has slept or its network has changed: every link is asked for a sign of life,
+    /// and whoever was out of reach is looked for again.
     pub fn probe_links(&mut self, now: Now) {
         self.tree.probe(now.mono, &mut self.outbox);
         self.warm.hurry(now.mono);

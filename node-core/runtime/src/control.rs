@@ -76,7 +76,7 @@ pub(crate) enum Input {
     Inband { from: NodeKey, message: Vec<u8> },
     /// A message between nodes of this program.
     Extension { from: NodeKey, message: Vec<u8> },
-    /// The beginning of a packet larger than the TUN takes.
+    /// The beginning of a packet larger than this machine's side takes.
     TooBig { quote: Vec<u8> },
     /// A packet of this machine without a session or a path.
     Outbound { target: Target, packet: Vec<u8> },
@@ -240,13 +240,13 @@ impl Control {
     }
 
     fn answer_too_big(&mut self, quote: &[u8], now: Now) {
-        let tun = self.data.tun.load();
-        let Some(tun) = &*tun else { return };
+        let inside = self.data.inside.load();
+        let Some(inside) = &*inside else { return };
         if !self.too_big.allow(now.mono) {
             return;
         }
         let own = &self.data.territory.address;
-        if let Some(reply) = ipv6::packet_too_big(quote, own, tun.mtu().into()) {
+        if let Some(reply) = ipv6::packet_too_big(quote, own, inside.mtu().into()) {
             send_packet(&self.data, Packet::copy_of(&reply));
         }
     }

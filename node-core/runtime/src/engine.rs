@@ -10,6 +10,7 @@ mod report;
 use std::{
     collections::BTreeSet,
     future::Future,
+    hash::{BuildHasher, RandomState},
     io,
     net::{IpAddr, Ipv6Addr},
     sync::{
@@ -46,9 +47,10 @@ use crate::{
     clock::Clock,
     control::{Control, Input, Mailbox, News, NewsSender, Wanted},
     data::{
-        DataPlane, Routes, Source, buffers::Packet, egress::Egress, reader, send_packet,
-        sessions::Sessions, stream,
+        DataPlane, Routes, Source, buffers::Packet, egress::Egress, inside::Inside, reader,
+        send_packet, sessions::Sessions, stream,
     },
+    gateway::{Gateway, Host, stack::Stack},
     links::{Direction, Established, LinkEnd, LinkSink, LocalEnd, peers::Peers},
     tun::{Tun, TunError, TunSettings},
 };
@@ -70,8 +72,8 @@ pub struct EngineConfig {
     pub node_info: Vec<u8>,
     /// Higher than every sequence number that the identity ever sent.
     pub first_seq: u64,
-    /// The interface; `None` runs in user space: the node routes and answers, but carries no
-    /// packets of this machine.
+    /// The interface; `None` runs in user space: programs of this machine reach the network through
+    /// the gateway alone.
     pub tun: Option<TunSettings>,
     /// Who may reach this machine, from the first packet on.
     pub rules: Arc<Rules>,
@@ -132,6 +134,7 @@ struct Inner {
     data: Arc<DataPlane>,
     mailbox: Mailbox,
     peers: Peers<Acceptor>,
+    gateway: Gateway,
     acceptor: Arc<Acceptor>,
     changes: watch::Receiver<u64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -187,7 +190,14 @@ impl Engine {
     /// [`StartError`]. Nothing is left running.
     pub fn start(config: EngineConfig, runtime: Handle) -> Result<Self, StartError> {
         let own = config.identity.key();
-        let tun = config.tun.as_ref().map(Tun::open).transpose()?;
+        let inside = match &config.tun {
+            Some(settings) => Inside::Tun(Tun::open(settings)?),
+            // The system's random keys, for ports and sequence numbers that nobody can foresee.
+            None => {
+                let seed = RandomState::new().hash_one(own);
+                Inside::Stack(Stack::new(own.address().to_ipv6(), seed))
+            }
+        };
         let (mailbox, inbox) = Mailbox::new();
         let clock = Clock::start();
         let territory = Territory::of(&own);
@@ -198,7 +208,7 @@ impl Engine {
             clock,
             routes: ArcSwap::from_pointee(Routes::empty(own)),
             sessions: sessions.clone(),
-            tun: ArcSwapOption::new(tun.map(Arc::new)),
+            inside: ArcSwapOption::from_pointee(inside),
             names: ArcSwapOption::empty(),
             mailbox: mailbox.clone(),
             counters: Default::default(),
@@ -220,14 +230,12 @@ impl Engine {
         let news = NewsSender::new(config.news, Arc::clone(&data));
         let control = Control::new(node, Arc::clone(&data), changed, news, Arc::clone(&woke));
         let mut threads = vec![spawn("control", move || control.run(&inbox))?];
-        if data.tun.load().is_some() {
-            let source = Arc::clone(&data);
-            match spawn("tun", move || Source::run(&source)) {
-                Ok(thread) => threads.push(thread),
-                Err(error) => {
-                    mailbox.post(Input::Stop);
-                    return Err(error);
-                }
+        let source = Arc::clone(&data);
+        match spawn("tun", move || Source::run(&source)) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                mailbox.post(Input::Stop);
+                return Err(error);
             }
         }
         let acceptor = Arc::new(Acceptor {
@@ -236,22 +244,25 @@ impl Engine {
             details: Mutex::default(),
         });
         let peers = Peers::new(config.local, Arc::clone(&acceptor), runtime.clone());
+        let gateway = Gateway::new(Host::new(Arc::clone(&data)), runtime.clone());
         let threads = Mutex::new(threads);
         let watch = OnceLock::new();
-        let inner = Arc::new(Inner { data, mailbox, peers, acceptor, changes, threads, watch });
+        let inner =
+            Arc::new(Inner { data, mailbox, peers, gateway, acceptor, changes, threads, watch });
         let task = runtime.spawn(network::watch(Arc::downgrade(&inner), woke));
         inner.watch.get_or_init(|| task.abort_handle());
         Ok(Self(inner))
     }
 
-    /// Closes listeners, links and TUN and ends all threads; returns the highest sequence number
+    /// Closes doors, listeners, links and TUN and ends all threads; returns the highest sequence number
     /// sent, which must be stored.
     pub async fn shutdown(&self) -> Option<u64> {
         let highest = self.highest_seq().await.ok();
+        self.0.gateway.open(Vec::new()).await;
         self.0.peers.shutdown().await;
         self.0.mailbox.post(Input::Stop);
-        if let Some(tun) = &*self.0.data.tun.load() {
-            tun.close();
+        if let Some(inside) = &*self.0.data.inside.load() {
+            inside.close();
         }
         let threads = std::mem::take(&mut *self.0.threads.lock());
         let joined = tokio::task::spawn_blocking(move || {
@@ -265,7 +276,7 @@ impl Engine {
         }
         // Threads of links may take a moment longer, and callers may keep the handle; the interface
         // is free for the next engine now.
-        self.0.data.tun.store(None);
+        self.0.data.inside.store(None);
         highest
     }
 
@@ -273,6 +284,12 @@ impl Engine {
     #[must_use]
     pub fn peers(&self) -> &Peers<impl LinkSink> {
         &self.0.peers
+    }
+
+    /// How programs of this machine reach the network beside the interface, or without one.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.0.gateway
     }
 
     /// The network of this machine has changed: links are probed, and peers that are down are
@@ -336,7 +353,7 @@ impl Engine {
     }
 
     /// Replaces what programs of this machine are answered about names, from the next question on;
-    /// with `None` nothing is. Without an interface nobody can ask.
+    /// with `None` nothing is. The gateway knows them as well.
     pub fn set_names(&self, names: Option<Arc<Zone>>) {
         self.0.data.names.store(names);
     }
@@ -350,7 +367,8 @@ impl Engine {
     /// Name and MTU of the interface, if there is one.
     #[must_use]
     pub fn tun(&self) -> Option<(String, u16)> {
-        self.0.data.tun.load().as_ref().map(|tun| (tun.name().to_owned(), tun.mtu()))
+        let inside = self.0.data.inside.load();
+        inside.as_ref()?.tun().map(|tun| (tun.name().to_owned(), tun.mtu()))
     }
 
     /// Wakes up whenever links, routes or proof of connection have changed.

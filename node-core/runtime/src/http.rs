@@ -159,6 +159,11 @@ impl Fields {
         self.0.iter().filter_map(named)
     }
 
+    /// All fields in their order, names as they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// The first value of a field.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {

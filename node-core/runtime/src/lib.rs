@@ -4,6 +4,7 @@ pub mod clock;
 mod control;
 mod data;
 mod engine;
+pub mod gateway;
 pub mod http;
 pub mod lan;
 pub mod links;

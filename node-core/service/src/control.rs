@@ -6,6 +6,7 @@
 //! to the system's lookup; nothing a client names becomes a path or a command.
 
 mod circles;
+mod forwards;
 mod friends;
 
 use std::sync::Arc;
@@ -182,9 +183,9 @@ impl Handler for Control {
                 self.node.trust_network(&network, trusted).await.map_err(trust_error)?;
                 Ok(Reply::Status(Box::new(Status::clone(&*self.node.publish().await))))
             }
-            Request::ForwardList | Request::ForwardAdd { .. } | Request::ForwardRemove { .. } => {
-                Err(ApiError::new(ErrorCode::UnknownRequest, "this service has no such thing"))
-            }
+            request @ (Request::ForwardList
+            | Request::ForwardAdd { .. }
+            | Request::ForwardRemove { .. }) => self.answer_about_forwards(request).await,
             other if is_about_circles(&other) => self.answer_about_circles(other).await,
             other => self.answer_about_friends(other).await,
         }

@@ -42,6 +42,8 @@ const LAB: &[Need] = &[
     need("openssh-client", "ssh"),
     need("openssh-server", "/usr/sbin/sshd"),
     need("python3", "python3"),
+    need("nginx-light", "/usr/sbin/nginx"),
+    need("openssl", "openssl"),
     need("dbus-daemon", "dbus-daemon"),
     need("libsystemd-shared", "/usr/share/doc/libsystemd-shared"),
 ];

@@ -433,5 +433,17 @@ proptest! {
         let key = NodeKey::from_bytes(bytes);
         let address = key.address().to_ipv6();
         prop_assert_eq!(told(&key_host(&key), 28), format!("yes AAAA {address}"));
+        prop_assert_eq!(zone().find(&key_host(&key)), Some(key.address()));
+    }
+
+    #[test]
+    fn the_gateway_finds_what_is_answered(name in names()) {
+        let found = zone().find(&name).map(|address| format!("yes AAAA {}", address.to_ipv6()));
+        let answer = told(&name, 28);
+        prop_assert_eq!(found.as_deref(), answer.starts_with("yes").then_some(answer.as_str()));
+        if found.is_some() {
+            prop_assert!(Zone::covers(&name) && Zone::covers(&format!("{name}.")));
+            prop_assert_eq!(zone().find(&format!("{name}.")), zone().find(&name));
+        }
     }
 }

@@ -80,9 +80,9 @@ fn page(lan: &Lan, style: Style) -> String {
 fn row(interface: &LanInterface) -> [String; 6] {
     let done = match interface.state {
         LanState::Active => "announces itself and listens",
-        LanState::Unknown => "nothing: is not trusted yet",
-        LanState::Refused => "nothing: is not trusted",
-        LanState::Excluded => "nothing: lan.interfaces leaves it out",
+        LanState::Unknown => "nothing, until it is trusted",
+        LanState::Refused => "nothing: you said no",
+        LanState::Excluded => "nothing: left out by lan.interfaces",
         LanState::Failed => "nothing: the system refused, see the log",
     };
     [

@@ -91,8 +91,9 @@ async fn live(session: &Session, end: &str, style: Style) -> Result<(), Failure>
     drop(client);
     loop {
         let lost = view.follow(&mut updates).await?;
-        view.watched.note(lost.to_string());
+        let lost = format::plain(&lost.to_string()).into_owned();
         let why = format!("{lost}; trying again");
+        view.watched.note(lost);
         loop {
             view.draw_until(time::sleep(RETRY), Some(&why)).await?;
             if let Ok((client, newer)) = session.try_connect().await {

@@ -19,7 +19,8 @@ pub fn config(data: &[u8]) {
             if let TunName::Named(name) = &config.tun.name {
                 assert!((1..=15).contains(&name.as_str().len()));
             }
-            assert!(config.peers.iter().all(|peer| peer.port() != 0));
+            let mut endpoints = config.peers.iter().filter_map(|peer| peer.endpoint());
+            assert!(endpoints.all(|endpoint| endpoint.port != 0));
         }
         Err(error) => check_error(&error, text),
     }

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use super::{Lan, PeerStatus, Program, Setup, Status};
 use crate::host;
+
+/// The user without rights.
+const NOBODY: u32 = 65_534;
 
 /// Names the folder with the programs to test; `cargo xtask test` sets it.
 const PROGRAMS: &str = "PLANETARY_PROGRAMS";
@@ -34,11 +37,25 @@ impl Program for Ours {
         if !file.exists() {
             fs::write(file, config(setup))?;
         }
+        if setup.unprivileged {
+            for entry in [setup.folder.clone(), state.clone()] {
+                give_away(&entry)?;
+                fs::read_dir(&entry)?.try_for_each(|entry| give_away(&entry?.path()))?;
+            }
+        }
         Ok(())
     }
 
     fn command(&self, setup: &Setup) -> Result<Command> {
-        let mut command = setup.host.command(program(setup, "planetaryd")?);
+        let program = program(setup, "planetaryd")?;
+        let mut command = if setup.unprivileged {
+            let mut command = setup.host.command("setpriv");
+            let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
+            command.args([&user, &group, "--clear-groups", "--inh-caps=-all"]).arg(program);
+            command
+        } else {
+            setup.host.command(program)
+        };
         command.arg("run");
         command.arg("--config").arg(setup.folder.join("config.toml"));
         command.arg("--state-dir").arg(setup.folder.join("state"));
@@ -67,6 +84,12 @@ impl Program for Ours {
             peers: peers.iter().map(peer).collect::<Result<_>>()?,
         })
     }
+}
+
+/// Makes a file that of the user without rights.
+fn give_away(path: &Path) -> Result<()> {
+    chown(path, Some(NOBODY), Some(NOBODY))
+        .with_context(|| format!("cannot give {} away", path.display()))
 }
 
 /// Runs a command of `planetary` with `--json`.
@@ -119,6 +142,7 @@ fn lan(lan: &Lan) -> String {
 fn peer(entry: &Value) -> Result<PeerStatus> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
     Ok(PeerStatus {
+        uri: text("uri").context("a peer without `uri`")?.to_owned(),
         key: text("key").map(str::to_owned),
         up: entry.get("up").and_then(Value::as_bool).context("a peer without `up`")?,
         inbound: text("direction").context("a peer without `direction`")? == "in",

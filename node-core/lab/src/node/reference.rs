@@ -81,10 +81,19 @@ fn peer(entry: &Value) -> PeerStatus {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let flag = |name: &str| entry.get(name).and_then(Value::as_bool).unwrap_or_default();
     PeerStatus {
+        uri: without_login(text("remote").unwrap_or_default()),
         key: text("key").map(str::to_owned),
         up: flag("up"),
         inbound: flag("inbound"),
         last_error: text("last_error").map(str::to_owned),
+    }
+}
+
+/// The reference shows who it is to a proxy; ours does not.
+fn without_login(uri: &str) -> String {
+    match (uri.split_once("://"), uri.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        _ => uri.to_owned(),
     }
 }
 

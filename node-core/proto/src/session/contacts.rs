@@ -291,8 +291,8 @@ impl Contacts {
         due
     }
 
-    /// Sessions that end before long if nothing is heard in them. Each is named every [`FADING_GAP`]
-    /// until it does.
+    /// Sessions that end before long if nothing is heard in them. Each is named every
+    /// [`FADING_GAP`] until it does.
     pub(crate) fn silent(
         &mut self,
         now: Instant,

@@ -55,8 +55,8 @@ impl Prober {
         }
     }
 
-    /// Asks if it is time; `heard` is when something last came in any session. Returns whether there
-    /// is a first proof.
+    /// Asks if it is time; `heard` is when something last came in any session. Returns whether
+    /// there is a first proof.
     pub(super) fn look_after(
         &mut self,
         node: &mut Node<Sessions>,

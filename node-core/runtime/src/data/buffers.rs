@@ -140,6 +140,17 @@ impl Packet {
         Self { buffer, len }
     }
 
+    /// A buffer for a packet of `len` bytes, at most [`MTU_MAX`], to be written into it. Its headers
+    /// are zero, the rest is what was there before.
+    pub(crate) fn of_len(len: usize) -> Self {
+        /// All headers of a packet of TCP or UDP.
+        const HEADERS_LEN: usize = 40 + 60;
+        let len = len.min(MTU_MAX);
+        let mut packet = Self { buffer: Buffer::of_len(HEADROOM + len.max(SMALL_PACKET_MAX)), len };
+        packet.bytes_mut()[..len.min(HEADERS_LEN)].fill(0);
+        packet
+    }
+
     /// Moves a small packet into a small buffer, for it must not keep a large one while it waits.
     /// Gives the large one back if it is free.
     pub(crate) fn fit(&mut self) -> Option<Self> {

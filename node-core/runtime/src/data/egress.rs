@@ -550,7 +550,7 @@ mod tests {
                 clock: Clock::start(),
                 routes: ArcSwap::from_pointee(Routes::empty(own)),
                 sessions: Sessions::new(territory, rules),
-                tun: ArcSwapOption::empty(),
+                inside: ArcSwapOption::empty(),
                 names: ArcSwapOption::empty(),
                 mailbox,
                 counters: Counters::default(),

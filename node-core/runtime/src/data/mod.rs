@@ -1,10 +1,13 @@
-//! The data half: traffic from the TUN to a link, from a link to the TUN, and from link to link.
+//! The data half: traffic from this machine to a link, from a link to this machine, and from link
+//! to link.
 //!
 //! ```text
-//!   TUN thread ──> source ──┐                         ┌──> sink ──> TUN
+//!   TUN thread ──> source ──┐                         ┌──> sink ──> TUN, or the stack
 //!                           ├──> Egress (one a link)  │
 //!   link reader ── transit ─┘        link reader ─────┘
 //! ```
+//!
+//! Without an interface, TCP and UDP of this program take the place of the TUN ([`inside`]).
 //!
 //! Threads of this half share [`DataPlane`] and do not wait for the control thread with a packet:
 //! routes are a snapshot behind an atomic pointer, sessions are found in sharded tables, and what
@@ -26,6 +29,7 @@ pub(crate) mod buffers;
 pub(crate) mod egress;
 pub(crate) mod flows;
 mod gate;
+pub(crate) mod inside;
 mod liveness;
 mod names;
 pub(crate) mod reader;
@@ -46,8 +50,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use planetary_circles::names::Zone;
 use planetary_proto::{ForwardingTable, LinkId, NodeKey, upper::ipv6::Territory, wire::Coords};
 
-use self::{egress::Egress, sessions::Sessions};
-use crate::{clock::Clock, control::Mailbox, tun::Tun};
+use self::{egress::Egress, inside::Inside, sessions::Sessions};
+use crate::{clock::Clock, control::Mailbox};
 
 pub(crate) use source::{Source, send as send_packet, send_data};
 
@@ -62,7 +66,7 @@ pub(crate) struct DataPlane {
     pub(crate) routes: ArcSwap<Routes>,
     pub(crate) sessions: Sessions,
     /// Gone once the engine has stopped, whoever still holds this.
-    pub(crate) tun: ArcSwapOption<Tun>,
+    pub(crate) inside: ArcSwapOption<Inside>,
     /// What is answered about names; nothing while they are off.
     pub(crate) names: ArcSwapOption<Zone>,
     pub(crate) mailbox: Mailbox,

@@ -39,10 +39,9 @@ impl NameServer {
         let zone = data.names.load();
         let Some(zone) = &*zone else { return false };
         if self.limiter.allow(data.clock.mono())
-            && let (Some(answer), Some(tun)) = (zone.serve(packet), &*data.tun.load())
-            && let Err(error) = tun.send(&answer)
+            && let (Some(answer), Some(inside)) = (zone.serve(packet), &*data.inside.load())
         {
-            tracing::trace!(%error, "the system refused an answer about names");
+            inside.send(&answer);
         }
         true
     }

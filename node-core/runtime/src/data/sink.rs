@@ -1,4 +1,4 @@
-//! Packets for this node: open the session, look at what is inside, hand it to the TUN.
+//! Packets for this node: open the session, look at what is inside, hand it to this machine's side.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -75,7 +75,8 @@ fn open(data: &DataPlane, from: NodeKey, payload: &mut [u8]) {
     }
 }
 
-/// The packet filter, which makes the checks of chapter 8.3 too; then the TUN or the node itself.
+/// The packet filter, which makes the checks of chapter 8.3 too; then this machine's side or the
+/// node itself.
 fn take_packet(data: &DataPlane, session: &Arc<Session>, packet: &[u8], now: Instant) {
     if session.is_guest() {
         count(&data.counters.drop_guest);
@@ -94,30 +95,29 @@ fn take_packet(data: &DataPlane, session: &Arc<Session>, packet: &[u8], now: Ins
     if answer_echo(data, packet) {
         return;
     }
-    let tun = data.tun.load();
-    let Some(tun) = &*tun else {
+    let inside = data.inside.load();
+    let Some(inside) = &*inside else {
         count(&data.counters.drop_no_tun);
         return;
     };
-    if packet.len() > usize::from(tun.mtu()) {
+    if packet.len() > usize::from(inside.mtu()) {
         count(&data.counters.drop_too_big);
         data.mailbox.offer(Input::TooBig { quote: packet[..packet.len().min(1280)].to_vec() });
         return;
     }
-    if let Err(error) = tun.send(packet) {
-        tracing::trace!(%error, "the system refused a packet");
-    }
+    inside.send(packet);
     data.counters.tun_out.fetch_add(1, Relaxed);
 }
 
-/// Echo messages with the node's own identifiers, and without a TUN all others too, are the node's
-/// business.
+/// Echo messages with the node's own identifiers, and without an interface all others too, are the
+/// node's business.
 fn answer_echo(data: &DataPlane, packet: &[u8]) -> bool {
     if packet[6] != NEXT_ICMP {
         return false;
     }
     let Some(echo) = Echo::parse(packet) else { return false };
-    if echo.identifier < ECHO_ID_FIRST && data.tun.load().is_some() {
+    let has_interface = data.inside.load().as_ref().is_some_and(|inside| inside.tun().is_some());
+    if echo.identifier < ECHO_ID_FIRST && has_interface {
         return false;
     }
     if echo.request {

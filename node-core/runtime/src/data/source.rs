@@ -1,4 +1,4 @@
-//! Packets of this machine: from the TUN into a session and out over a link.
+//! Packets of this machine: from its side into a session and out over a link.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -23,24 +23,25 @@ use super::{
     names::NameServer,
     sessions::Session,
 };
-use crate::control::Input;
+use crate::{control::Input, tun::Tun};
 
-/// The thread that drains the TUN. It never waits for a link: the system would drop at the tail
+/// The thread that drains the TUN, or the stack. It never waits for a link: the system would drop at the tail
 /// what we can drop better.
 pub(crate) struct Source;
 
 impl Source {
-    /// Reads packets until the TUN is closed.
+    /// Reads packets until this machine's side is closed.
     pub(crate) fn run(data: &DataPlane) {
-        let Some(tun) = data.tun.load_full() else { return };
+        let Some(inside) = data.inside.load_full() else { return };
         let mut names = NameServer::of(data);
         let mut packet = Packet::large();
         loop {
-            match tun.recv(packet.space()) {
+            match inside.recv(packet.space()) {
                 Ok(0) => return,
                 Ok(len) => packet.len = len,
                 Err(error) => {
-                    tracing::error!(%error, interface = tun.name(), "reading the TUN failed");
+                    let interface = inside.tun().map(Tun::name);
+                    tracing::error!(%error, interface, "reading the TUN failed");
                     data.mailbox.post(Input::TunLost(error.to_string()));
                     return;
                 }
@@ -113,10 +114,8 @@ fn may_leave(data: &DataPlane, session: &Session, packet: &[u8], now: Instant) -
         Verdict::Accept => true,
         Verdict::Drop(_) => false,
         Verdict::Reject(_) => {
-            if let (Some(answer), Some(tun)) = (Answer::to(packet), &*data.tun.load())
-                && let Err(error) = tun.send(answer.as_bytes())
-            {
-                tracing::trace!(%error, "the system refused an answer");
+            if let (Some(answer), Some(inside)) = (Answer::to(packet), &*data.inside.load()) {
+                inside.send(answer.as_bytes());
             }
             false
         }

@@ -1,9 +1,9 @@
 //! Notices that this machine has slept or moved to another network, and hurries the links along.
 //!
-//! Sleep is seen by the control thread, which probes the links itself. For the network there is one
-//! way of seeing: the [`Outlook`], taken again whenever the system gives notice, and once in a while
-//! without. If it is another one, links whose address is gone are closed, the others are asked for
-//! a sign of life, and peers that are down are dialled at once.
+//! Sleep is seen by the control thread, which probes the links itself. For the network there is
+//! one way of seeing: the [`Outlook`], taken again whenever the system gives notice, and once in a
+//! while without. If it is another one, links whose address is gone are closed, the others are
+//! asked for a sign of life, and peers that are down are dialled at once.
 
 use std::{
     collections::BTreeSet,

@@ -240,7 +240,12 @@ impl Snapshot {
             counters: Counters::of(&control.data.counters),
             filtered: control.data.sessions.filtered(),
             stats: *node.stats(),
-            unguarded: control.data.tun.load().as_ref().and_then(|tun| tun.unguarded().cloned()),
+            unguarded: control
+                .data
+                .inside
+                .load()
+                .as_ref()
+                .and_then(|inside| inside.tun()?.unguarded().cloned()),
             tun_lost: control.tun_lost.clone(),
         }
     }

@@ -53,7 +53,11 @@ const CYCLE_MIN: Duration = Duration::from_secs(1);
 const CYCLE_SPREAD: Duration = Duration::from_micros(1_048_575);
 
 /// Longest time between two cycles: changes that the system does not tell are seen after it.
-const CYCLE_MAX: Duration = Duration::from_secs(5);
+const CYCLE_MAX: Duration = Duration::from_secs(15);
+
+/// How long cycles come quickly after something has changed: a new address is tried by the system
+/// for a second before it can be used, and nothing tells when that is done.
+const ALERT_TIME: Duration = Duration::from_secs(6);
 
 /// The pause between two beacons grows by this much with each, up to [`BEACON_PAUSE_MAX`].
 const BEACON_PAUSE_STEP: Duration = Duration::from_secs(1);
@@ -78,6 +82,8 @@ pub(super) struct Search<S> {
     admission: Admission,
     told: Arc<Told>,
     start: Instant,
+    /// Until then something may still be changing.
+    alert_until: Instant,
     next_cycle: Instant,
     next_dial: Option<Instant>,
 }
@@ -107,6 +113,7 @@ struct Door<S> {
 enum Event {
     Stop,
     Cycle,
+    Changed,
     Settings,
     Moved,
     Heard(usize, SocketAddrV6),
@@ -134,6 +141,7 @@ impl<S: LinkSink> Search<S> {
             admission: Admission::default(),
             told: Arc::new(Told::new(now)),
             start: now,
+            alert_until: now + ALERT_TIME,
             next_cycle: now,
             next_dial: None,
         }
@@ -150,7 +158,7 @@ impl<S: LinkSink> Search<S> {
                     Ok(()) => Event::Settings,
                     Err(_) => Event::Stop,
                 },
-                () = self.shared.changed.notified() => Event::Cycle,
+                () = self.shared.changed.notified() => Event::Changed,
                 () = self.shared.moved.notified() => Event::Moved,
                 // Nothing to learn from a link's task, but it must be taken out of the set.
                 Some(_) = self.links.join_next() => continue,
@@ -169,12 +177,18 @@ impl<S: LinkSink> Search<S> {
             match event {
                 Event::Stop => break,
                 Event::Cycle => self.cycle().await,
+                Event::Changed => {
+                    self.alert_until = Instant::now() + ALERT_TIME;
+                    self.cycle().await;
+                }
                 Event::Settings => {
                     self.settings.clone_from(&self.changes.borrow_and_update());
                     self.cycle().await;
                 }
                 Event::Moved => self.hurry_after_losses(),
-                Event::Heard(len, from) => self.hear(&datagram[..len], from),
+                // What is ignored changes nothing, and there may be much of it.
+                Event::Heard(len, from) if !self.hear(&datagram[..len], from) => continue,
+                Event::Heard(..) => {}
                 Event::Deaf => self.socket = None,
             }
             self.dial();
@@ -195,8 +209,9 @@ impl<S: LinkSink> Search<S> {
         self.shared.settled.send_replace(Some(self.settings.clone()));
         self.send_beacons().await;
         let now = Instant::now();
+        let longest = if now < self.alert_until { CYCLE_MIN } else { CYCLE_MAX };
         let beacons = self.stations.values().filter_map(Station::next_beacon);
-        let due = beacons.min().unwrap_or(now + CYCLE_MAX).min(now + CYCLE_MAX);
+        let due = beacons.fold(now + longest, Instant::min);
         self.next_cycle = due.max(now + CYCLE_MIN) + CYCLE_SPREAD.mul_f64(chance());
     }
 
@@ -356,7 +371,8 @@ impl<S: LinkSink> Search<S> {
 
     /// After a loss both ends say at once that they are there.
     fn hurry_after_losses(&mut self) {
-        for index in self.shared.crowd.lock().take_lost() {
+        let lost = self.shared.crowd.lock().take_lost();
+        for index in lost {
             if let Some(station) = self.stations.get_mut(&index) {
                 station.pause = Duration::ZERO;
                 let soon = station.last_beacon.map_or(self.start, |last| last + CYCLE_MIN);
@@ -365,27 +381,29 @@ impl<S: LinkSink> Search<S> {
         }
     }
 
-    /// Takes in a datagram from anybody on a link.
-    fn hear(&mut self, datagram: &[u8], from: SocketAddrV6) {
-        let Some(station) = self.stations.get_mut(&from.scope_id()) else { return };
-        let Ok(claim) = Beacon::claim(datagram) else { return };
-        if claim.key == self.ends.local.key() {
-            return;
-        }
+    /// Takes in a datagram from anybody on a link. Returns whether it meant something.
+    fn hear(&mut self, datagram: &[u8], from: SocketAddrV6) -> bool {
+        let index = from.scope_id();
+        let Some(station) = self.stations.get_mut(&index) else { return false };
+        let Ok(claim) = Beacon::claim(datagram) else { return false };
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.start).as_micros();
         let moment = Moment::START + Span::from_micros(elapsed as u64);
-        let index = from.scope_id();
         let is_known = self.shared.crowd.lock().knows(index, &claim.key);
-        if !station.gate.admits(*from.ip(), is_known, moment) {
-            return;
+        let is_own = claim.key == self.ends.local.key();
+        if is_own || !station.gate.admits(*from.ip(), is_known, moment) {
+            return false;
         }
         match Beacon::parse(datagram, self.settings.password.as_bytes()) {
             Ok(Beacon { key, port }) => {
                 let at = SocketAddrV6::new(*from.ip(), port, 0, index);
                 self.shared.crowd.lock().hear(index, key, at, now);
+                true
             }
-            Err(error) => debug!(interface = %station.name, %error, "ignored a beacon"),
+            Err(error) => {
+                debug!(interface = %station.name, %error, "ignored a beacon");
+                false
+            }
         }
     }
 

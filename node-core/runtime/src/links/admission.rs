@@ -54,6 +54,14 @@ impl Admission {
         Some(Ticket { admission: self.clone(), source })
     }
 
+    /// Whether so many are running that whoever could have forged their address has to prove it
+    /// first, lest forged ones take the places of others.
+    pub(super) fn is_crowded(&self, remote: Option<IpAddr>) -> bool {
+        let running = self.lock();
+        let from_source = running.by_source.get(&remote.map(source_of)).copied().unwrap_or(0);
+        running.total >= HANDSHAKES_MAX / 4 || from_source >= HANDSHAKES_PER_SOURCE_MAX / 4
+    }
+
     /// The counts are right after every statement, so a panic elsewhere does not spoil them.
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)

@@ -25,21 +25,24 @@ use thiserror::Error;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream, lookup_host},
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsStream;
 
 use super::{
     Direction, Established, LinkError, LocalEnd,
     handshake::{HANDSHAKE_TIME_MAX, HandshakeError, Terms},
     interface::{Interface, InterfaceError, is_link_local},
     probe::Reach,
-    socket,
+    quic, socket,
     socks::{self, SocksError},
     tls::Tls,
-    transport::{Origin, Transport},
+    transport::{Origin, Transport, Wire},
     uri::{Endpoint, Host, PeerUri, Place, Scheme},
+    websocket::upgrade::{self, UpgradeError},
 };
 
 /// How long one address may take, TLS included.
@@ -124,6 +127,15 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
+    /// There is a connection to a web server, but it did not become a WebSocket.
+    #[error("no WebSocket with {remote}")]
+    Upgrade {
+        /// The address tried last.
+        remote: SocketAddr,
+        /// What went wrong.
+        #[source]
+        source: UpgradeError,
+    },
     /// There is a connection to the proxy, but it leads no further.
     #[error("the proxy {remote} is of no help")]
     Proxy {
@@ -159,6 +171,7 @@ impl DialError {
             Self::Connect { .. } | Self::File { .. } => "cannot_connect",
             Self::Proxy { .. } => "proxy_failed",
             Self::Tls { .. } => "tls_failed",
+            Self::Upgrade { .. } => "no_websocket",
         }
     }
 }
@@ -440,23 +453,50 @@ impl Attempt {
             Scheme::Tcp => Ok(Transport::Plain(Box::new(self.tcp(remote).await?))),
             Scheme::Tls => {
                 let stream = self.tcp(remote).await?;
-                self.tls(remote, stream).await
+                Ok(Transport::Tls(Box::new(self.tls(remote, stream).await?)))
+            }
+            Scheme::Quic => {
+                let stream = quic::connect(self.tls.quic(), remote, self.uri.server_name()).await;
+                let stream = stream.map_err(|source| DialError::Connect { remote, source })?;
+                Ok(Transport::Plain(Box::new(stream)))
+            }
+            Scheme::Ws => {
+                let stream = self.tcp(remote).await?;
+                self.upgrade(remote, stream).await
+            }
+            Scheme::Wss => {
+                let stream = self.tcp(remote).await?;
+                self.upgrade(remote, self.tls(remote, stream).await?).await
             }
             Scheme::Socks => Ok(Transport::Plain(Box::new(self.proxied(remote).await?))),
             Scheme::SocksTls => {
                 let stream = self.proxied(remote).await?;
-                self.tls(remote, stream).await
+                Ok(Transport::Tls(Box::new(self.tls(remote, stream).await?)))
             }
-            Scheme::Quic | Scheme::Ws | Scheme::Wss | Scheme::Unix => {
-                Err(DialError::Unsupported(scheme.name()))
-            }
+            Scheme::Unix => Err(DialError::Unsupported(scheme.name())),
         }
     }
 
-    async fn tls(&self, remote: SocketAddr, stream: TcpStream) -> Result<Transport, DialError> {
+    async fn tls(
+        &self,
+        remote: SocketAddr,
+        stream: TcpStream,
+    ) -> Result<TlsStream<Box<dyn Wire>>, DialError> {
         let stream = self.tls.connect(Box::new(stream), self.uri.server_name()).await;
-        let stream = stream.map_err(|source| DialError::Tls { remote, source })?;
-        Ok(Transport::Tls(Box::new(stream)))
+        stream.map_err(|source| DialError::Tls { remote, source })
+    }
+
+    /// Makes a connection to a web server a WebSocket.
+    async fn upgrade<S>(&self, remote: SocketAddr, stream: S) -> Result<Transport, DialError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+    {
+        let Place::Web { server, path } = self.uri.place() else {
+            return Err(DialError::Unsupported(self.uri.scheme().name()));
+        };
+        let socket = upgrade::connect(stream, &server.host, path, self.uri.login()).await;
+        let socket = socket.map_err(|source| DialError::Upgrade { remote, source })?;
+        Ok(Transport::Plain(Box::new(socket)))
     }
 
     /// Opens a TCP connection to the proxy, and through it to the node.

@@ -18,7 +18,7 @@ use planetary_proto::{
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::uri::Password;
+use super::{uri::Password, websocket::upgrade::UpgradeError};
 
 /// How long a handshake may take from the moment the connection is open; for a listener this
 /// includes TLS.
@@ -67,6 +67,9 @@ pub enum HandshakeError {
     /// TLS failed on a connection that a listener took.
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
+    /// A connection that a listener took did not become a WebSocket.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// The connection failed.
     #[error("the connection failed during the handshake")]
     Io(#[source] io::Error),
@@ -90,6 +93,7 @@ impl HandshakeError {
             Self::Timeout => "handshake_timeout",
             Self::Closed => "closed_by_peer",
             Self::Tls(_) => "tls_failed",
+            Self::Upgrade(_) => "no_websocket",
             Self::Io(_) => "connection_failed",
         }
     }
@@ -97,9 +101,14 @@ impl HandshakeError {
 
 impl From<io::Error> for HandshakeError {
     fn from(error: io::Error) -> Self {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+        };
         match error.kind() {
-            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => Self::Closed,
+            // The last but one is how QUIC tells of a connection that was closed.
+            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof => {
+                Self::Closed
+            }
             _ => Self::Io(error),
         }
     }

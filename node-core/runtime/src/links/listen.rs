@@ -40,9 +40,10 @@ use super::{
     admission::Admission,
     dial::{DialError, is_overlay, resolve},
     handshake::{HANDSHAKE_TIME_MAX, HandshakeError, Terms},
-    socket,
+    quic, socket,
     transport::{Origin, Transport, Wire},
     uri::{Endpoint, ListenUri, Place, Scheme},
+    websocket::upgrade,
 };
 
 /// How many finished connections the system keeps for us. They are taken at once; this covers a
@@ -70,6 +71,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum Bound {
     Tcp(TcpListener),
+    Quic(quic::Listener),
     #[cfg(unix)]
     File(SocketFile),
 }
@@ -77,6 +79,7 @@ enum Bound {
 /// A connection that has come in and that nothing was done with.
 enum Arrival {
     Tcp(TcpStream),
+    Quic(quinn::Incoming),
     #[cfg(unix)]
     File(UnixStream),
 }
@@ -125,9 +128,14 @@ impl Listener {
     /// See [`ListenError`].
     pub async fn bind(uri: ListenUri) -> Result<Self, ListenError> {
         let (socket, address) = match (uri.scheme(), uri.place()) {
-            (Scheme::Tcp | Scheme::Tls, Place::Node(endpoint)) => {
+            (Scheme::Tcp | Scheme::Tls, Place::Node(endpoint))
+            | (Scheme::Ws | Scheme::Wss, Place::Web { server: endpoint, .. }) => {
                 let (socket, address) = first_bound(endpoint, bind_tcp).await?;
                 (Bound::Tcp(socket), Some(address))
+            }
+            (Scheme::Quic, Place::Node(endpoint)) => {
+                let (socket, address) = first_bound(endpoint, quic::Listener::bind).await?;
+                (Bound::Quic(socket), Some(address))
             }
             #[cfg(unix)]
             (Scheme::Unix, Place::File(path)) => {
@@ -165,10 +173,11 @@ impl Listener {
     ) {
         let listener = Arc::new(self);
         let mut links = JoinSet::new();
+        listener.socket.open(&local);
         loop {
             let accepted = tokio::select! {
-                _ = &mut stop => return links.shutdown().await,
-                accepted = listener.socket.accept() => accepted,
+                _ = &mut stop => break,
+                accepted = listener.socket.accept(&local) => accepted,
                 // Nothing to learn from a link's task, but it must be taken out of the set.
                 Some(_) = links.join_next() => continue,
             };
@@ -182,6 +191,10 @@ impl Listener {
             let source = remote.map(|remote| remote.ip());
             if source.is_some_and(is_overlay) {
                 debug!(?remote, "refused a connection that comes over the overlay itself");
+                continue;
+            }
+            if arrival.may_be_forged() && admission.is_crowded(source) {
+                arrival.ask_for_proof();
                 continue;
             }
             let Some(ticket) = admission.admit(source) else {
@@ -211,6 +224,11 @@ impl Listener {
                 }
             });
         }
+        links.shutdown().await;
+        // The tasks are gone, and with them their handles.
+        if let Some(listener) = Arc::into_inner(listener) {
+            listener.socket.close().await;
+        }
     }
 
     /// Makes a link of a connection, or gives it up when the time is over.
@@ -226,6 +244,7 @@ impl Listener {
                     socket::tune(SockRef::from(&stream))?;
                     Box::new(stream)
                 }
+                Arrival::Quic(incoming) => Box::new(quic::accept(incoming).await?),
                 #[cfg(unix)]
                 Arrival::File(stream) => Box::new(stream),
             };
@@ -233,6 +252,15 @@ impl Listener {
                 Scheme::Tls => {
                     let stream = local.tls.accept(wire).await.map_err(HandshakeError::Tls)?;
                     Transport::Tls(Box::new(stream))
+                }
+                Scheme::Ws => {
+                    let socket = upgrade::accept(wire, self.uri.origins()).await?;
+                    Transport::Plain(Box::new(socket))
+                }
+                Scheme::Wss => {
+                    let stream = local.tls.accept_web(wire).await.map_err(HandshakeError::Tls)?;
+                    let socket = upgrade::accept(stream, self.uri.origins()).await?;
+                    Transport::Plain(Box::new(socket))
                 }
                 _ => Transport::Plain(wire),
             };
@@ -256,15 +284,54 @@ impl Listener {
 }
 
 impl Bound {
+    /// Begins to take connections.
+    fn open(&self, local: &LocalEnd) {
+        if let Self::Quic(socket) = self {
+            socket.open(local.tls.quic());
+        }
+    }
+
+    /// Frees what was bound, which takes a moment where connections have to be told.
+    async fn close(self) {
+        if let Self::Quic(socket) = self {
+            socket.close().await;
+        }
+    }
+
     /// Waits for the next connection. Safe to cancel.
-    async fn accept(&self) -> io::Result<(Arrival, Option<SocketAddr>)> {
+    async fn accept(&self, local: &LocalEnd) -> io::Result<(Arrival, Option<SocketAddr>)> {
         match self {
+            Self::Quic(socket) => {
+                let incoming = socket.accept(local.tls.quic()).await?;
+                let remote = incoming.remote_address();
+                Ok((Arrival::Quic(incoming), Some(remote)))
+            }
             Self::Tcp(socket) => {
                 let (stream, remote) = socket.accept().await?;
                 Ok((Arrival::Tcp(stream), Some(remote)))
             }
             #[cfg(unix)]
             Self::File(socket) => Ok((Arrival::File(socket.accept().await?), None)),
+        }
+    }
+}
+
+impl Arrival {
+    /// Whether somebody may have written another's address as their own.
+    fn may_be_forged(&self) -> bool {
+        match self {
+            Self::Quic(incoming) => !incoming.remote_address_validated(),
+            Self::Tcp(_) => false,
+            #[cfg(unix)]
+            Self::File(_) => false,
+        }
+    }
+
+    /// Lets who came come again, with a proof that answers reach them.
+    fn ask_for_proof(self) {
+        if let Self::Quic(incoming) = self {
+            // Refused only to who has one.
+            let _ = incoming.retry();
         }
     }
 }

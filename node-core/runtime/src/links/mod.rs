@@ -12,12 +12,14 @@
 //! overlay itself (`200::/7`).
 
 pub(crate) mod admission;
+mod bridge;
 pub mod dial;
 pub mod handshake;
 mod interface;
 pub mod listen;
 pub mod peers;
 pub mod probe;
+mod quic;
 pub mod socket;
 mod socks;
 pub mod tls;
@@ -25,6 +27,7 @@ mod transport;
 #[cfg(unix)]
 mod unix;
 pub mod uri;
+pub mod websocket;
 
 use std::{
     borrow::Cow, collections::BTreeSet, error::Error as _, future::Future, net::SocketAddr,
@@ -71,6 +74,12 @@ impl LocalEnd {
     ) -> Result<Self, TlsSetupError> {
         let tls = Tls::new(&identity)?;
         Ok(Self { identity, tls, allowed_keys: Arc::new(allowed_keys) })
+    }
+
+    /// The TLS settings, which hold for all clones.
+    #[must_use]
+    pub const fn tls(&self) -> &Tls {
+        &self.tls
     }
 
     /// The own key.

@@ -70,15 +70,15 @@ pub const STEADY_AFTER: Duration = Duration::from_secs(30);
 /// reason is a peer that is started at the same moment, or a network that is just coming up.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// How long no wait is longer than [`LONELY_WAIT`] while no peer is up: a program or a small machine
-/// has restarted in this time.
+/// How long no wait is longer than [`LONELY_WAIT`] while no peer is up: a program or a small
+/// machine has restarted in this time.
 const LONELY: Duration = Duration::from_secs(30);
 
 /// One attempt a second costs a peer that is down a packet, and finds one that is back soon enough.
 const LONELY_WAIT: Duration = Duration::from_secs(1);
 
-/// How long no wait is longer than [`FORLORN_WAIT`] while no peer is up: routers and lines that fail
-/// are back in this time, and nobody tells a machine behind them.
+/// How long no wait is longer than [`FORLORN_WAIT`] while no peer is up: routers and lines that
+/// fail are back in this time, and nobody tells a machine behind them.
 const FORLORN: Duration = Duration::from_secs(10 * 60);
 
 /// See [`FORLORN`].

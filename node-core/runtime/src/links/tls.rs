@@ -11,6 +11,7 @@
 //! Source: protocol chapter 2.3.
 
 mod certificate;
+mod web;
 
 use std::{
     fmt, io,
@@ -19,6 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwapOption;
 use planetary_proto::identity::Identity;
 use rustls::{
     ClientConfig, DigitallySignedStruct, ServerConfig, SignatureAlgorithm, SignatureScheme,
@@ -35,13 +37,16 @@ use rustls::{
 use thiserror::Error;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use super::transport::Wire;
+pub use self::web::{WebCertificate, WebCertificateError};
+use super::{quic, transport::Wire};
 
 /// The TLS settings of a node, for both directions. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
     acceptor: TlsAcceptor,
+    web_acceptor: Arc<ArcSwapOption<ServerConfig>>,
+    quic: quic::Settings,
 }
 
 /// The TLS library refused our settings, which are constant: a fault of this program.
@@ -77,7 +82,30 @@ impl Tls {
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
 
-        Ok(Self { connector: Arc::new(client).into(), acceptor: Arc::new(server).into() })
+        let (client, server) = (Arc::new(client), Arc::new(server));
+        let quic = quic::Settings::new(Arc::clone(&client), Arc::clone(&server))
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let web_acceptor = Arc::default();
+        Ok(Self { connector: client.into(), acceptor: server.into(), web_acceptor, quic })
+    }
+
+    /// Sets what web servers that we are show to their clients from now on; without it no client
+    /// gets in there. Holds for all clones.
+    ///
+    /// # Errors
+    /// None that depends on the argument.
+    pub fn set_web_certificate(
+        &self,
+        certificate: Option<WebCertificate>,
+    ) -> Result<(), TlsSetupError> {
+        let config = certificate.map(|certificate| certificate.server_config().map(Arc::new));
+        self.web_acceptor.store(config.transpose()?);
+        Ok(())
+    }
+
+    /// The settings of QUIC, around the same certificate.
+    pub(super) const fn quic(&self) -> &quic::Settings {
+        &self.quic
     }
 
     /// Performs the handshake on a connection we opened. `name` goes into the SNI extension; there
@@ -102,6 +130,20 @@ impl Tls {
     /// What the connection or the other side's TLS answers.
     pub(super) async fn accept(&self, wire: Box<dyn Wire>) -> io::Result<TlsStream<Box<dyn Wire>>> {
         Ok(TlsStream::Server(self.acceptor.accept(wire).await?))
+    }
+
+    /// As [`Self::accept`], with the certificate of a web server.
+    ///
+    /// # Errors
+    /// As well `NotFound` while there is none.
+    pub(super) async fn accept_web(
+        &self,
+        wire: Box<dyn Wire>,
+    ) -> io::Result<TlsStream<Box<dyn Wire>>> {
+        let Some(config) = self.web_acceptor.load_full() else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no web certificate"));
+        };
+        Ok(TlsStream::Server(TlsAcceptor::from(config).accept(wire).await?))
     }
 }
 

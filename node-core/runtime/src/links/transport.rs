@@ -20,9 +20,9 @@ use super::{
     socket,
 };
 
-/// A connection that is nothing but a socket of the system, while the runtime still owns it.
+/// A connection whose bytes are the link's, while the runtime still owns it.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync {
-    /// Hands the socket over to blocking threads.
+    /// Hands the connection over to blocking threads: its own socket, or one that stands for it.
     fn into_socket(self: Box<Self>) -> io::Result<Socket>;
 }
 

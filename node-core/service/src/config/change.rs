@@ -48,6 +48,8 @@ pub(super) fn apply(
         set(document, "save", "on_metered", saves);
     }
     local_address(document, "metrics", "listen", change.metrics.as_deref());
+    local_address(document, "gateway", "socks", change.gateway_socks.as_deref());
+    local_address(document, "gateway", "http", change.gateway_http.as_deref());
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use planetary_proto::limits::NODE_INFO_MAX;
 use planetary_proto::session::GroupsError;
 use planetary_runtime::links::peers::PEERS_MAX;
+use planetary_runtime::links::uri::Scheme;
 
 use super::read::Fault;
 use super::{Audience, Config};
@@ -26,13 +27,37 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, Fault)> {
     if let Some(fault) = unsigned_in_clear(config) {
         found.push(("public_peers.url", fault));
     }
+    found.extend(wss_without_certificate(config));
     if let Some(fault) = node_info_too_long(config) {
         found.push(("node_info", fault));
     }
     found.extend(open_without_sessions(config));
+    found.extend(proxies_for_others(config));
+    if let Some(fault) = proxies_at_one_place(config) {
+        found.push(("gateway.http", fault));
+    }
     found.extend(admin_port_unconfirmed(config).map(|fault| ("admin.listen", fault)));
     found.extend(config.session_groups().err().map(|error| ("group", wrong_groups(error))));
     found
+}
+
+/// Whoever reaches a proxy reaches the network as this node.
+fn proxies_for_others(config: &Config) -> Vec<(&'static str, Fault)> {
+    let gateway = &config.gateway;
+    let proxies = [("gateway.socks", gateway.socks), ("gateway.http", gateway.http)];
+    let open = proxies.into_iter().filter_map(|(key, at)| {
+        let at = at.filter(|at| !at.ip().is_loopback() && !gateway.danger_beyond_this_machine)?;
+        let what = format!("{at} is for other machines, which would use the network as this node");
+        let remedy = "write a loopback address such as 127.0.0.1, or set \
+                      danger_beyond_this_machine = true";
+        Some((key, Fault::new(what, remedy)))
+    });
+    open.collect()
+}
+
+fn proxies_at_one_place(config: &Config) -> Option<Fault> {
+    let at = config.gateway.http.filter(|at| config.gateway.socks == Some(*at))?;
+    Some(Fault::new(format!("{at} is where the SOCKS5 proxy listens"), "choose another port"))
 }
 
 /// A port has no owner and no mode.
@@ -109,6 +134,28 @@ fn unsigned_in_clear(config: &Config) -> Option<Fault> {
             "write https://, or set `key` to the key with which the list is signed",
         )
     })
+}
+
+/// A certificate is of no use without its key, and a listener for `wss` without either.
+fn wss_without_certificate(config: &Config) -> Option<(&'static str, Fault)> {
+    let files = &config.web_certificate;
+    match (&files.certificate, &files.key) {
+        (Some(_), Some(_)) => None,
+        (Some(_), None) => {
+            Some(("tls.certificate", Fault::new("there is no key to it", "set `key` as well")))
+        }
+        (None, Some(_)) => {
+            let remedy = "set `certificate` as well";
+            Some(("tls.key", Fault::new("there is no certificate to it", remedy)))
+        }
+        (None, None) => {
+            let uri = config.listen.iter().find(|uri| uri.scheme() == Scheme::Wss)?;
+            let what = format!("{} needs a certificate", super::printable(&uri.to_string()));
+            let remedy = "set `certificate` and `key` in the section [tls], or listen for ws behind \
+                          a web server";
+            Some(("listen", Fault::new(what, remedy)))
+        }
+    }
 }
 
 fn node_info_too_long(config: &Config) -> Option<Fault> {

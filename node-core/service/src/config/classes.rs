@@ -26,6 +26,8 @@ const CLASSES: &[(&str, Class)] = &[
     ("tun.mtu", |config| config.tun.mtu.to_string()),
     ("filter.inbound", |config| audience(config.filter.inbound).to_owned()),
     ("filter.echo", |config| audience(config.filter.echo).to_owned()),
+    ("tls.certificate", |config| set(config.web_certificate.certificate.is_some())),
+    ("tls.key", |config| set(config.web_certificate.key.is_some())),
     ("lan.enabled", |config| config.lan.enabled.to_string()),
     ("lan.interfaces", |config| configured(config.lan.interfaces.len())),
     ("lan.everywhere", |config| config.lan.everywhere.to_string()),
@@ -35,6 +37,11 @@ const CLASSES: &[(&str, Class)] = &[
     ("lan.listen_port", |config| set(config.lan.listen_port != 0)),
     ("admin.listen", |config| admin(config).to_owned()),
     ("names.enabled", |config| config.names.to_string()),
+    ("gateway.socks", |config| set(config.gateway.socks.is_some())),
+    ("gateway.http", |config| set(config.gateway.http.is_some())),
+    ("gateway.danger_beyond_this_machine", |config| {
+        config.gateway.danger_beyond_this_machine.to_string()
+    }),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),
     ("metrics.listen", |config| set(config.metrics.is_some())),

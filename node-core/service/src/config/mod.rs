@@ -26,7 +26,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use planetary_proto::identity::NodeKey;
 use planetary_proto::session::{GroupSecret, Groups, GroupsError};
@@ -77,12 +77,16 @@ pub struct Config {
     pub tun: Tun,
     /// Who may reach this machine.
     pub filter: Filter,
+    /// What listeners for `wss` show.
+    pub web_certificate: WebCertificateFiles,
     /// Looking for nodes on the local networks.
     pub lan: Lan,
     /// The socket that speaks the reference's admin API.
     pub admin: Admin,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
+    /// Proxies for programs of this machine.
+    pub gateway: GatewayConfig,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
     /// Where figures for Prometheus are served: a loopback address, or nowhere.
@@ -120,6 +124,26 @@ pub struct Save {
     pub on_battery: bool,
     /// While its network is paid by volume.
     pub on_metered: bool,
+}
+
+/// The `[gateway]` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// Where the SOCKS5 proxy listens.
+    pub socks: Option<SocketAddr>,
+    /// Where the HTTP proxy listens.
+    pub http: Option<SocketAddr>,
+    /// Whether other machines may use the proxies.
+    pub danger_beyond_this_machine: bool,
+}
+
+/// The `[tls]` section: both files, or neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebCertificateFiles {
+    /// A certificate and its chain, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// The `[public_peers]` section.
@@ -302,6 +326,7 @@ impl Default for Config {
             node_info_privacy: true,
             tun: Tun { name: TunName::Auto, mtu: u16::MAX },
             filter: Filter { inbound: Audience::Circles, echo: Audience::Circles },
+            web_certificate: WebCertificateFiles::default(),
             lan: Lan {
                 enabled: true,
                 interfaces: Vec::new(),
@@ -313,6 +338,7 @@ impl Default for Config {
             },
             admin: Admin::default(),
             names: true,
+            gateway: GatewayConfig::default(),
             public_peers: PublicPeersConfig::default(),
             metrics: None,
             log_level: LogLevel::Info,

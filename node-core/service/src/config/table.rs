@@ -5,6 +5,8 @@
 //! its default: that is the value which means the feature is off.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use planetary_ipc::status::public_uri;
 use planetary_proto::identity::NodeKey;
@@ -67,16 +69,14 @@ pub(super) const SECTIONS: &[Section] = &[
         explains: "The network interface through which programs on this machine use the network.",
     },
     Section { name: "filter", explains: "Who may reach this machine over the network." },
+    Section { name: "tls", explains: "The certificate of listeners for `wss`." },
     Section { name: "lan", explains: "Finding other nodes on the local network." },
     Section {
         name: "admin",
         explains: "A second control socket that speaks the admin API of Yggdrasil.",
     },
     Section { name: "metrics", explains: "Figures for Prometheus." },
-    Section {
-        name: "gateway",
-        explains: "Proxies for programs when there is no network interface.",
-    },
+    Section { name: "gateway", explains: "Proxies into the network for programs on this machine." },
     Section { name: "names", explains: "Names instead of addresses, for friends." },
     Section { name: "direct", explains: "Direct links to friends." },
     Section { name: "dht", explains: "Finding friends when no other way leads to them." },
@@ -271,7 +271,8 @@ pub(super) const KEYS: &[Key] = &[
         default: "\"auto\"",
         accepts: "\"auto\", \"none\", or the name of an interface",
         explains: "The interface to create. \"none\" needs no privilege: the node routes and\n\
-                   answers, but programs on this machine do not see the network.",
+                   answers, and programs on this machine reach the network through [gateway]\n\
+                   and forwarded ports.",
         example: "",
         available: true,
         read: |item, config| {
@@ -318,6 +319,32 @@ pub(super) const KEYS: &[Key] = &[
         available: true,
         read: |item, config| {
             config.filter.echo = audience(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tls.certificate",
+        default: "\"\"",
+        accepts: "text; an absolute path, or empty for none",
+        explains: "File with the certificate that listeners for wss show, in PEM, its chain behind\n\
+                   it. Read again when it changes.",
+        example: "certificate = \"/etc/planetary/wss.pem\"",
+        available: true,
+        read: |item, config| {
+            config.web_certificate.certificate = file(item)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tls.key",
+        default: "\"\"",
+        accepts: "text; an absolute path, or empty for none",
+        explains: "File with the private key of that certificate, in PEM. The account of the\n\
+                   service must be able to read it, and nobody else should.",
+        example: "key = \"/etc/planetary/wss.key\"",
+        available: true,
+        read: |item, config| {
+            config.web_certificate.key = file(item)?;
             Ok(())
         },
     },
@@ -454,8 +481,44 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    later("gateway.socks", "\"none\"", "\"none\" or an address", "Where a SOCKS5 proxy listens."),
-    later("gateway.http", "\"none\"", "\"none\" or an address", "Where an HTTP proxy listens."),
+    Key {
+        name: "gateway.socks",
+        default: "\"none\"",
+        accepts: "\"none\", or an address with a port",
+        explains: "Where a SOCKS5 proxy listens: the way into the network for programs that know\n\
+                   nothing of it, with the interface or without. It leads nowhere else.",
+        example: "socks = \"127.0.0.1:1080\"",
+        available: true,
+        read: |item, config| {
+            config.gateway.socks = address_or_none(item, "127.0.0.1:1080")?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "gateway.http",
+        default: "\"none\"",
+        accepts: "\"none\", or an address with a port",
+        explains: "Where an HTTP proxy listens, for browsers and others, in the same way.",
+        example: "http = \"127.0.0.1:8080\"",
+        available: true,
+        read: |item, config| {
+            config.gateway.http = address_or_none(item, "127.0.0.1:8080")?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "gateway.danger_beyond_this_machine",
+        default: "false",
+        accepts: "true or false",
+        explains: "Lets other machines use the proxies. Whoever reaches them is, to the network,\n\
+                   this node.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.gateway.danger_beyond_this_machine = flag(item)?;
+            Ok(())
+        },
+    },
     Key {
         name: "names.enabled",
         default: "true",
@@ -540,6 +603,19 @@ const fn later(
     Key { name, default, accepts, explains, example: "", available: false, read: |_, _| Ok(()) }
 }
 
+/// Where something listens that may be off.
+fn address_or_none(item: &Item, example: &str) -> Result<Option<SocketAddr>, Fault> {
+    let text = text(item)?;
+    if text == "none" {
+        return Ok(None);
+    }
+    let address = text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+    address.map(Some).ok_or_else(|| {
+        let what = format!("\"{}\" is no address with a port", super::printable(text));
+        Fault::new(what, &format!("write one such as \"{example}\", or \"none\""))
+    })
+}
+
 fn audience(item: &Item) -> Result<Audience, Fault> {
     let words = [
         ("circles", Audience::Circles),
@@ -547,6 +623,20 @@ fn audience(item: &Item) -> Result<Audience, Fault> {
         ("nobody", Audience::Nobody),
     ];
     choice(item, &words)
+}
+
+/// Reads the name of a file; none if it is empty.
+fn file(item: &Item) -> Result<Option<PathBuf>, Fault> {
+    let name = text(item)?;
+    let path = PathBuf::from(name);
+    if name.is_empty() {
+        Ok(None)
+    } else if path.has_root() {
+        Ok(Some(path))
+    } else {
+        let what = format!("\"{}\" is not an absolute path", super::printable(name));
+        Err(Fault::new(what, "write where the file is, from the root folder on"))
+    }
 }
 
 fn pattern(text: &str) -> Result<Pattern, Fault> {

@@ -21,7 +21,7 @@ fn fingerprint(config: &Config) -> String {
         config;
     let Config { sessions, transit, node_info, node_info_privacy, tun, filter, log_level, .. } =
         config;
-    let Config { lan, public_peers, .. } = config;
+    let Config { lan, public_peers, web_certificate, .. } = config;
     // The default of the table is what an absent key means while the filter is closed.
     let sessions = sessions.unwrap_or(Audience::Circles);
     let links = format!(
@@ -30,7 +30,7 @@ fn fingerprint(config: &Config) -> String {
     );
     format!(
         "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} \
-         {log_level:?} {lan:?} {public_peers:?}"
+         {log_level:?} {lan:?} {public_peers:?} {web_certificate:?}"
     )
 }
 
@@ -63,6 +63,7 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "direct.enabled",
             "filter.echo",
             "filter.inbound",
+            "gateway.danger_beyond_this_machine",
             "gateway.http",
             "gateway.socks",
             "group",
@@ -88,6 +89,8 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "save.on_battery",
             "save.on_metered",
             "sessions",
+            "tls.certificate",
+            "tls.key",
             "transit",
             "tun.mtu",
             "tun.name",

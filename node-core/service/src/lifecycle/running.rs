@@ -131,7 +131,10 @@ impl Running {
                     continue;
                 }
                 _ = supply.tick() => {
-                    in_background(&self.node, |node| async move { node.look_at_supply().await });
+                    in_background(&self.node, |node| async move {
+                        node.look_at_certificate();
+                        node.look_at_supply().await;
+                    });
                     continue;
                 }
                 _ = look.tick() => {}

@@ -22,6 +22,7 @@ use crate::public::kept::{ChosenRecord, Kept, PausedRecord};
 use crate::public::statistics::StatisticsRecord;
 use crate::public::store::ListRecord;
 use crate::state::circles::{CirclesKeeper, LoadedCircles};
+use crate::state::forwards::Forwards;
 use crate::state::friends::FriendsKeeper;
 use crate::state::identity::{self, Exposure, IdentityError};
 use crate::state::networks::Networks;
@@ -75,6 +76,8 @@ pub struct Started {
     pub public: Public,
     /// Who may reach this computer.
     pub friends: FriendsKeeper,
+    /// The forwarded ports.
+    pub forwards: Forwards,
     /// What the person has said of local networks.
     pub networks: Networks,
     /// The circles.
@@ -119,6 +122,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         load_record::<ListRecord>(&state_dir, LIST_DAMAGED, &mut health, now)?,
         load_record::<StatisticsRecord>(&state_dir, STATISTICS_DAMAGED, &mut health, now)?,
     );
+    let forwards = load_record::<Forwards>(&state_dir, FORWARDS_DAMAGED, &mut health, now)?;
     let (friends, damage) = FriendsKeeper::load(&state_dir, now.unix_s)?;
     if let Some(damage) = damage {
         health.raise(node::friends_damaged(&damage), now);
@@ -149,6 +153,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         intent,
         public,
         friends,
+        forwards,
         networks,
         circles,
         circles_seed,
@@ -179,6 +184,8 @@ const CHOSEN_DAMAGED: (&str, &str) = (
 );
 const PAUSED_DAMAGED: (&str, &str) =
     ("paused_peers_damaged", "Which peers were paused is lost; all are dialled again.");
+const FORWARDS_DAMAGED: (&str, &str) =
+    ("forwards_damaged", "No port is forwarded any more; `planetary forward` forwards them again.");
 const LIST_DAMAGED: (&str, &str) = (
     "public_list_damaged",
     "The list of public peers that ships with the program is used until it is fetched again.",

@@ -57,6 +57,13 @@ impl Server {
         Ok(Self { address: listener.local_addr()?, task: tokio::spawn(serve(listener, text)) })
     }
 
+    /// Ends it; the address is free when this returns.
+    pub(crate) async fn close(mut self) {
+        self.task.abort();
+        // It ended, however it did.
+        let _ = (&mut self.task).await;
+    }
+
     /// Where it listens.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
@@ -226,9 +233,7 @@ mod tests {
         let Served { server, text } = served().await;
         let address = server.address();
         assert!(Server::open(address, text.subscribe()).await.is_err());
-        drop(server);
-        while Server::open(address, text.subscribe()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
+        server.close().await;
+        Server::open(address, text.subscribe()).await.unwrap();
     }
 }

@@ -54,7 +54,8 @@ impl Node {
         let added: BTreeSet<String> = added.map(ToString::to_string).collect();
         self.become_one(self.making_of(wanted)).await.map_err(ChangeSettingsError::Start)?;
         // A place that was refused to the new settings is refused again, in words.
-        let closed = match self.failed_listener(&added) {
+        let closed = self.failed_listener(&added).or_else(|| self.failed_proxy(&before));
+        let closed = match closed {
             None if change.metrics.is_some() => self.reconcile_figures().await.err(),
             closed => closed,
         };
@@ -96,6 +97,7 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
         filter: edited.filter.clone(),
         lan: Lan { enabled: edited.lan.enabled, ..running.lan.clone() },
         names: edited.names,
+        gateway: edited.gateway.clone(),
         public_peers: edited.public_peers.clone(),
         metrics: edited.metrics,
         log_level: edited.log_level,
@@ -121,8 +123,8 @@ fn plain(config: &Config, config_file: String) -> Settings {
         transit: transit::plain(config.transit),
         save_on_battery: config.save.on_battery,
         save_on_metered: config.save.on_metered,
-        gateway_socks: None,
-        gateway_http: None,
+        gateway_socks: config.gateway.socks.map(|at| at.to_string()),
+        gateway_http: config.gateway.http.map(|at| at.to_string()),
         metrics: config.metrics.map(|address| address.to_string()),
         node_info_privacy: config.node_info_privacy,
         log_level: match config.log_level {

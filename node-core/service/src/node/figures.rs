@@ -39,8 +39,10 @@ impl Node {
             self.clear(METRICS_FAILED);
             return Ok(());
         }
-        // Before the new one, which may be at the same port.
-        drop(self.serving.server.lock().take());
+        let former = self.serving.server.lock().take();
+        if let Some(former) = former {
+            former.close().await;
+        }
         let Some(address) = wanted else {
             self.clear(METRICS_FAILED);
             return Ok(());

@@ -14,6 +14,7 @@ mod choosing;
 mod circles;
 mod exploring;
 mod figures;
+mod forwarding;
 mod friends;
 mod lan;
 mod naming;
@@ -23,6 +24,7 @@ mod settings;
 mod surveying;
 mod take_over;
 mod transit;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +45,7 @@ use zeroize::Zeroizing;
 pub use self::changing::ChangeSettingsError;
 pub use self::circles::{ActError, Asked, Asking, CircleError, NewInvite, Visited, suggestion};
 pub use self::exploring::ExploreError;
+pub use self::forwarding::ForwardError;
 pub(crate) use self::friends::friends_damaged;
 pub use self::friends::{ChangeError, core_key};
 pub use self::lan::TrustError;
@@ -89,7 +92,9 @@ pub struct Node {
     surveyor: Surveyor,
     exploring: exploring::Exploring,
     naming: naming::Naming,
+    forwarding: Mutex<forwarding::Forwarding>,
     serving: figures::Serving,
+    web: Mutex<web::Web>,
     engine: RwLock<Option<Engine>>,
     /// What engines tell, one after the other.
     told: (mpsc::Sender<News>, tokio::sync::Mutex<mpsc::Receiver<News>>),
@@ -164,7 +169,9 @@ impl Node {
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
+            forwarding: Mutex::new(forwarding::Forwarding::new(started.forwards)),
             serving: figures::Serving::default(),
+            web: Mutex::default(),
             engine: RwLock::new(None),
             told: (tells, tokio::sync::Mutex::new(told)),
             changing: tokio::sync::Mutex::new(started.intent),
@@ -382,6 +389,7 @@ impl Node {
             circles_revision: self.circles_revision(),
             questions: self.questions(),
             names: self.names(),
+            gateway: self.gateway(),
             lan: self.lan(engine.as_ref()),
             key: Some(self.key()),
             survey: self.surveyor.latest(),
@@ -413,6 +421,7 @@ impl Node {
     /// Makes an engine from the settings, with its peers and listeners. The caller holds the lock.
     async fn start_engine(&self) -> Result<(), SwitchError> {
         let config = self.engine_config()?;
+        self.look_at_certificate();
         let engine = Engine::start(config, tokio::runtime::Handle::current())?;
         *self.engine.write() = Some(engine.clone());
         self.health.lock().clear(NODE_NOT_STARTED);
@@ -436,8 +445,10 @@ impl Node {
             first
         };
         let allowed = config.allowed_keys.iter().copied().collect();
+        let local = LocalEnd::new(Arc::clone(&identity), allowed)?;
+        self.web.lock().begin(local.tls().clone());
         Ok(EngineConfig {
-            local: LocalEnd::new(Arc::clone(&identity), allowed)?,
+            local,
             groups: config.session_groups()?,
             transit: transit::core(self.transit().1),
             node_info: settings.node_info(),
@@ -478,6 +489,7 @@ impl Node {
             settings.config = config;
             settings.passing.removed.clear();
         }
+        self.look_at_certificate();
         // Before an engine that is started anew carries a packet.
         self.renew_rules().await;
         // A failure is told where the others are.

@@ -1,5 +1,6 @@
-//! Names as the running node has them: answered while it is up, has an interface and is to answer
-//! them, with the friends of the moment.
+//! Names as the running node has them: known while it is up and is to answer them, with the friends
+//! of the moment. With an interface the system's resolver is told; without one the gateway answers
+//! by itself.
 
 use std::sync::Arc;
 
@@ -51,6 +52,11 @@ impl Node {
     /// Answers names, or no longer, as the settings say. The caller holds the lock.
     pub(super) async fn reconcile_names(&self, engine: &Engine) {
         let wanted = self.settings.read().config.names;
+        if wanted {
+            self.tell_names(engine);
+        } else {
+            engine.set_names(None);
+        }
         let place = engine
             .tun()
             .filter(|_| wanted)
@@ -61,11 +67,8 @@ impl Node {
         }
         self.stop_names().await;
         if let Some(place) = place {
-            self.tell_names(engine);
             let keeper = Keeper::start(place, self.naming.told.clone());
             *self.naming.keeper.lock() = Some(keeper);
-        } else {
-            engine.set_names(None);
         }
     }
 
@@ -80,7 +83,7 @@ impl Node {
 
     /// Makes the names anew after friends have changed.
     pub(super) fn renew_names(&self) {
-        let answers = self.naming.keeper.lock().is_some();
+        let answers = self.settings.read().config.names;
         if let Some(engine) = self.engine().filter(|_| answers) {
             self.tell_names(&engine);
         }

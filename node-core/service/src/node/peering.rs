@@ -133,7 +133,7 @@ impl Node {
         }
     }
 
-    /// Makes the engine's peers, listeners, names, groups and place in the tree those of the
+    /// Makes the engine's peers, listeners, names, groups, doors and place in the tree those of the
     /// settings. The caller holds the lock.
     pub(super) async fn reconcile(&self, engine: &Engine) {
         self.reconcile_names(engine).await;
@@ -164,6 +164,7 @@ impl Node {
             }
         }
         self.reconcile_listeners(engine).await;
+        self.reconcile_doors().await;
     }
 
     async fn reconcile_groups(&self, engine: &Engine) {

@@ -1,5 +1,5 @@
-//! What the node carries for others: what the settings say, or less while there is something to
-//! save.
+//! What the node carries for others, and whether it keeps destinations warm: what the settings say,
+//! or less while there is something to save.
 
 use planetary_ipc::{Saving, TransitMode};
 use planetary_proto::Transit;
@@ -22,16 +22,14 @@ impl Node {
         (setting, if self.saving().is_some() { config::Transit::Leaf } else { setting })
     }
 
-    /// Makes the engine carry what holds now, and keep ways open only where that is not to be saved.
+    /// Makes the engine carry, and keep warm, what holds now.
     pub(super) async fn reconcile_transit(&self, engine: &Engine) {
         let (_, mode) = self.transit();
-        let warm = self.saving().is_none();
-        let settled = match engine.set_transit(core(mode)).await {
-            Ok(()) => engine.keep_warm(warm).await,
-            failed => failed,
-        };
-        if let Err(error) = settled {
+        if let Err(error) = engine.set_transit(core(mode)).await {
             tracing::warn!(%error, "the node carries for others what it did before");
+        }
+        if let Err(error) = engine.keep_warm(self.saving().is_none()).await {
+            tracing::warn!(%error, "destinations are kept warm, or not, as before");
         }
     }
 }

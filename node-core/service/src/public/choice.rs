@@ -5,8 +5,8 @@
 //! an order that differs from node to node, so that no operator gets every newcomer; then more of
 //! the countries whose peers answered fastest. What has proven itself before goes first.
 //!
-//! *Choosing* takes first the best peer on port 443, which most networks let through, unless one is
-//! kept already; then, one after the other, the peer with the smallest round trip that differs from
+//! *Choosing* takes first the best peer on TCP port 443, which most networks let through (many block
+//! UDP, and with it `quic`), unless one is kept already; then, one after the other, the peer with the smallest round trip that differs from
 //! those taken in operator and network. A second peer of one operator is taken only when nothing
 //! else of similar quality answered: two doors of one house help little when the house is dark.
 //!
@@ -24,8 +24,11 @@ use planetary_runtime::links::uri::Host;
 
 use super::list::Listed;
 
-/// The port that most networks let through.
+/// The port of TCP that most networks let through.
 const OPEN_PORT: u16 = 443;
+
+/// The transport that does not run over TCP.
+const OVER_UDP: &str = "quic";
 
 /// A peer that answered.
 #[derive(Clone, Debug)]
@@ -103,7 +106,12 @@ pub fn choose(answered: &[Answered], kept: &[Kept], count: usize) -> Vec<Chosen>
 const SIMILAR: Duration = Duration::from_millis(100);
 
 fn is_open(peer: &Answered) -> bool {
-    peer.port == OPEN_PORT
+    lets_through(peer.port, &peer.transport)
+}
+
+/// Whether most networks let a transport through on this port.
+fn lets_through(port: u16, transport: &str) -> bool {
+    port == OPEN_PORT && transport != OVER_UDP
 }
 
 /// All who answered.
@@ -130,7 +138,7 @@ impl Company {
             networks: kept.iter().filter_map(|peer| peer.network.clone()).collect(),
             transports: kept.iter().map(|peer| peer.transport.clone()).collect(),
             keys: kept.iter().filter_map(|peer| peer.key).collect(),
-            open_port: kept.iter().any(|peer| peer.port == OPEN_PORT),
+            open_port: kept.iter().any(|peer| lets_through(peer.port, &peer.transport)),
         }
     }
 
@@ -290,7 +298,7 @@ pub fn around<'a>(candidates: &[&'a Listed], record: Record<'_>, seed: u64) -> V
     }
     // Port 443 first in each country, since one of those is wanted.
     let (open, other): (Vec<&Listed>, Vec<&Listed>) =
-        shuffled.iter().copied().partition(|peer| peer.port == OPEN_PORT);
+        shuffled.iter().copied().partition(|peer| lets_through(peer.port, &peer.transport));
     for peer in open.iter().take(AROUND / 2).chain(&other).chain(&open) {
         if sample.peers.len() < AROUND && !sample.countries.contains(peer.country.as_str()) {
             sample.add(peer);
@@ -336,7 +344,8 @@ pub fn close<'a>(
     let had = candidates.iter().filter(|peer| tested.contains_key(&peer.name));
     sample.operators.extend(had.map(|peer| operator(&peer.host)));
     if countries.is_empty() {
-        for peer in left.iter().filter(|peer| peer.port == OPEN_PORT).take(CLOSE) {
+        let open = |peer: &&&Listed| lets_through(peer.port, &peer.transport);
+        for peer in left.iter().filter(open).take(CLOSE) {
             sample.add(peer);
         }
         return sample.peers;

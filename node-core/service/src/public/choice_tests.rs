@@ -51,6 +51,17 @@ fn nearest_of_different_operators_are_taken_and_one_is_on_port_443() {
 }
 
 #[test]
+fn port_443_of_quic_may_be_blocked_where_that_of_tcp_is_not() {
+    let field = [answered("quic://a", "a", 443, 18), answered("wss://b", "b", 443, 60)];
+    assert_eq!(names(&choose(&field, &[], 1)), ["wss://b"]);
+    let reasons: Vec<_> = choose(&field, &[], 2).into_iter().map(|it| it.reason).collect();
+    assert!(
+        reasons[0].contains("let through") && !reasons[1].contains("let through"),
+        "{reasons:?}"
+    );
+}
+
+#[test]
 fn port_443_that_is_kept_already_leaves_the_choice_free() {
     let field = [answered("tls://a", "a", 9001, 18), answered("tls://b", "b", 443, 60)];
     let kept =

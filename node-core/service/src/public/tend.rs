@@ -1,10 +1,10 @@
 //! What happens by itself, about once a minute while the node is up: the list is fetched when it is
-//! old, what the links show is remembered, and a chosen peer that is gone for good is replaced.
+//! old and the network is not paid by volume, what the links show is remembered, and a chosen peer that is gone for good is replaced.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use planetary_ipc::{PeerSource, PublicFilter, Severity};
+use planetary_ipc::{PeerSource, PublicFilter, Saving, Severity};
 use planetary_runtime::Engine;
 use planetary_runtime::links::has_outside_address;
 use planetary_runtime::links::peers::{PeerId, PeerPhase, PeerStatus};
@@ -26,7 +26,10 @@ pub async fn tend(node: Arc<Node>) {
     let now = Moment::now();
     tell_of_replacement(&node, now);
     let Some(engine) = node.engine() else { return };
-    let due = node.public().lists.lock().is_due(&node.public_config(), &node.key(), now);
+    // A megabyte a day matters to nobody who does not pay for it.
+    let metered = node.saving() == Some(Saving::Metered);
+    let due =
+        !metered && node.public().lists.lock().is_due(&node.public_config(), &node.key(), now);
     if due {
         // A failure is logged and shown with the list.
         let _ = super::refresh(&node).await;

@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use planetary_ipc::{
-    DoctorReport, HealthItem, Lan, LanInterface, LanState, Names, NamesState, Severity, Status,
+    DoctorReport, HealthItem, Lan, LanInterface, LanState, Names, NamesState, Saving, Severity,
+    Status,
 };
 
 use super::state::counted;
@@ -21,7 +22,7 @@ type Entry = (Question, &'static [&'static str]);
 const QUESTIONS: &[Entry] = &[
     (service, &[]),
     (identity, &["identity_exposed"]),
-    (settings, &["config_not_read", "config_exposed", "open_unreachable"]),
+    (settings, &["config_not_read", "config_exposed", "open_unreachable", "web_certificate"]),
     (
         records,
         &[
@@ -67,6 +68,10 @@ const NAMES_NOT_ASKED: &str = "names_not_asked";
 /// of the doctor's: whoever wants no neighbours shall not be told of it for ever.
 const LAN_NOT_TRUSTED: &str = "lan_not_trusted";
 
+/// The code of a node that does less to save power or money. It is a note of the doctor's: it is as
+/// it was wished to be, and who wonders why finds out here.
+const SAVING: &str = "saving";
+
 /// Codes of good answers.
 #[cfg(test)]
 const GOOD: &[&str] = &[
@@ -105,6 +110,7 @@ pub fn examine(facts: &Facts, status: &Status) -> DoctorReport {
     }
     items.extend(not_asked(&facts.names));
     items.extend(not_trusted(&status.lan));
+    items.extend(facts.saving.filter(|_| facts.up).map(saved));
     items.extend(not_checked(facts));
     // A condition that no question knows is told all the same.
     let told: Vec<_> = QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
@@ -163,6 +169,30 @@ fn not_trusted(lan: &Lan) -> Option<HealthItem> {
         affects_connectivity: false,
         action: Some(format!("If it is yours: `planetary lan trust {network}`.")),
     })
+}
+
+/// What is not done, and why.
+fn saved(saving: Saving) -> HealthItem {
+    let (text, setting) = match saving {
+        Saving::Battery => (
+            "This computer runs on its battery, so the node carries next to nothing for others.",
+            "save_on_battery",
+        ),
+        Saving::Metered => (
+            "The network is paid by volume, so the node carries next to nothing for others, and \
+             does not fetch the list of public peers.",
+            "save_on_metered",
+        ),
+    };
+    HealthItem {
+        code: Cow::Borrowed(SAVING),
+        title: "The node saves".to_owned(),
+        severity: Severity::Info,
+        text: text.to_owned(),
+        since: None,
+        affects_connectivity: false,
+        action: Some(format!("To have it do all: `planetary settings set {setting} false`.")),
+    }
 }
 
 /// What the system did not tell in time, or at all.
@@ -354,7 +384,7 @@ mod tests {
         let mut known: BTreeSet<_> =
             QUESTIONS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
         assert!(conditions::codes().all(|code| known.contains(code)));
-        known.extend([NOT_CHECKED, NAMES_NOT_ASKED, LAN_NOT_TRUSTED]);
+        known.extend([NOT_CHECKED, NAMES_NOT_ASKED, LAN_NOT_TRUSTED, SAVING]);
         assert_eq!(codes("| code | means |"), known);
     }
 

@@ -82,6 +82,8 @@ pub struct Facts {
     pub questions: Vec<Question>,
     /// How names are answered on this computer.
     pub names: Names,
+    /// Proxies and forwarded ports.
+    pub gateway: Gateway,
     /// What is done about the local networks.
     pub lan: Lan,
     /// Who the node is.
@@ -134,6 +136,7 @@ impl Facts {
             circles_revision: 0,
             questions: Vec::new(),
             names: crate::names::off(),
+            gateway: Gateway::default(),
             lan: Lan::default(),
             key: None,
             survey: Arc::default(),
@@ -244,7 +247,7 @@ impl Observer {
                 metered: facts.supply.metered,
                 battery: facts.supply.battery,
             },
-            gateway: Gateway::default(),
+            gateway: facts.gateway,
         }
     }
 
@@ -320,8 +323,8 @@ fn tun(facts: &Facts) -> Option<TunStatus> {
     Some(TunStatus { name: name.clone(), mtu: u32::from(*mtu) })
 }
 
-/// Why a peer failed, as clients get it.
-fn peer_error(error: &planetary_runtime::links::peers::LastError) -> PeerError {
+/// Why something failed, as clients get it.
+pub(crate) fn peer_error(error: &planetary_runtime::links::peers::LastError) -> PeerError {
     let since = error.at.duration_since(std::time::SystemTime::UNIX_EPOCH);
     PeerError {
         code: error.code.to_owned(),

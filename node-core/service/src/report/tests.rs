@@ -496,6 +496,27 @@ fn doctor_tells_how_to_find_nodes_by_name() {
 }
 
 #[test]
+fn doctor_says_what_is_saved_and_how_to_end_that() {
+    let told = |up, saving| {
+        let facts = Facts { up, saving, ..facts(Moment::now()) };
+        let status = Observer::new(key(1), facts.now).observe(facts.clone());
+        let mut items = doctor::examine(&facts, &status).items.into_iter();
+        let item = items.find(|item| item.code == "saving")?;
+        assert_eq!(item.severity, Severity::Info);
+        Some(item.text + &item.action.unwrap_or_default())
+    };
+    assert_eq!(told(true, None), None);
+    assert_eq!(told(false, Some(Saving::Battery)), None);
+    for (saving, why, setting) in [
+        (Saving::Battery, "on its battery", "save_on_battery false"),
+        (Saving::Metered, "paid by volume", "save_on_metered false"),
+    ] {
+        let text = told(true, Some(saving)).unwrap();
+        assert!(text.contains(why) && text.contains(setting), "{text}");
+    }
+}
+
+#[test]
 fn every_condition_is_worded_for_people() {
     let now = Moment::now();
     let peers = vec![peer(A, waiting(), Some("password_mismatch"))];

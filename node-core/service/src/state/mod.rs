@@ -2,8 +2,9 @@
 //!
 //! One folder belongs to one running service. It holds `identity.pem` (who the node is),
 //! `intent.json` (whether the person wants it on the network), `sequence.json` (the highest numbers
-//! it has signed), `friends.json` (who may reach it), `networks.json` (local networks
-//! that the person has spoken of), `pseudonyms.key` (a secret for the names in
+//! it has signed), `friends.json` (who may reach it), `forwards.json` (ports that are forwarded),
+//! `networks.json` (local networks that the person has spoken of), `pseudonyms.key` (a secret for
+//! the names in
 //! reports) and `service.lock`, which keeps a second service out.
 //!
 //! Rules that hold for every file here:
@@ -19,6 +20,7 @@
 
 pub mod atomic;
 pub mod circles;
+pub mod forwards;
 pub mod friends;
 pub mod identity;
 mod lock;

@@ -160,13 +160,13 @@ impl Host {
         let Some(start) = session.sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX) else { return };
         let mono = self.clock.now(at).mono;
         session.last_said = Some(mono);
-        node.handle_use(mono);
         let payload = &buffer[start..];
         let from = table.coords();
         let header = TrafficHeader { path: &path, from, source: &own, dest: &key, watermark };
         let mut frame = Vec::with_capacity(header.encoded_len(payload.len()) + payload.len());
         header.emit(payload.len(), &mut frame);
         frame.extend_from_slice(payload);
+        node.handle_use(mono);
         self.queue(link, own, key, frame, at);
     }
 }

@@ -72,7 +72,7 @@ export const QUESTIONS = {
   clock: ['clock', 'clock_before_release', 'clock_differs', 'clock_jumped'],
   room: ['room', 'files_scarce', 'memory_scarce', 'disk_scarce'],
   /** What no question above knows. */
-  other: ['lan_not_trusted', 'not_checked'],
+  other: ['lan_not_trusted', 'saving', 'not_checked'],
 } as const satisfies Record<string, readonly string[]>;
 export type Question = keyof typeof QUESTIONS;
 export const questions = Object.keys(QUESTIONS) as Question[];

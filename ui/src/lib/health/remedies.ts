@@ -58,6 +58,7 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   public_list_damaged: go('health.do.public', 'peers', { tab: 'public' }),
   listener_failed: go('health.do.settings', 'settings', { focus: 'listen' }),
   lan_not_trusted: go('health.do.settings', 'settings', { focus: 'lan_networks' }),
+  saving: go('health.do.settings', 'settings', { focus: 'save_on_battery' }),
   networks_damaged: go('health.do.settings', 'settings', { focus: 'lan_networks' }),
   forwards_damaged: go('health.do.settings', 'settings', { focus: 'forward_ports' }),
   metrics_failed: go('health.do.settings', 'settings', { focus: 'metrics' }),

@@ -12,6 +12,8 @@ export class Forwards {
   list = $state.raw<Forward[] | null>(null);
   failure = $state.raw<Failure | null>(null);
   #loading = Promise.resolve();
+  /** Questions whose answers have not come. */
+  #asked = 0;
 
   constructor(
     readonly backend: Backend,
@@ -21,13 +23,12 @@ export class Forwards {
   /** Keeps the list as it is at the service, until the returned function is called. */
   start(): () => void {
     const clock = setInterval(() => {
-      if (this.service.ready) void this.load();
+      // A service that is slow is not asked faster than it answers.
+      if (this.service.ready && this.#asked === 0) void this.load();
     }, AGAIN_MS);
     const unfollow = $effect.root(() => {
       $effect(() => {
-        const { ready, status } = this.service;
-        // Another program may have added one, and all of them end when the node is switched off.
-        if (ready && status && status.gateway.forwards >= 0 && status.state) void this.load();
+        if (this.service.ready) void this.load();
       });
     });
     return () => {
@@ -38,7 +39,9 @@ export class Forwards {
 
   /** Asks anew, one question after the other, so that the latest answer stays. */
   load(): Promise<void> {
-    this.#loading = this.#loading.then(() => this.#ask());
+    this.#asked += 1;
+    const done = () => (this.#asked -= 1);
+    this.#loading = this.#loading.then(() => this.#ask()).finally(done);
     return this.#loading;
   }
 

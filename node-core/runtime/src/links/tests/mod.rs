@@ -10,6 +10,7 @@ mod handshake;
 mod peers;
 mod probe;
 mod proxies;
+mod streams;
 
 use std::{
     collections::BTreeSet,

@@ -14,9 +14,8 @@ use rustix::net::{AddressFamily, SocketType, socket};
 
 use super::{ATTACHMENTS_MAX, Attachment, Clues};
 
-/// `struct ifmediareq` of net/if_media.h, and the request for it (net/ioctl: 'i', 56, read and
-/// write).
-#[repr(C)]
+/// `struct ifmediareq` of net/if.h, which is packed, and the request for it (`_IOWR('i', 56, …)`).
+#[repr(C, packed(4))]
 struct MediaRequest {
     name: [libc::c_char; libc::IFNAMSIZ],
     current: libc::c_int,
@@ -91,6 +90,7 @@ fn take(entry: &libc::ifaddrs, found: &mut BTreeMap<u32, (String, Clues)>) {
         return;
     }
     let (_, clues) = found.entry(index).or_insert_with(|| (name.to_owned(), Clues::default()));
+    // Some masks have no family of their own; then the address counts as a whole.
     let len = address(entry.ifa_netmask).map_or(128, |mask| match mask {
         IpAddr::V4(mask) => u32::from(mask).leading_ones() as u8,
         IpAddr::V6(mask) => u128::from(mask).leading_ones() as u8,

@@ -1,0 +1,159 @@
+//! Nodes in networks that let little through: behind a web server that terminates TLS, and behind
+//! a router that shares one address and forgets.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use planetary_lab::Kind::{Ours, Reference};
+use planetary_lab::{Deadline, FrontServer, Host, Node, run, until};
+use serde_json::Value;
+
+/// Ports of the nodes that are dialled.
+const OURS: u16 = 9001;
+const THEIRS: u16 = 9003;
+
+/// ```text
+///   [near] =====\                            /== [ours] listens for ws
+///                == [front] https, nginx ====
+///   [visitor] ==/                            \== [theirs] listens for ws
+/// ```
+#[test]
+fn links_run_through_a_web_server_that_terminates_tls() {
+    run("captive wss", |lab| {
+        let [near, visitor, front, ours, theirs] =
+            ["near", "visitor", "front", "ours", "theirs"].map(|label| lab.host(label));
+        let (near, visitor, front, ours, theirs) = (near?, visitor?, front?, ours?, theirs?);
+        let in_front = [lab.wire(&near, &front)?, lab.wire(&visitor, &front)?];
+        let behind = [lab.wire(&front, &ours)?, lab.wire(&front, &theirs)?];
+        let upstream = |index: usize, port| SocketAddr::from((behind[index].ends()[1].v4, port));
+        let routes = [("/ours", upstream(0, OURS)), ("/theirs", upstream(1, THEIRS))];
+        let server = FrontServer::start(&front, [0, 0, 0, 0], &routes, lab.folder())?;
+        let listen = |port| format!("ws://0.0.0.0:{port}?password=hush");
+        let ours = lab.start(lab.node(Ours, &ours)?.listen(listen(OURS)))?;
+        let theirs = lab.start(lab.node(Reference, &theirs)?.listen(listen(THEIRS)))?;
+        let uri = |index: usize, path: &str| {
+            let web = in_front[index].ends()[1].uri("wss", 443);
+            format!("{web}/{path}?password=hush&priority=3")
+        };
+        let node = lab.node(Ours, &near)?.peer(uri(0, "ours")).peer(uri(0, "theirs"));
+        let near = lab.start(node)?;
+        for far in [&ours, &theirs] {
+            near.wait_for_link(far, Deadline::seconds(30))?;
+            near.wait_until_reaches(far, Deadline::seconds(60))?;
+        }
+        near.stop()?;
+        until("nginx to note both requests", Deadline::seconds(20), || {
+            let log = server.access_log()?;
+            ensure!(log.lines().count() >= 2, "only: {log}");
+            ensure!(log.contains("GET /ours HTTP/1.1") && log.contains("GET /theirs"), "{log}");
+            ensure!(!log.contains("hush") && !log.contains("priority"), "it learned: {log}");
+            Ok(Some(()))
+        })?;
+        let visitor = lab.start(lab.node(Reference, &visitor)?.peer(uri(1, "ours")))?;
+        visitor.wait_for_link(&ours, Deadline::seconds(30))?;
+        visitor.wait_until_reaches(&ours, Deadline::seconds(60)).map(drop)
+    });
+}
+
+/// ```text
+///   [inside] ==== [router] one address for all ==== [outside] two nodes: ours and the reference
+/// ```
+#[test]
+fn links_survive_a_router_that_forgets_them() {
+    run("captive router", |lab| {
+        let [inside, router, outside] = ["inside", "router", "outside"].map(|name| lab.host(name));
+        let (inside, router, outside) = (inside?, router?, outside?);
+        let lan = lab.wire(&inside, &router)?;
+        let wan = lab.wire(&router, &outside)?;
+        inside.ip(["route", "add", "default", "via", &lan.ends()[1].v4.to_string()])?;
+        masquerade(&router, &wan.ends()[0].device)?;
+        let uri = |scheme: &str, port| wan.ends()[1].uri(scheme, port);
+        let listening = |kind, port, label: &str| -> Result<_> {
+            let node = lab.node(kind, &outside)?.called(label);
+            lab.start(node.listen(uri("quic", port)).listen(uri("tls", port + 1)))
+        };
+        let ours = listening(Ours, OURS, "ours")?;
+        let theirs = listening(Reference, THEIRS, "theirs")?;
+        let mut dialling = lab.node(Ours, &inside)?;
+        for (scheme, port) in
+            [("quic", OURS), ("tls", OURS + 1), ("quic", THEIRS), ("tls", THEIRS + 1)]
+        {
+            dialling = dialling.peer(uri(scheme, port));
+        }
+        let node = lab.start(dialling)?;
+        let all_up = || until("four links", Deadline::seconds(30), || links(&node).map(Some));
+        all_up()?;
+        for far in [&ours, &theirs] {
+            node.wait_until_reaches(far, Deadline::seconds(60))?;
+        }
+        // Long enough for the ages of links to tell the old from the new.
+        let old = Duration::from_secs(5);
+        until("links of some age", Deadline::seconds(30), || {
+            let young = links(&node)?.into_iter().find(|(_, age)| *age < old);
+            Ok(young.is_none().then_some(()))
+        })?;
+
+        forget(&router, &wan.ends()[0].device)?;
+
+        for far in [&ours, &theirs] {
+            let took = node.wait_until_reaches(far, Deadline::seconds(20))?;
+            ensure!(took < Duration::from_secs(10), "{} only after {took:?}", far.label());
+        }
+        // What the router forgot of TCP is lost, and dialled anew.
+        until("new links over TLS", Deadline::seconds(30), || {
+            let links = links(&node)?;
+            let mut tls = links.iter().filter(|(uri, _)| uri.starts_with("tls:"));
+            ensure!(tls.all(|(_, age)| *age < old), "{links:?}");
+            Ok(Some(()))
+        })?;
+        // QUIC moves with the address.
+        let quic = links(&node)?.into_iter().find(|(link, _)| *link == uri("quic", OURS));
+        let (_, age) = quic.context("no link over QUIC")?;
+        ensure!(age >= old, "the link over QUIC was dialled anew, {age:?} ago");
+        Ok(())
+    });
+}
+
+/// Shares the address of one device of a router. Ports change with every entry, and what belongs to
+/// none is dropped, as home routers do.
+fn masquerade(router: &Host, device: &str) -> Result<()> {
+    let rules = format!(
+        "add table ip home
+         add chain ip home out {{ type nat hook postrouting priority srcnat; }}
+         add rule ip home out oifname {device} masquerade random
+         add chain ip home through {{ type filter hook forward priority filter; }}
+         add rule ip home through ct state invalid drop"
+    );
+    rules.lines().try_for_each(|rule| router.run("nft", [rule.trim()]).map(drop))?;
+    let settings = || {
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+        // There since the rules are.
+        fs::write("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0")
+    };
+    Ok(router.enter(settings)??)
+}
+
+/// Lets a router forget every connection through a device, as one does that starts anew.
+fn forget(router: &Host, device: &str) -> Result<()> {
+    router.ip(["link", "set", device, "down"])?;
+    router.ip(["link", "set", device, "up"]).map(drop)
+}
+
+/// The URI and the age of each of four links that must all be up.
+fn links(node: &Node) -> Result<Vec<(String, Duration)>> {
+    let status = node.raw_status()?;
+    let peers = status.get("peers").and_then(Value::as_array).context("no list of peers")?;
+    let links = peers.iter().map(|peer| {
+        let uri = peer.get("uri").and_then(Value::as_str).context("no URI")?;
+        let age = peer.get("uptime_s").and_then(Value::as_u64);
+        let age = age.with_context(|| format!("{uri} is down: {peer}"))?;
+        Ok((uri.to_owned(), Duration::from_secs(age)))
+    });
+    let links = links.collect::<Result<Vec<_>>>()?;
+    ensure!(links.len() == 4, "{} links", links.len());
+    Ok(links)
+}
