@@ -9,7 +9,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
-    time::sleep,
+    net::TcpStream,
+    time::{sleep, timeout},
 };
 
 use super::host::Stream;
@@ -23,6 +24,9 @@ const QUIET_FINISHED_MAX: Duration = Duration::from_secs(5 * 60);
 /// How many of these a connection may be quiet while neither has: two hours and five minutes, as
 /// long as the packet filter remembers one. Ends that are gone are noticed sooner, by their system.
 const QUIET_TURNS_MAX: u32 = 25;
+
+/// How long a client that is refused may take to hear it.
+const PARTING_MAX: Duration = Duration::from_secs(5);
 
 /// What has gone through something that the gateway opened, and what went wrong there last.
 #[derive(Debug, Default)]
@@ -148,5 +152,15 @@ async fn pump(
         to.write_all(&chunk[..len]).await?;
         progress.pieces.fetch_add(1, Relaxed);
         carried(len);
+    }
+}
+
+/// Says a last word, and lets the client take it before the connection goes.
+pub(super) async fn farewell(mut client: TcpStream, words: &[u8]) {
+    if client.write_all(words).await.is_ok() && client.shutdown().await.is_ok() {
+        // A client that goes on sending would otherwise see a reset instead.
+        let mut rest = [0; 512];
+        let drained = async { while let Ok(1..) = client.read(&mut rest).await {} };
+        let _ = timeout(PARTING_MAX, drained).await;
     }
 }

@@ -12,18 +12,14 @@
 
 use std::fmt::Write as _;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
     host::{Host, Stream},
-    relay::{Tally, relay},
+    relay::{Tally, farewell, relay},
     target::{ReachError, Target},
 };
-use crate::http::{self, HEAD_TIME_MAX, Request};
+use crate::http::{self, Request};
 
 const HTTP_PORT: u16 = 80;
 
@@ -57,21 +53,21 @@ pub(super) async fn serve(mut client: TcpStream, host: &Host, tally: &Tally) {
         Ok(read) => read,
         Err(error) => {
             if let Some(status) = error.status() {
-                refuse(client, &http::refusal(status)).await;
+                farewell(client, http::refusal(status).as_bytes()).await;
             }
             return;
         }
     };
     let task = match Task::of(&request) {
         Ok(task) => task,
-        Err((status, why)) => return refuse(client, &told(status, why)).await,
+        Err((status, why)) => return farewell(client, told(status, why).as_bytes()).await,
     };
     let (Task::Tunnel(target) | Task::Pass(target, _)) = &task;
     let mut far = match host.reach(target).await {
         Ok(far) => far,
         Err(error) => {
             tracing::debug!(reason = error.code(), "a client of the proxy was refused");
-            return refuse(client, &told(status(&error), &error.to_string())).await;
+            return farewell(client, told(status(&error), &error.to_string()).as_bytes()).await;
         }
     };
     let said = match &task {
@@ -150,16 +146,6 @@ const fn status(error: &ReachError) -> u16 {
 
 fn told(status: u16, why: &str) -> String {
     http::answer(status, "text/plain; charset=utf-8", &format!("{why}\n"))
-}
-
-/// Answers, and lets the client take it before the connection goes.
-async fn refuse(mut client: TcpStream, answer: &str) {
-    if client.write_all(answer.as_bytes()).await.is_ok() && client.shutdown().await.is_ok() {
-        // A client that goes on sending would otherwise see a reset instead.
-        let mut rest = [0; 512];
-        let drained = async { while let Ok(1..) = client.read(&mut rest).await {} };
-        let _ = timeout(HEAD_TIME_MAX, drained).await;
-    }
 }
 
 #[cfg(test)]

@@ -280,7 +280,7 @@ mod tests {
     use super::*;
     use crate::health::{Health, Moment};
     use crate::report::Observer;
-    use crate::report::tests::{key, link, snapshot};
+    use crate::report::tests::{key, link, snapshot, wanting};
     use crate::survey::process::{Load, Process};
     use crate::survey::{Finding, Survey};
 
@@ -304,7 +304,8 @@ mod tests {
         let process = Finding::Known(Process { resident, files, ..Process::default() });
         let survey = Arc::new(Survey { process, ..Survey::default() });
         let silence = Facts::of_silence(&Health::default(), now);
-        of(Facts { up: true, snapshot: Some(snapshot), survey, ..silence }, now)
+        let facts = Facts { up: true, snapshot: Some(snapshot), survey, ..silence };
+        of(wanting(facts, &["tls://a.example:1"]), now)
     }
 
     #[test]

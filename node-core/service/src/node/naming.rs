@@ -54,21 +54,19 @@ impl Node {
         let wanted = self.settings.read().config.names;
         if wanted {
             self.tell_names(engine);
-        } else {
-            engine.set_names(None);
         }
         let place = engine
             .tun()
             .filter(|_| wanted)
             .map(|(interface, _)| Place { interface, server: names::server(&engine.key()) });
         let kept = self.naming.keeper.lock().as_ref().map(|keeper| keeper.place().clone());
-        if kept == place {
-            return;
+        if kept != place {
+            self.stop_names().await;
+            let keeper = place.map(|place| Keeper::start(place, self.naming.told.clone()));
+            *self.naming.keeper.lock() = keeper;
         }
-        self.stop_names().await;
-        if let Some(place) = place {
-            let keeper = Keeper::start(place, self.naming.told.clone());
-            *self.naming.keeper.lock() = Some(keeper);
+        if !wanted {
+            engine.set_names(None);
         }
     }
 

@@ -222,6 +222,10 @@ impl FailedListener {
             PeersError::Listen(ListenError::Bind { source, .. }) => {
                 (CANNOT_LISTEN, remedy_for(source.kind()))
             }
+            PeersError::Listen(ListenError::File { .. }) => (CANNOT_LISTEN, WRONG_FILE),
+            PeersError::Listen(ListenError::Unsupported(_)) => {
+                ("transport_unsupported", "Use another transport in `listen`.")
+            }
             _ => (CANNOT_LISTEN, "Change `listen`."),
         };
         Self { uri, error: peer_error(code, super::chain(error)), remedy }
@@ -252,6 +256,9 @@ fn remedy_for(refusal: io::ErrorKind) -> &'static str {
 }
 
 const CANNOT_LISTEN: &str = "cannot_listen";
+
+const WRONG_FILE: &str = "Name a file in `listen` that nobody else has, in a folder that exists and \
+                          that the service may write to.";
 
 const WRONG_HOST: &str =
     "Name an address of this computer in `listen`, or [::], which stands for all of them.";

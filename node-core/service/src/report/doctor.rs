@@ -31,6 +31,7 @@ const QUESTIONS: &[Entry] = &[
             "friends_damaged",
             "circles_damaged",
             "circles_not_stored",
+            "forwards_damaged",
             "networks_damaged",
             "chosen_peers_damaged",
             "paused_peers_damaged",

@@ -77,7 +77,7 @@ fn facts(now: Moment) -> Facts {
     Facts { up: true, snapshot, ..Facts::of_silence(&Health::default(), now) }
 }
 
-pub(super) fn wanting(mut facts: Facts, uris: &[&str]) -> Facts {
+pub(crate) fn wanting(mut facts: Facts, uris: &[&str]) -> Facts {
     for uri in uris {
         let wanted = WantedPeer {
             uri: uri.parse().unwrap(),

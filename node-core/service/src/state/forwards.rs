@@ -189,12 +189,16 @@ mod tests {
 
     #[test]
     fn a_file_that_somebody_has_edited_wrongly_is_set_aside() {
-        for text in [
-            r#"{"version":1,"last_id":1,"forwards":[{"id":1,"way":"in","listen":"80","target":"192.0.2.1:1"}]}"#,
-            r#"{"version":1,"last_id":1,"forwards":[{"id":1,"way":"in","listen":"80","target":"127.0.0.1:1"},
-                {"id":1,"way":"in","listen":"81","target":"127.0.0.1:1"}]}"#,
-            r#"{"version":1}"#,
-        ] {
+        let entry = |id: u64, port: u16, target: &str| {
+            format!(r#"{{"id":{id},"way":"in","listen":"{port}","target":"{target}"}}"#)
+        };
+        let file = |entries: &[String]| {
+            let entries = entries.join(",");
+            format!(r#"{{"version":1,"last_id":1,"forwards":[{entries}]}}"#)
+        };
+        let outside = file(&[entry(1, 80, "192.0.2.1:1")]);
+        let twice = file(&[entry(1, 80, "127.0.0.1:1"), entry(1, 81, "127.0.0.1:1")]);
+        for text in [&outside, &twice, r#"{"version":1}"#] {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(Forwards::FILE_NAME), text).unwrap();
             let state = StateDir::open(dir.path()).unwrap();

@@ -20,7 +20,7 @@ use tokio::{
 use self::wire::{DATAGRAM_HEADER_LEN, GREETING, MESSAGE_LEN_MAX, Malformed, Outcome, Request};
 use super::{
     host::{Datagrams, Host, Stream},
-    relay::{Tally, relay},
+    relay::{Tally, farewell, relay},
     target::ReachError,
 };
 use crate::http::HEAD_TIME_MAX;
@@ -78,16 +78,6 @@ async fn read_request(client: &mut TcpStream) -> Result<Option<(Request, Vec<u8>
             Ok(len @ 1..) => bytes.extend_from_slice(&room[..len]),
             Ok(0) | Err(_) => return Ok(None),
         }
-    }
-}
-
-/// Says a last word, and lets the client take it before the connection goes.
-async fn farewell(mut client: TcpStream, words: &[u8]) {
-    if client.write_all(words).await.is_ok() && client.shutdown().await.is_ok() {
-        // A client that goes on sending would otherwise see a reset instead.
-        let mut rest = [0; 512];
-        let drained = async { while let Ok(1..) = client.read(&mut rest).await {} };
-        let _ = timeout(HEAD_TIME_MAX, drained).await;
     }
 }
 

@@ -101,11 +101,12 @@ export class MockBackend implements Backend {
       ? []
       : [...FRIENDS.map((one) => ({ ...one })), ...moreFriends(scenario.friends)];
     if (this.#friends.length === 0) this.#blocked = [];
+    const connected = () => ['connected', 'degraded'].includes(this.#status.state);
     this.#circles = new MockCircles(scenario, {
       now: () => this.#status.time,
       friends: () => this.#friends,
       blocked: (key) => this.#blocked.some((one) => one.key === key),
-      connected: () => ['connected', 'degraded'].includes(this.#status.state),
+      connected,
       changed: () => this.#circlesChanged(),
     });
     this.#status.access = { ...this.#status.access, ...this.#circles.counts() };
@@ -135,6 +136,7 @@ export class MockBackend implements Backend {
       now: () => this.#status.time,
       settings: () => this.#settings,
       on: () => this.#status.state !== 'down',
+      connected,
       links: () => this.#status.peers.filter((peer) => peer.up && peer.source === 'lan').length,
       changed: () => this.#change({}),
     });

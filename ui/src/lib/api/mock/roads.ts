@@ -28,6 +28,7 @@ export interface Surroundings {
   settings: () => Settings;
   /** Whether the node is switched on. */
   on: () => boolean;
+  connected: () => boolean;
   /** Links to nodes of the local network. */
   links: () => number;
   /** Something of the status is other than before. */
@@ -37,6 +38,8 @@ export interface Surroundings {
 type Roads = Pick<Status, 'lan' | 'transit' | 'gateway'>;
 
 const LINKS_MAX = 8;
+/** What others send through this node, in bytes a second. */
+const RATE = 1_204;
 const FORWARDS_MAX = 64;
 /** A port that some other program has. */
 const TAKEN = '127.0.0.1:631';
@@ -124,7 +127,7 @@ export class MockRoads {
       metered && save_on_metered ? 'metered' : battery && save_on_battery ? 'battery' : null;
     const saving = setting === 'leaf' ? null : reason;
     const mode = saving === null ? setting : 'leaf';
-    const rate = this.around.on() && mode !== 'leaf' ? 1_204 : 0;
+    const rate = this.around.connected() && mode !== 'leaf' ? RATE : 0;
     return { setting, mode, saving, bytes: this.#carried, rate, metered, battery };
   }
 
