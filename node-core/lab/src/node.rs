@@ -81,14 +81,11 @@ struct Setup {
     mtu: u32,
     allowed_keys: Vec<String>,
     closed: bool,
-<<<<<<< HEAD
     transit: &'static str,
     /// Lines of the configuration that stand before its sections.
     lines: String,
-=======
     /// Whether the program runs without any right, and so without a device.
     unprivileged: bool,
->>>>>>> main
     lan: Option<Lan>,
     programs: Option<PathBuf>,
     bus: Option<String>,
@@ -205,12 +202,9 @@ impl NodeBuilder {
             mtu,
             allowed_keys,
             closed: false,
-<<<<<<< HEAD
             transit: "relay",
             lines: String::new(),
-=======
             unprivileged: false,
->>>>>>> main
             lan: None,
             programs: None,
             bus: None,
@@ -282,7 +276,6 @@ impl NodeBuilder {
         self
     }
 
-<<<<<<< HEAD
     /// Carries for others what this mode of ours says: `relay`, unless it is told, as the reference
     /// does.
     pub fn transit(mut self, mode: &'static str) -> Self {
@@ -294,13 +287,14 @@ impl NodeBuilder {
     pub fn line(mut self, line: &str) -> Self {
         self.setup.lines.push_str(line);
         self.setup.lines.push('\n');
-=======
+        self
+    }
+
     /// Runs as a user without rights and has no device, which only ours can: programs reach the
     /// network through its gateway.
     pub fn unprivileged(mut self) -> Self {
         "none".clone_into(&mut self.setup.device);
         self.setup.unprivileged = true;
->>>>>>> main
         self
     }
 

@@ -85,11 +85,11 @@ pub(super) async fn run(
     }
     match command {
         Command::List => Ok(list()),
-        Command::GetSelf => Ok(answers::this_node(&node.publish().await)),
-        Command::GetPeers => Ok(answers::peers(&node.publish().await, request.argument("sort")?)),
-        Command::GetTun => Ok(answers::tun(&node.publish().await)),
+        Command::GetSelf => Ok(answers::this_node(&*node.publish().await)),
+        Command::GetPeers => Ok(answers::peers(&*node.publish().await, request.argument("sort")?)),
+        Command::GetTun => Ok(answers::tun(&*node.publish().await)),
         Command::GetMulticastInterfaces => {
-            Ok(answers::multicast(&node.publish().await, node.has_lan_password()))
+            Ok(answers::multicast(&*node.publish().await, node.has_lan_password()))
         }
         Command::GetTree => Ok(answers::tree(&topology(node).await?)),
         Command::GetPaths => Ok(answers::paths(&topology(node).await?)),
