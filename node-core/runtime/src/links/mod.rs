@@ -133,8 +133,8 @@ pub enum LinkStream {
     /// A socket that carries the link's bytes as they are.
     Plain(Socket),
     /// TLS over a socket. Whoever serves the link moves bytes between the two. What the connection
-    /// had decrypted before the hand-over is in [`Established::leftover`]; it may hold the beginning of
-    /// a record that is not complete.
+    /// had decrypted before the hand-over is in [`Established::leftover`]; it may hold the
+    /// beginning of a record that is not complete.
     Tls {
         /// The connection below.
         socket: Socket,
