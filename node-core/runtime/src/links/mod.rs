@@ -2,11 +2,12 @@
 //! again when it breaks.
 //!
 //! [`uri`] says what may be dialled and listened on, [`dial`] and [`listen`] open transports,
-//! [`tls`] and [`websocket`] wrap them, [`handshake`] exchanges the `meta` messages, [`peers`] keeps
-//! the configured set going, and [`probe`] tries a peer without linking to it. What comes out is an
-//! [`Established`] link, given to the [`LinkSink`] that the engine implements. Nothing here reads
-//! or writes a frame: that is done by threads of the engine through [`socket`], on the blocking
-//! parts into which a finished link is taken apart; what is no socket gets one from `bridge`.
+//! [`tls`] and [`websocket`] wrap them, [`handshake`] exchanges the `meta` messages, [`peers`]
+//! keeps the configured set going, and [`probe`] tries a peer without linking to it. What comes out
+//! is an [`Established`] link, given to the [`LinkSink`] that the engine implements. Nothing here
+//! reads or writes a frame: that is done by threads of the engine through [`socket`], on the
+//! blocking parts into which a finished link is taken apart; what is no socket gets one from
+//! `bridge`.
 //! Invariants: no byte that arrived behind a `meta` message is lost; a key in [`Established`] has
 //! signed the handshake under the link's password; no link runs to or from an address of the
 //! overlay itself (`200::/7`).
