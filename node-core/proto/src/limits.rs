@@ -107,10 +107,12 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// After this long without a received packet, a session in which something is said is looked after,
 /// so that the answer comes before [`SESSION_TIMEOUT`].
 pub const SESSION_FADING: Duration = Duration::from_secs(45);
+/// The same for who has called the other.
+pub const CALLER_FADING: Duration = Duration::from_secs(40);
 /// And again after each of these.
 pub const FADING_GAP: Duration = Duration::from_secs(5);
 /// Destinations that are kept warm, at two handshake messages of some 300 bytes every
-/// [`SESSION_FADING`] each: 50 kB an hour. Friends and those used last stay.
+/// [`CALLER_FADING`] each: 50 kB an hour. Friends and those used last stay.
 pub const WARM_MAX: usize = 32;
 /// A friend is kept warm for so long after something was last said to it.
 pub const WARM_TIME: Duration = Duration::from_secs(24 * 3600);
@@ -223,9 +225,10 @@ const _: () = {
     assert!(KEEP_ALIVE_DELAY.as_millis() < SUSPECT_MIN.as_millis());
     assert!(SUSPECT_MIN.as_millis() < PEER_TIMEOUT.as_millis());
     assert!(WAITING_BYTES_MAX >= MTU_MAX);
-    assert!(WARM_ALONG.as_secs() < SESSION_FADING.as_secs());
+    assert!(CALLER_FADING.as_secs() < SESSION_FADING.as_secs());
+    assert!(WARM_ALONG.as_secs() < CALLER_FADING.as_secs());
     // A wave reaches everybody before the next one would come too late for some.
-    assert!(WARM_ALONG.as_secs() + SESSION_FADING.as_secs() > SESSION_TIMEOUT.as_secs());
+    assert!(WARM_ALONG.as_secs() + CALLER_FADING.as_secs() > SESSION_TIMEOUT.as_secs());
     assert!(EXTENSION_LEN_MAX < MTU_MAX);
     assert!(EXTENSION_LEN_MAX < EXTENSION_BYTES_GUEST.burst as usize);
     // The last repetition leaves time for its answer.

@@ -198,10 +198,15 @@ impl<S: SessionTable> Node<S> {
 
     /// Says to `key` what is owed to it, if there is a way.
     pub(super) fn greet(&mut self, key: &NodeKey, now: Now) {
-        if !self.is_reachable(key) {
-            return;
+        if self.is_reachable(key) {
+            self.say_owed(key, now);
+            if let Some(at) = self.contacts.speaks_at(key) {
+                self.wake_by(at);
+            }
         }
-        self.wake_by(now.mono + crate::limits::INIT_GAP);
+    }
+
+    fn say_owed(&mut self, key: &NodeKey, now: Now) {
         let Some(greeting) = self.contacts.take_owed(key, now.mono) else { return };
         let (kind, repeated) = match greeting {
             Greeting::Ack => (HandshakeKind::Ack, self.contacts.take_crossed(key)),

@@ -20,8 +20,8 @@ use crate::{
     crypto::ExchangeSecret,
     identity::NodeKey,
     limits::{
-        CALLED_TIME, FADING_GAP, GUEST_GREETING_GAP, GUEST_TIME, GUESTS_MAX, INIT_GAP,
-        INIT_RETRIES_STEADY, INIT_RETRY, SESSION_FADING, SESSION_TIMEOUT,
+        CALLED_TIME, CALLER_FADING, FADING_GAP, GUEST_GREETING_GAP, GUEST_TIME, GUESTS_MAX,
+        INIT_GAP, INIT_RETRIES_STEADY, INIT_RETRY, SESSION_FADING, SESSION_TIMEOUT,
     },
     time::{Duration, Instant},
 };
@@ -291,6 +291,13 @@ impl Contacts {
         due
     }
 
+    /// When something is said to `key`, again or at last.
+    pub(crate) fn speaks_at(&self, key: &NodeKey) -> Option<Instant> {
+        let contact = self.get(key)?;
+        let retry = contact.pending.as_ref().and_then(|pending| pending.retry_at);
+        contact.owed_at.into_iter().chain(retry).min()
+    }
+
     /// Sessions that end before long if nothing is heard in them. Each is named every
     /// [`FADING_GAP`] until it does.
     pub(crate) fn silent(
@@ -301,7 +308,7 @@ impl Contacts {
         let mut silent = Vec::new();
         for (key, contact) in &mut self.contacts {
             if contact.fades_at().is_some_and(|at| at <= now)
-                && contact.is_silent(SESSION_FADING, now, last_heard(key))
+                && contact.is_silent(contact.patience(), now, last_heard(key))
             {
                 contact.watched = now;
                 let (since, was_called) = (contact.updated, contact.was_called);
@@ -389,7 +396,13 @@ impl Contact {
         if self.guest_since.is_some() {
             return None;
         }
-        Some((self.updated + SESSION_FADING).max(self.watched + FADING_GAP))
+        Some((self.updated + self.patience()).max(self.watched + FADING_GAP))
+    }
+
+    /// How long the session may be silent. Who has called is the first to lose patience, so that
+    /// the other need not even wake up.
+    const fn patience(&self) -> Duration {
+        if self.was_called { CALLER_FADING } else { SESSION_FADING }
     }
 
     /// An Ack says all that an Init says, so it is not replaced by one.
