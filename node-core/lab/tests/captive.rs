@@ -59,29 +59,31 @@ fn links_run_through_a_web_server_that_terminates_tls() {
 }
 
 /// ```text
-///   [inside] ==== [router] one address for all ==== [outside] two nodes: ours and the reference
+///                                            /== [ours]
+///   [inside] ==== [router] one address for all
+///                                            \== [theirs]
 /// ```
 #[test]
 fn links_come_back_through_a_router_that_forgets_them() {
     run("captive router", |lab| {
-        let [inside, router, outside] = ["inside", "router", "outside"].map(|name| lab.host(name));
-        let (inside, router, outside) = (inside?, router?, outside?);
+        let [inside, router, ours, theirs] =
+            ["inside", "router", "ours", "theirs"].map(|name| lab.host(name));
+        let (inside, router, ours, theirs) = (inside?, router?, ours?, theirs?);
         let lan = lab.wire(&inside, &router)?;
-        let wan = lab.wire(&router, &outside)?;
+        let wan = [lab.wire(&router, &ours)?, lab.wire(&router, &theirs)?];
         inside.ip(["route", "add", "default", "via", &lan.ends()[1].v4.to_string()])?;
-        masquerade(&router, &wan.ends()[0].device)?;
-        let uri = |scheme: &str, port| wan.ends()[1].uri(scheme, port);
-        let listening = |kind, port, label: &str| -> Result<_> {
-            let node = lab.node(kind, &outside)?.called(label);
-            lab.start(node.listen(uri("quic", port)).listen(uri("tls", port + 1)))
+        masquerade(&router)?;
+        let uris = wan.each_ref().map(|wire| {
+            [("quic", 9001), ("tls", 9002)].map(|(scheme, port)| wire.ends()[1].uri(scheme, port))
+        });
+        let listening = |kind, host: &Host, uris: &[String; 2]| -> Result<_> {
+            lab.start(lab.node(kind, host)?.listen(&uris[0]).listen(&uris[1]))
         };
-        let ours = listening(Ours, OURS, "ours")?;
-        let theirs = listening(Reference, THEIRS, "theirs")?;
+        let ours = listening(Ours, &ours, &uris[0])?;
+        let theirs = listening(Reference, &theirs, &uris[1])?;
         let mut dialling = lab.node(Ours, &inside)?;
-        for (scheme, port) in
-            [("quic", OURS), ("tls", OURS + 1), ("quic", THEIRS), ("tls", THEIRS + 1)]
-        {
-            dialling = dialling.peer(uri(scheme, port));
+        for uri in uris.iter().flatten() {
+            dialling = dialling.peer(uri);
         }
         let node = lab.start(dialling)?;
         let four_links = || until("four links", Deadline::seconds(30), || all_up(&node).map(Some));
@@ -89,7 +91,9 @@ fn links_come_back_through_a_router_that_forgets_them() {
         for far in [&ours, &theirs] {
             node.wait_until_reaches(far, Deadline::seconds(60))?;
         }
-        forget(&router, &wan.ends()[0].device)?;
+        for wire in &wan {
+            forget(&router, &wire.ends()[0].device)?;
+        }
 
         for far in [&ours, &theirs] {
             let took = node.wait_until_reaches(far, Deadline::seconds(20))?;
@@ -99,16 +103,14 @@ fn links_come_back_through_a_router_that_forgets_them() {
     });
 }
 
-/// Shares the address of one device of a router. Ports change with every entry, and what belongs to
+/// Shares the addresses of a router. Ports change with every entry, and what belongs to
 /// none is dropped, as home routers do.
-fn masquerade(router: &Host, device: &str) -> Result<()> {
-    let rules = format!(
-        "add table ip home
-         add chain ip home out {{ type nat hook postrouting priority srcnat; }}
-         add rule ip home out oifname {device} masquerade random
-         add chain ip home through {{ type filter hook forward priority filter; }}
-         add rule ip home through ct state invalid drop"
-    );
+fn masquerade(router: &Host) -> Result<()> {
+    let rules = "add table ip home
+         add chain ip home out { type nat hook postrouting priority srcnat; }
+         add rule ip home out masquerade random
+         add chain ip home through { type filter hook forward priority filter; }
+         add rule ip home through ct state invalid drop";
     rules.lines().try_for_each(|rule| router.run("nft", [rule.trim()]).map(drop))?;
     let settings = || {
         fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;

@@ -2,11 +2,12 @@
 //! again when it breaks.
 //!
 //! [`uri`] says what may be dialled and listened on, [`dial`] and [`listen`] open transports,
-//! [`tls`] and [`websocket`] wrap them, [`handshake`] exchanges the `meta` messages, [`peers`] keeps
-//! the configured set going, and [`probe`] tries a peer without linking to it. What comes out is an
-//! [`Established`] link, given to the [`LinkSink`] that the engine implements. Nothing here reads
-//! or writes a frame: that is done by threads of the engine through [`socket`], on the blocking
-//! parts into which a finished link is taken apart; what is no socket gets one from `bridge`.
+//! [`tls`] and [`websocket`] wrap them, [`handshake`] exchanges the `meta` messages, [`peers`]
+//! keeps the configured set going, and [`probe`] tries a peer without linking to it. What comes out
+//! is an [`Established`] link, given to the [`LinkSink`] that the engine implements. Nothing here
+//! reads or writes a frame: that is done by threads of the engine through [`socket`], on the
+//! blocking parts into which a finished link is taken apart; what is no socket gets one from
+//! `bridge`.
 //! Invariants: no byte that arrived behind a `meta` message is lost; a key in [`Established`] has
 //! signed the handshake under the link's password; no link runs to or from an address of the
 //! overlay itself (`200::/7`).
@@ -133,8 +134,8 @@ pub enum LinkStream {
     /// A socket that carries the link's bytes as they are.
     Plain(Socket),
     /// TLS over a socket. Whoever serves the link moves bytes between the two. What the connection
-    /// had decrypted before the hand-over is in [`Established::leftover`]; it may hold the beginning of
-    /// a record that is not complete.
+    /// had decrypted before the hand-over is in [`Established::leftover`]; it may hold the
+    /// beginning of a record that is not complete.
     Tls {
         /// The connection below.
         socket: Socket,
