@@ -81,6 +81,9 @@ struct Setup {
     mtu: u32,
     allowed_keys: Vec<String>,
     closed: bool,
+    transit: &'static str,
+    /// Lines of the configuration that stand before its sections.
+    lines: String,
     /// Whether the program runs without any right, and so without a device.
     unprivileged: bool,
     lan: Option<Lan>,
@@ -199,6 +202,8 @@ impl NodeBuilder {
             mtu,
             allowed_keys,
             closed: false,
+            transit: "relay",
+            lines: String::new(),
             unprivileged: false,
             lan: None,
             programs: None,
@@ -268,6 +273,20 @@ impl NodeBuilder {
     /// the reference.
     pub fn closed(mut self) -> Self {
         self.setup.closed = true;
+        self
+    }
+
+    /// Carries for others what this mode of ours says: `relay`, unless it is told, as the reference
+    /// does.
+    pub fn transit(mut self, mode: &'static str) -> Self {
+        self.setup.transit = mode;
+        self
+    }
+
+    /// Adds a line to the configuration of ours, a key that stands before all sections.
+    pub fn line(mut self, line: &str) -> Self {
+        self.setup.lines.push_str(line);
+        self.setup.lines.push('\n');
         self
     }
 

@@ -6,8 +6,8 @@
 //!       \=========wire2===== [proxy] =====wire3======/
 //! ```
 //!
-//! The nodes of the matrix have no TUN, so several stand on one host. Each dials every case at once:
-//! a case has an address of its own, because URIs that differ only in options are one link.
+//! The nodes of the matrix have no TUN, so several stand on one host. Each dials every case at
+//! once: a case has an address of its own, because URIs that differ only in options are one link.
 
 #![cfg(target_os = "linux")]
 
@@ -186,7 +186,8 @@ impl Grounds<'_> {
         self.lab.folder().join(format!("{port}-{index}")).display().to_string()
     }
 
-    /// Waits until a dialer has every link that it may have, and has heard a reason for every other.
+    /// Waits until a dialer has every link that it may have, and has heard a reason for every other
+    /// one.
     fn check(&self, dialer: &Node, listener: &Node, port: u16) -> Result<()> {
         let roads = self.roads(port)?;
         let what = format!("the links from {} to {}", dialer.name(), listener.name());

@@ -4,6 +4,8 @@
 //!   client ── SOCKS5, HTTP, forwarded port ──> near ── tcp ── far ── forwarded port ──> server
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
+
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
@@ -197,7 +199,7 @@ fn address(seed: u8) -> Vec<u8> {
 
 /// Says something long and hears it again.
 async fn assert_echoes(mut stream: TcpStream) {
-    let words: Vec<u8> = (0..300_000_u32).map(|at| (at * 7 >> 3) as u8).collect();
+    let words: Vec<u8> = (0..300_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
     let (mut read, mut write) = stream.split();
     let say = async {
         write.write_all(&words).await.unwrap();

@@ -1,6 +1,7 @@
 //! The admin socket of a real service, by hand: what the stock client does not do.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
 
 mod running;
 

@@ -69,21 +69,21 @@ pub(crate) enum Setting {
         #[arg(action = clap::ArgAction::Set)]
         value: bool,
     },
-    /// Where programs find a SOCKS5 proxy into the network, such as 127.0.0.1:1080; none for nowhere
+    /// Where programs find a SOCKS5 proxy into the network: 127.0.0.1:1080, or none
     ///
     /// A port alone is one of 127.0.0.1. Every program of this computer can use it.
     GatewaySocks {
         #[arg(value_name = "ADDRESS", value_parser = listener)]
         value: String,
     },
-    /// Where programs find an HTTP proxy into the network, such as 127.0.0.1:8080; none for nowhere
+    /// Where programs find an HTTP proxy into the network: 127.0.0.1:8080, or none
     ///
     /// A port alone is one of 127.0.0.1. Every program of this computer can use it.
     GatewayHttp {
         #[arg(value_name = "ADDRESS", value_parser = listener)]
         value: String,
     },
-    /// Where figures for Prometheus are served, such as 127.0.0.1:9090; none for nowhere
+    /// Where figures for Prometheus are served: 127.0.0.1:9090, or none
     ///
     /// A port alone is one of 127.0.0.1. They have neither keys nor addresses in them.
     Metrics {

@@ -95,7 +95,7 @@ fn added(forward: &Forward, now: UnixTime) -> String {
     text
 }
 
-/// `tcp 127.0.0.1:8080 to [200::1]:80`.
+/// `tcp from 127.0.0.1:8080 to [200::1]:80`.
 fn route(rule: &ForwardRule) -> String {
     let ForwardRule { way, protocol, listen, target } = rule;
     let listen = match way {

@@ -37,6 +37,7 @@ fn network(lan: &Lan, name: &str) -> Result<String, Failure> {
     let called = |interface: &&LanInterface| interface.label.as_deref() == Some(name);
     let mut networks: Vec<_> =
         lan.interfaces.iter().filter(called).filter_map(|one| one.network.as_ref()).collect();
+    networks.sort_unstable();
     networks.dedup();
     match networks[..] {
         [network] => Ok(network.clone()),

@@ -119,9 +119,11 @@ fn config(setup: &Setup) -> String {
         }
     };
     format!(
-        "version = 1\n{sessions}transit = \"relay\"\nallowed_keys = [{}]\n\
+        "version = 1\n{sessions}transit = \"{}\"\n{}allowed_keys = [{}]\n\
          node_info = {{ name = \"{}\" }}\nnode_info_privacy = false\n\
          [tun]\nmtu = {}\n{filter}[lan]\n{}",
+        setup.transit,
+        setup.lines,
         keys.join(", "),
         setup.label,
         setup.mtu,

@@ -4,9 +4,9 @@
 //! So a node keeps few links, by rules that hold the crowd together all the same:
 //!
 //! - *The ring.* Keys have an order, and the highest is followed by the lowest. On each interface a
-//!   node keeps a link to the one that follows it among those it hears, and lets the one before it
-//!   in whatever else is full. Where all hear each other that is a ring through all of them, however
-//!   they came together: one by one, at once, or as two crowds whose switches were joined.
+//!   node keeps a link to the one that follows it among those it hears, and lets in the one before
+//!   it whatever else is full. Where all hear each other that is a ring through all of them,
+//!   however they came together: one by one, at once, or as two crowds whose switches were joined.
 //! - *Chords.* While it has fewer links than the cap, whoever opened them, it dials somebody at
 //!   random. They make ways short and survive the loss of a node.
 //! - *Caps.* It opens as many links as the cap says and lets in as many again. A link of the ring
@@ -17,8 +17,8 @@
 //! and they hear each other over a wire as well.
 //!
 //! Beacons prove nothing, so everything here is bounded: keys, keys for each address, attempts at
-//! once and in time. Where a key is dialled changes only when it was not found there. Pure: time and
-//! chance come in as arguments.
+//! once and in time. Where a key is dialled changes only when it was not found there. Pure: time
+//! and chance come in as arguments.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -228,7 +228,9 @@ impl<S: LinkSink> Search<S> {
             match standing {
                 Standing::Active => drop(active.insert(attachment.index, attachment.wireless)),
                 Standing::Failed => {}
-                _ => drop(self.refused.remove(&attachment.index)),
+                Standing::Unknown | Standing::Refused | Standing::Excluded => {
+                    self.refused.remove(&attachment.index);
+                }
             }
             interfaces.push((attachment, standing));
         }

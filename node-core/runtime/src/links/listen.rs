@@ -79,7 +79,7 @@ enum Bound {
 /// A connection that has come in and that nothing was done with.
 enum Arrival {
     Tcp(TcpStream),
-    Quic(quinn::Incoming),
+    Quic(Box<quinn::Incoming>),
     #[cfg(unix)]
     File(UnixStream),
 }
@@ -244,7 +244,7 @@ impl Listener {
                     socket::tune(SockRef::from(&stream))?;
                     Box::new(stream)
                 }
-                Arrival::Quic(incoming) => Box::new(quic::accept(incoming).await?),
+                Arrival::Quic(incoming) => Box::new(quic::accept(*incoming).await?),
                 #[cfg(unix)]
                 Arrival::File(stream) => Box::new(stream),
             };
@@ -304,7 +304,7 @@ impl Bound {
             Self::Quic(socket) => {
                 let incoming = socket.accept(local.tls.quic()).await?;
                 let remote = incoming.remote_address();
-                Ok((Arrival::Quic(incoming), Some(remote)))
+                Ok((Arrival::Quic(Box::new(incoming)), Some(remote)))
             }
             Self::Tcp(socket) => {
                 let (stream, remote) = socket.accept().await?;
@@ -331,7 +331,7 @@ impl Arrival {
     fn ask_for_proof(self) {
         if let Self::Quic(incoming) = self {
             // Refused only to who has one.
-            let _ = incoming.retry();
+            let _ = (*incoming).retry();
         }
     }
 }

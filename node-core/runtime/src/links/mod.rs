@@ -2,11 +2,12 @@
 //! again when it breaks.
 //!
 //! [`uri`] says what may be dialled and listened on, [`dial`] and [`listen`] open transports,
-//! [`tls`] wraps them, [`handshake`] exchanges the `meta` messages, [`peers`] keeps the configured
-//! set going, and [`probe`] tries a peer without linking to it. What comes out is an
-//! [`Established`] link, given to the [`LinkSink`] that the engine implements. Nothing here reads
-//! or writes a frame: that is done by threads of the engine through [`socket`], on the blocking
-//! parts into which a finished link is taken apart.
+//! [`tls`] and [`websocket`] wrap them, [`handshake`] exchanges the `meta` messages, [`peers`]
+//! keeps the configured set going, and [`probe`] tries a peer without linking to it. What comes out
+//! is an [`Established`] link, given to the [`LinkSink`] that the engine implements. Nothing here
+//! reads or writes a frame: that is done by threads of the engine through [`socket`], on the
+//! blocking parts into which a finished link is taken apart; what is no socket gets one from
+//! `bridge`.
 //! Invariants: no byte that arrived behind a `meta` message is lost; a key in [`Established`] has
 //! signed the handshake under the link's password; no link runs to or from an address of the
 //! overlay itself (`200::/7`).
@@ -111,8 +112,8 @@ pub struct Established {
     pub interface: Option<String>,
     /// What arrived behind the peer's `meta` message: the beginning of the frame stream.
     pub leftover: Vec<u8>,
-    /// The peer's URI as it may be shown: the configured one without options, or the listener's with
-    /// the remote address in it.
+    /// The peer's URI as it may be shown: the configured one without options, or the listener's
+    /// with the remote address in it.
     pub uri: String,
     /// The interface on which both ends have found each other, for a link of the local network.
     pub found_on: Option<String>,
@@ -132,9 +133,9 @@ pub enum Direction {
 pub enum LinkStream {
     /// A socket that carries the link's bytes as they are.
     Plain(Socket),
-    /// TLS over a socket. Whoever serves the link moves bytes between the two. What the connection had
-    /// decrypted before the hand-over is in [`Established::leftover`]; it may hold the beginning of
-    /// a record that is not complete.
+    /// TLS over a socket. Whoever serves the link moves bytes between the two. What the connection
+    /// had decrypted before the hand-over is in [`Established::leftover`]; it may hold the
+    /// beginning of a record that is not complete.
     Tls {
         /// The connection below.
         socket: Socket,

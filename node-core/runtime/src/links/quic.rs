@@ -3,8 +3,7 @@
 //! TLS inside is that of [`super::tls`]: the node's own certificate, no checks, no ALPN, no SNI
 //! unless asked for. A dial has a UDP socket of its own, so that nothing is shared between links,
 //! and every new attempt comes from another port, which is what a router that lost its memory
-//! needs. A changed address of ours keeps the link where the other side allows it; a listener here
-//! does, after it has checked that the new address answers.
+//! needs. Connections may move to another address of the dialler, as QUIC allows.
 //!
 //! Strangers get little: a window that holds a `meta` message and not much more, one stream, and no
 //! answer larger than what they sent before their address is known to be theirs. When handshakes

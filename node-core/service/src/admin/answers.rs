@@ -55,7 +55,6 @@ struct Peer {
     last_error: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -147,7 +146,8 @@ pub(super) fn sessions(sessions: &[SessionSnapshot]) -> Value {
     json!({ "sessions": sessions.collect::<Vec<_>>() })
 }
 
-pub(super) fn multicast(status: &Status) -> Value {
+/// The port that a beacon names is not told: it is another one for each interface and network.
+pub(super) fn multicast(status: &Status, password: bool) -> Value {
     let active = status.lan.interfaces.iter().filter(|one| one.state == LanState::Active);
     let interfaces = active.map(|interface| {
         json!({
@@ -155,7 +155,7 @@ pub(super) fn multicast(status: &Status) -> Value {
             "address": "-",
             "beacon": true,
             "listen": true,
-            "password": false,
+            "password": password,
         })
     });
     json!({ "multicast_interfaces": interfaces.collect::<Vec<_>>() })

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::answers;
 use super::request::{Refusal, Request};
-use crate::node::Node;
+use crate::node::{Node, PassingError};
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +62,7 @@ impl Command {
     }
 
     const fn right(self) -> Right {
-        match self {
-            Self::AddPeer | Self::RemovePeer => Right::Change,
-            _ => Right::Read,
-        }
+        if matches!(self, Self::AddPeer | Self::RemovePeer) { Right::Change } else { Right::Read }
     }
 }
 
@@ -91,29 +88,27 @@ pub(super) async fn run(
         Command::GetSelf => Ok(answers::this_node(&*node.publish().await)),
         Command::GetPeers => Ok(answers::peers(&*node.publish().await, request.argument("sort")?)),
         Command::GetTun => Ok(answers::tun(&*node.publish().await)),
-        Command::GetMulticastInterfaces => Ok(answers::multicast(&*node.publish().await)),
+        Command::GetMulticastInterfaces => {
+            Ok(answers::multicast(&*node.publish().await, node.has_lan_password()))
+        }
         Command::GetTree => Ok(answers::tree(&topology(node).await?)),
         Command::GetPaths => Ok(answers::paths(&topology(node).await?)),
         Command::GetSessions => {
             let sessions = engine(node)?.sessions().await.map_err(failed)?;
             Ok(answers::sessions(&sessions))
         }
-        Command::AddPeer | Command::RemovePeer => {
-            let (uri, interface) = (request.argument("uri")?, request.argument("interface")?);
-            let interface = Some(interface).filter(|name| !name.is_empty());
-            let done = match command {
-                Command::AddPeer => node.add_passing_peer(uri, interface).await,
-                _ => node.remove_passing_peer(uri, interface).await,
-            };
-            done.map_err(|error| Refusal::Failed(error.to_string()))?;
-            Ok(json!({}))
+        Command::AddPeer => {
+            let (uri, interface) = peer(request)?;
+            done(node.add_passing_peer(uri, interface).await)
+        }
+        Command::RemovePeer => {
+            let (uri, interface) = peer(request)?;
+            done(node.remove_passing_peer(uri, interface).await)
         }
         Command::GetNodeInfo => {
             let key = key(request)?;
-            match ask(node, key, InbandKind::NodeInfo).await? {
-                InbandAnswer::NodeInfo(text) => named(key.to_string(), parsed(&text)?),
-                _ => Err(no_answer()),
-            }
+            let answer = ask(node, key, InbandKind::NodeInfo).await?;
+            Ok(named(key.to_string(), told(answer)?))
         }
         Command::RemoteGetSelf => remote(node, key(request)?, InbandKind::GetSelf).await,
         Command::RemoteGetPeers => remote(node, key(request)?, InbandKind::GetPeers).await,
@@ -132,18 +127,37 @@ fn list() -> Value {
     json!({ "list": entries.collect::<Vec<_>>() })
 }
 
+/// Which peer a request names, and over which interface.
+fn peer(request: &Request) -> Result<(&str, Option<&str>), Refusal> {
+    let interface = request.argument("interface")?;
+    Ok((request.argument("uri")?, Some(interface).filter(|name| !name.is_empty())))
+}
+
+fn done(outcome: Result<(), PassingError>) -> Result<Value, Refusal> {
+    outcome.map(|()| json!({})).map_err(|error| Refusal::Failed(error.to_string()))
+}
+
 /// Asks another node about itself; the answer goes by its address.
 async fn remote(node: &Node, key: NodeKey, kind: InbandKind) -> Result<Value, Refusal> {
-    let keys = |keys: Vec<NodeKey>| match keys.is_empty() {
-        true => json!({}),
-        false => json!({ "keys": keys.iter().map(ToString::to_string).collect::<Vec<_>>() }),
-    };
-    let answer = match ask(node, key, kind).await? {
-        InbandAnswer::GetSelf(text) => parsed(&text)?,
-        InbandAnswer::GetPeers(all) | InbandAnswer::GetTree(all) => keys(all),
-        InbandAnswer::NodeInfo(_) => return Err(no_answer()),
-    };
-    named(key.address().to_ipv6().to_string(), answer)
+    let answer = ask(node, key, kind).await?;
+    Ok(named(key.address().to_ipv6().to_string(), told(answer)?))
+}
+
+/// What another node said.
+fn told(answer: InbandAnswer) -> Result<Value, Refusal> {
+    match answer {
+        InbandAnswer::NodeInfo(text) | InbandAnswer::GetSelf(text) => {
+            let wrong = |_| Refusal::Failed("the node's answer is no JSON".to_owned());
+            serde_json::from_slice(&text).map_err(wrong)
+        }
+        InbandAnswer::GetPeers(keys) | InbandAnswer::GetTree(keys) if keys.is_empty() => {
+            Ok(json!({}))
+        }
+        InbandAnswer::GetPeers(keys) | InbandAnswer::GetTree(keys) => {
+            let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+            Ok(json!({ "keys": keys }))
+        }
+    }
 }
 
 async fn ask(node: &Node, key: NodeKey, kind: InbandKind) -> Result<InbandAnswer, Refusal> {
@@ -167,19 +181,10 @@ fn key(request: &Request) -> Result<NodeKey, Refusal> {
     text.parse().map_err(wrong)
 }
 
-fn parsed(text: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(text)
-        .map_err(|_| Refusal::Failed("the node's answer is no JSON".to_owned()))
-}
-
-fn named(name: String, value: Value) -> Result<Value, Refusal> {
-    Ok(Value::Object([(name, value)].into_iter().collect()))
+fn named(name: String, value: Value) -> Value {
+    Value::Object([(name, value)].into_iter().collect())
 }
 
 fn failed(error: AskError) -> Refusal {
     Refusal::Failed(error.to_string())
-}
-
-fn no_answer() -> Refusal {
-    failed(AskError::Timeout)
 }

@@ -54,8 +54,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Opens, moves or closes the socket, as the configuration says by now. A place that was refused
-    /// is not tried again before [`Self::retry`].
+    /// Opens, moves or closes the socket, as the configuration says by now. A place that was
+    /// refused is not tried again before [`Self::retry`].
     pub async fn follow(&mut self, node: &Arc<Node>) {
         let wanted = node.admin_place();
         if self.place() == wanted.as_ref() || self.open.is_none() && self.refused == wanted {

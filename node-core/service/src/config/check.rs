@@ -72,10 +72,8 @@ fn admin_port_unconfirmed(config: &Config) -> Option<Fault> {
 }
 
 fn wrong_groups(error: GroupsError) -> Fault {
-    let remedy = match error {
-        GroupsError::Taken(_) => "list each key once in all groups",
-        _ => "list fewer",
-    };
+    let is_twice = matches!(error, GroupsError::Taken(_));
+    let remedy = if is_twice { "list each key once in all groups" } else { "list fewer" };
     Fault::new(error.to_string(), remedy)
 }
 

@@ -612,7 +612,7 @@ fn address_or_none(item: &Item, example: &str) -> Result<Option<SocketAddr>, Fau
     let address = text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
     address.map(Some).ok_or_else(|| {
         let what = format!("\"{}\" is no address with a port", super::printable(text));
-        Fault::new(what, &format!("write one such as \"{example}\", or \"none\""))
+        Fault::new(what, format!("write one such as \"{example}\", or \"none\""))
     })
 }
 

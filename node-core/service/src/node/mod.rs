@@ -299,6 +299,12 @@ impl Node {
         self.settings.read().config.admin.listen.clone()
     }
 
+    /// Whether nodes of the local network need a password.
+    #[must_use]
+    pub fn has_lan_password(&self) -> bool {
+        !self.settings.read().config.lan.password.as_bytes().is_empty()
+    }
+
     /// Where the settings are.
     #[must_use]
     pub fn config_path(&self) -> &Path {

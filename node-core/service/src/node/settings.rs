@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(settings.peers()[&id].source, PeerSource::Argument);
         assert!(settings.is_argument(&id));
         settings.passing.removed.insert(PeerId::new(&uri("tcp://a:1"), None));
-        assert_eq!(settings.peers().into_keys().collect::<Vec<_>>(), [id.clone()]);
+        assert_eq!(settings.peers().into_keys().collect::<Vec<_>>(), std::slice::from_ref(&id));
         settings.forget_argument(&id);
         assert!(settings.peers().is_empty());
     }

@@ -5,10 +5,11 @@
 //! an order that differs from node to node, so that no operator gets every newcomer; then more of
 //! the countries whose peers answered fastest. What has proven itself before goes first.
 //!
-//! *Choosing* takes first the best peer on TCP port 443, which most networks let through (many block
-//! UDP, and with it `quic`), unless one is kept already; then, one after the other, the peer with the smallest round trip that differs from
-//! those taken in operator and network. A second peer of one operator is taken only when nothing
-//! else of similar quality answered: two doors of one house help little when the house is dark.
+//! *Choosing* takes first the best peer on TCP port 443, which most networks let through (many
+//! block UDP, and with it `quic`), unless one is kept already; then, one after the other, the peer
+//! with the smallest round trip that differs from those taken in operator and network. A second
+//! peer of one operator is taken only when nothing else of similar quality answered: two doors of
+//! one house help little when the house is dark.
 //!
 //! Who runs a peer is seen from its name (the registrable domain, by its form), or its network: the
 //! first 24 bits of an IPv4 address and the first 48 of an IPv6 address. Peers that answer with the

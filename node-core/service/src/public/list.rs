@@ -13,9 +13,9 @@
 //!
 //! A list is facts and nothing else: where a peer is dialled, and where it stands. It holds entries
 //! of every transport of the network; those that lead through somebody's proxy are kept, so that
-//! they can be shown, and are never tried. An entry that cannot be understood is set apart with its number
-//! and the reason, and the rest is used; only a list that is no list is refused as a whole. Unknown
-//! members are ignored.
+//! they can be shown, and are never tried. An entry that cannot be understood is set apart with its
+//! number and the reason, and the rest is used; only a list that is no list is refused as a whole.
+//! Unknown members are ignored.
 //!
 //! A list may come from anywhere: everything in it is bounded, and what may be shown has no control
 //! characters and no options.

@@ -157,10 +157,10 @@ impl AsyncRead for StackStream {
         context: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = self.with_core(|core, handle| core.poll_read(handle, room, context));
+        let read = ready!(self.with_core(|core, handle| core.poll_read(handle, room, context)));
         // There is room for more, which the far end may have to be told.
         self.stack.0.work.notify_one();
-        read
+        Poll::Ready(read)
     }
 }
 

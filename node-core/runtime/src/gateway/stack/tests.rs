@@ -41,7 +41,7 @@ impl Line {
                     random ^= random << 13;
                     random ^= random >> 7;
                     random ^= random << 17;
-                    if lost_of.is_none_or(|of| random % of != 0) {
+                    if lost_of.is_none_or(|of| !random.is_multiple_of(of)) {
                         to.send(&packet[..len]);
                     }
                 }

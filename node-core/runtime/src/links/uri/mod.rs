@@ -1,9 +1,9 @@
 //! The URIs that name peers to dial and addresses to listen on.
 //!
-//! `scheme://[user[:word]@]host:port[/path]?option=value&…`, the syntax of the whole network. A [`PeerUri`] or
-//! [`ListenUri`] exists only if everything in it is understood and usable: unknown schemes, unknown
-//! options, options that do nothing where they stand and second values are errors, because a
-//! misspelt `password` that is silently dropped is worse than a refusal.
+//! `scheme://[user[:word]@]host:port[/path]?option=value&…`, the syntax of the whole network. A
+//! [`PeerUri`] or [`ListenUri`] exists only if everything in it is understood and usable: unknown
+//! schemes, unknown options, options that do nothing where they stand and second values are errors,
+//! because a misspelt `password` that is silently dropped is worse than a refusal.
 //!
 //! What may be shown to people is `Display`: scheme, host, port and path, without options and user
 //! information. It is also the identity of a link, so two URIs that differ only in options name the

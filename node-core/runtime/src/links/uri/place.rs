@@ -187,8 +187,8 @@ impl Place {
                 let destination = Endpoint::parse(destination)?;
                 match destination.host {
                     // The zones of this machine say nothing to the proxy.
-                    Host::Scoped { .. } => return Err(UriError::BadZone),
-                    _ if destination.port == 0 => return Err(UriError::BadPort),
+                    Host::Scoped { .. } => Err(UriError::BadZone),
+                    _ if destination.port == 0 => Err(UriError::BadPort),
                     _ => Ok(Self::Proxied { proxy, destination }),
                 }
             }

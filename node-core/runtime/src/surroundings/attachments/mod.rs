@@ -48,7 +48,8 @@ pub(crate) struct Attachment {
     pub(crate) public: bool,
     /// Its usable link-local addresses.
     pub(crate) link_local: Vec<Ipv6Addr>,
-    /// Name of the network behind it: 16 hexadecimal digits. `None` while nothing can be seen of it.
+    /// Name of the network behind it, 16 hexadecimal digits; `None` while nothing can be seen of
+    /// it.
     pub(crate) network: Option<String>,
     /// What people call the network.
     pub(crate) label: Option<String>,
@@ -86,8 +87,8 @@ impl Clues {
             .addresses
             .iter()
             .filter_map(|(address, _)| match address {
-                IpAddr::V6(address) if address.is_unicast_link_local() => Some(*address),
-                _ => None,
+                IpAddr::V6(address) => address.is_unicast_link_local().then_some(*address),
+                IpAddr::V4(_) => None,
             })
             .collect();
         link_local.truncate(LINK_LOCAL_MAX);
