@@ -59,6 +59,9 @@ enum Chore {
         /// Only these crates
         #[arg(short, long = "package", value_name = "CRATE")]
         packages: Vec<String>,
+        /// Compile only: what `test` does without `--all`
+        #[arg(long)]
+        check: bool,
     },
     /// Measure the node against the reference implementation
     Bench {
@@ -107,7 +110,10 @@ fn run_chore(chore: Chore) -> Result<()> {
         Chore::Run(arguments) => run::run(&arguments),
         Chore::Test(arguments) => done(test::run(&arguments)?),
         Chore::Check => done(check::run()?),
-        Chore::Cross { packages } => done(cross::run(&packages, cross::Depth::All)?),
+        Chore::Cross { packages, check } => {
+            let depth = if check { cross::Depth::OwnCode } else { cross::Depth::All };
+            done(cross::run(&packages, depth)?)
+        }
         Chore::Bench { app: true, .. } => app::measure(),
         Chore::Bench { options, .. } => bench::run(&options),
         Chore::Sim { nodes, seed } => sim::run(nodes, seed),
