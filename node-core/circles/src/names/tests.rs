@@ -440,7 +440,7 @@ proptest! {
     fn the_gateway_finds_what_is_answered(name in names()) {
         let found = zone().find(&name).map(|address| format!("yes AAAA {}", address.to_ipv6()));
         let answer = told(&name, 28);
-        prop_assert_eq!(found.as_deref(), answer.starts_with("yes").then_some(answer.as_str()));
+        prop_assert_eq!(found.as_deref(), answer.contains("AAAA").then_some(answer.as_str()));
         if found.is_some() {
             let whole = format!("{name}.");
             prop_assert!(Zone::covers(&name) && Zone::covers(&whole));
