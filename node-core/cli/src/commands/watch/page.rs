@@ -312,7 +312,8 @@ mod tests {
             "  sessions     2 open, 2 paths known\n",
             "4 of 6 peers connected\n  PEER ",
             "warning: A peer does not answer. tls://tokyo.example:9001 cannot be reached: no answer",
-            "\nLately\n  00:00:42  peer tls://tokyo.example:9001 down: no answer for 3 s\n",
+            "\nLately\n  00:00:42  health A peer does not answer: tls://tokyo.example:9001 cannot",
+            "\n  00:00:42  peer tls://tokyo.example:9001 down: no answer for 3 s",
         ] {
             assert!(text.contains(part), "{part:?} is missing in {text}");
         }
