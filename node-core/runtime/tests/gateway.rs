@@ -8,6 +8,7 @@
 
 use std::{
     collections::BTreeSet,
+    future::pending,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -33,6 +34,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     runtime::Handle,
     sync::mpsc,
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -339,23 +341,30 @@ async fn a_forwarded_port_gives_nobody_a_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_clients_wait_their_turn_and_leave_nothing_behind() {
     let network = Network::with(&open_to_near()).await;
-    let mut held = Vec::new();
+    let proxy = network.socks;
+    // Side by side: the system lets few wait, and the others knock for seconds.
+    let mut clients = JoinSet::new();
     for _ in 0..1_000 {
-        held.push(TcpStream::connect(network.socks).await.unwrap());
+        clients.spawn(async move {
+            let _held = TcpStream::connect(proxy).await;
+            pending::<()>().await;
+        });
     }
     let connections = || {
         let doors = network.near.gateway().doors();
         doors.iter().map(|door| door.connections).sum::<u64>()
     };
-    let filled = async {
-        while connections() < CLIENTS_MAX as u64 {
+    let come_to = async |count| {
+        while connections() != count {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, filled).await.expect("all places are taken");
+    let places = CLIENTS_MAX as u64;
+    timeout(PATIENCE, come_to(places)).await.expect("all places are taken");
     sleep(Duration::from_millis(100)).await;
-    assert_eq!(connections(), CLIENTS_MAX as u64);
-    drop(held);
+    assert_eq!(connections(), places);
+    clients.shutdown().await;
+    timeout(PATIENCE, come_to(0)).await.expect("all places are free");
     let (code, _, stream) = timeout(PATIENCE, network.socks(1, &address(FAR), PORT)).await.unwrap();
     assert_eq!(code, 0);
     assert_echoes(stream).await;
