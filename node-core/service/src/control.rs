@@ -82,11 +82,10 @@ impl Control {
         Ok(Reply::Topology(drawn))
     }
 
-    /// Passes on an answer once the status shows what it says, so that the next request sees it.
+    /// Passes on an answer once the status shows what it says, so that the next request sees it. A
+    /// change that failed counts as well: it may have stopped and started the node on the way.
     async fn told(&self, answer: Result<Reply, ApiError>) -> Result<Reply, ApiError> {
-        if answer.is_ok() {
-            self.node.publish().await;
-        }
+        self.node.publish().await;
         answer
     }
 }
