@@ -1,5 +1,6 @@
 //! From text to [`Config`]: TOML first, then each key by the table, then the rules between keys.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml_edit::{Document, Item, TableLike};
@@ -16,7 +17,15 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let document = Document::parse(text).map_err(|error| vec![not_toml(text, &error)])?;
     let mut reading = Reading { text, config: Config::default(), problems: Vec::new() };
     reading.table(document.as_table(), "");
-    for (name, fault) in contradictions(&reading.config) {
+    // With a value that cannot be read, a section is not known well enough to contradict itself.
+    let unread: BTreeSet<_> = reading
+        .problems
+        .iter()
+        .filter_map(|problem| section_of(&problem.key).map(str::to_owned))
+        .collect();
+    let mut found = contradictions(&reading.config);
+    found.retain(|(name, _)| section_of(name).is_none_or(|section| !unread.contains(section)));
+    for (name, fault) in found {
         let span = span_of(document.as_table(), name);
         reading.report(name, fault, span);
     }
@@ -26,6 +35,11 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     }
     problems.sort_by_key(|problem| problem.line);
     Err(problems)
+}
+
+/// The section of a key that is in one.
+fn section_of(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(section, _)| section)
 }
 
 /// Sets every key to its default.
