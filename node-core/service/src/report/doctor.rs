@@ -45,7 +45,7 @@ const QUESTIONS: &[Entry] = &[
     (tun, &["tun_lost", "unguarded", "interface_changed", "mtu_changed", "route_missing"]),
     (rights, &["rights_missing"]),
     (alone, &["network_clash"]),
-    (listeners, &["listener_failed", "metrics_failed"]),
+    (listeners, &["listener_failed", "metrics_failed", "admin_not_listening"]),
     (
         peers,
         &["no_peers_configured", "no_peer_connected", "peer_refused", "peer_down", "peer_replaced"],
@@ -411,6 +411,15 @@ mod tests {
     }
 
     #[test]
+    fn document_lists_every_reason_of_a_door_that_failed_and_no_other() {
+        let mut known = BTreeSet::new();
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/src").join(GATEWAY);
+        reasons_in(&sources, &mut known);
+        let listed = codes("| code | a proxy or a forwarded port failed because |");
+        assert_eq!(listed.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), known);
+    }
+
+    #[test]
     fn document_tells_which_reasons_are_settings() {
         let rows = table("| code | a link or a listener failed because |");
         let settings = rows.into_iter().filter(|(_, text)| text.starts_with("settings: "));
@@ -418,12 +427,15 @@ mod tests {
         assert_eq!(settings, conditions::LASTING.iter().copied().collect());
     }
 
+    /// The folder of proxies and forwarded ports, whose reasons have a table of their own.
+    const GATEWAY: &str = "gateway";
+
     /// The texts that the sources give as the code of a failure: in a struct, as a constant, or as
-    /// an arm of a function called `code`.
+    /// an arm of a function or a match called `code`.
     fn reasons_in(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("tests") {
+            if path.is_dir() && !path.ends_with("tests") && !path.ends_with(GATEWAY) {
                 reasons_in(&path, found);
                 continue;
             }
@@ -432,7 +444,8 @@ mod tests {
             };
             let mut in_code = false;
             for line in text.lines() {
-                in_code = line.contains("fn code(") || (in_code && line != "    }");
+                let begins = ["fn code(", "let code = match"].iter().any(|it| line.contains(it));
+                in_code = begins || (in_code && line != "    }");
                 let starts = ["code: \"", "CANNOT_LISTEN: &str = \""];
                 let arm = in_code.then_some("=> \"");
                 let texts =
