@@ -153,7 +153,7 @@ mod tests {
             "planetaryd walk",
             "planetaryd run --tun a/b",
             "planetaryd run --peer nonsense",
-            "planetaryd run --peer quic://h:1",
+            "planetaryd run --peer gopher://h:1",
             "planetaryd run extra",
             "planetaryd genconf extra",
         ] {

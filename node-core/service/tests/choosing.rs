@@ -239,7 +239,7 @@ async fn peers_are_chosen_from_a_signed_list_and_kept() {
         &rude,
         "tcp://127.0.6.1:1",
         "tcp://192.0.2.1:1",
-        "quic://127.0.1.1:1",
+        "socks://127.0.1.1:1/127.0.1.1:1",
         "pigeon://127.0.1.1:1",
     ];
     let url = publish(list_of(&uris.map(str::to_owned)));

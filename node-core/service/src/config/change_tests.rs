@@ -48,9 +48,14 @@ fn key_takes_the_place_of_its_default_and_the_rest_stays() {
             "node_info_privacy = false",
         ),
         (
+            SettingsChange { lan: Some(false), ..SettingsChange::default() },
+            "lan trust`.\n#enabled = true",
+            "lan trust`.\nenabled = false",
+        ),
+        (
             SettingsChange { names: Some(false), ..SettingsChange::default() },
-            "#enabled = true",
-            "enabled = false",
+            "Needs the interface.\n#enabled = true",
+            "Needs the interface.\nenabled = false",
         ),
         (
             SettingsChange { log_level: Some(LogThreshold::Debug), ..SettingsChange::default() },
@@ -66,7 +71,8 @@ fn key_takes_the_place_of_its_default_and_the_rest_stays() {
             "url = \"https://host.example/list\"",
         ),
     ] {
-        assert_eq!(changed(&file, &change).unwrap(), file.replacen(before, after, 1));
+        assert_eq!(file.matches(before).count(), 1, "{before}");
+        assert_eq!(changed(&file, &change).unwrap(), file.replace(before, after));
     }
 }
 

@@ -266,8 +266,8 @@ mod tests {
 
     #[test]
     fn lines_that_make_no_sense_are_left_out() {
-        let line = r#"{"uri":"quic://a:1","region":"x","country":"x","chosen_at":1,"reason":""}"#;
-        let text = format!(r#"{{"peers":[{line},{}]}}"#, line.replace("quic", "tcp"));
+        let line = r#"{"uri":"gopher://a:1","region":"x","country":"x","chosen_at":1,"reason":""}"#;
+        let text = format!(r#"{{"peers":[{line},{}]}}"#, line.replace("gopher", "tcp"));
         let kept = Kept::new(serde_json::from_str(&text).unwrap(), PausedRecord::default());
         assert_eq!(kept.chosen.len(), 1);
     }
