@@ -32,7 +32,8 @@ pub struct KnownPath {
 struct Lookup {
     /// What was searched for, full or partial.
     target: NodeKey,
-    /// When it last went out to somebody.
+    /// When it last went out to somebody, which repetitions count from. Forgotten when it may go
+    /// out anew.
     sent_at: Option<Instant>,
     /// How often it was repeated since it was last asked for.
     repeats: u32,
@@ -95,7 +96,13 @@ impl Paths {
         lookup.repeats = 0;
         lookup.answered = false;
         lookup.expires = expires;
-        lookup.sent_at.is_none_or(|at| now >= at + LOOKUP_GAP)
+        let may_go = lookup.sent_at.is_none_or(|at| now >= at + LOOKUP_GAP);
+        if may_go {
+            // Nobody may be there to take it. Counted from a time that is long over, all
+            // repetitions would be due at once.
+            lookup.sent_at = None;
+        }
+        may_go
     }
 
     /// The lookup for `target` went out to somebody.
@@ -299,6 +306,20 @@ mod tests {
         paths.sent(&target, at(1));
         assert!(paths.due(at(2)).is_empty());
         assert_eq!(paths.due(at(3)), [target]);
+    }
+
+    /// The simulator saw it: a node that is cut off and asks again after a pause woke up for each
+    /// repetition in turn.
+    #[test]
+    fn a_lookup_that_reaches_nobody_any_more_waits_for_news() {
+        let target = NodeKey::from_bytes([9; 32]);
+        let mut paths = Paths::default();
+        assert!(paths.want(target, at(0)));
+        paths.sent(&target, at(0));
+        assert!(paths.want(target, at(30)));
+        assert_eq!(paths.next_timeout(), Some(at(30) + PATH_TIMEOUT));
+        assert!(paths.due(at(31)).is_empty());
+        assert_eq!(paths.open(at(31)), [target]);
     }
 
     #[test]
