@@ -63,6 +63,9 @@ impl Running {
         // A failure is told where the others are.
         let _ = node.reconcile_figures().await;
         node.follow_intent().await?;
+        // Before any client is answered: who finds the service there finds all of it.
+        let mut admin = Admin::default();
+        admin.follow(&node).await;
         node.publish().await;
         let (close_control, closed) = oneshot::channel();
         let service = Service {
@@ -76,8 +79,6 @@ impl Running {
             let _ = closed.await;
         }));
         let attending = tokio::spawn(Arc::clone(&node).attend_circles());
-        let mut admin = Admin::default();
-        admin.follow(&node).await;
         manager::tell(News::Ready);
         Ok(Self { node, close_control, control, attending, admin })
     }
