@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs the program to its end. Its account has no home, so that words that are taken for right ones
-/// make no node in the tester's own folders, and end all the same.
+/// Runs the program to its end. Its account has no home, so that words that are taken for right
+/// ones make no node in the tester's own folders, and end all the same.
 fn planetaryd(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_planetaryd"))
         .args(arguments)
