@@ -45,6 +45,8 @@ const KEPT = [
   ['peers', 'light'],
   ['map', 'dark'],
   ['health', 'light'],
+  ['settings_lan', 'light'],
+  ['settings_forwards', 'dark'],
 ];
 const LONGEST = 'de';
 const AT_ONCE = 4;
@@ -80,6 +82,7 @@ function shots() {
   }
   if (!scenes && views.includes('settings')) {
     const scene = 'normal';
+    list.push({ view: 'settings', scene, focus: 'lan' });
     list.push({ view: 'settings', scene, focus: 'lan', lan: 'every' });
     list.push({ view: 'settings', scene, focus: 'transit', saving: 'battery' });
     list.push({ view: 'settings', scene, focus: 'proxies', gateway: 'user_space' });
@@ -142,6 +145,8 @@ async function take(shot, variant) {
   await page.waitForSelector('#app > *');
   // A tick of the mock's clock brings traffic and a settled map.
   await page.waitForTimeout(1500);
+  // The page is shown, not where the search led.
+  if (shot.focus) await page.evaluate(() => document.activeElement?.blur());
   const what = shot.sheet ?? (shot.tab ? `${shot.view}_${shot.tab}` : shot.view);
   const more = [shot.circles, shot.questions, shot.focus, shot.lan, shot.links];
   const shown = [what, ...more].filter(Boolean).join('_');
