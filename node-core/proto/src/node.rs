@@ -239,8 +239,8 @@ impl<S: SessionTable> Node<S> {
         self.settle(now);
     }
 
-    /// Changes what this node carries for others: the place it takes in the tree from now on. Nobody
-    /// loses a way by it at once, see [`Transit`].
+    /// Changes what this node carries for others: the place it takes in the tree from now on.
+    /// Nobody loses a way by it at once, see [`Transit`].
     pub fn set_transit(&mut self, transit: Transit, now: Now) {
         self.tree.set_transit(transit);
         self.wake_by(now.mono);

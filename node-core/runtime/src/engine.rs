@@ -254,8 +254,8 @@ impl Engine {
         Ok(Self(inner))
     }
 
-    /// Closes doors, listeners, links and TUN and ends all threads; returns the highest sequence number
-    /// sent, which must be stored.
+    /// Closes doors, listeners, links and TUN and ends all threads; returns the highest sequence
+    /// number sent, which must be stored.
     pub async fn shutdown(&self) -> Option<u64> {
         let highest = self.highest_seq().await.ok();
         self.0.gateway.open(Vec::new()).await;
@@ -339,8 +339,8 @@ impl Engine {
         .await
     }
 
-    /// Changes what the node carries for others: the place that it takes in the tree. Nobody loses a
-    /// way at once; those below a node that becomes a leaf are gone within eight minutes.
+    /// Changes what the node carries for others: the place that it takes in the tree. Nobody loses
+    /// a way at once; those below a node that becomes a leaf are gone within eight minutes.
     ///
     /// # Errors
     /// [`AskError`]; nothing has changed then.

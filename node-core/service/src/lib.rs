@@ -5,9 +5,9 @@
 //! file, [`state`] what it keeps on disk, [`places`] where all of these are, [`install`] its entry
 //! in the system, [`survey`] what it sees around itself, [`log`] and [`health`] what it says about
 //! itself, [`policy`] who may reach the computer, [`names`] what its programs call other nodes,
-//! [`public`] how it finds peers for a person who has none, [`admin`] the interface of the reference
-//! for tools that were written for it, and [`lifecycle`] the states it goes through from start to
-//! stop.
+//! [`public`] how it finds peers for a person who has none, [`admin`] the interface of the
+//! reference for tools that were written for it, and [`lifecycle`] the states it goes through from
+//! start to stop.
 //!
 //! Packets, links and the protocol are none of its business: `planetary-runtime` has them. The
 //! control API's messages and framing are `planetary-ipc`'s; this crate answers them. Nothing that

@@ -12,8 +12,9 @@ const UNKNOWN_MAX: usize = 100;
 /// Longest piece of a file that is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
 
-const NO_LAN: &str = "finding nodes on the local network is not built yet";
-const NO_ADMIN: &str = "a second socket for yggdrasilctl is not built yet; use `planetary`";
+const NO_LAN: &str = "this node looks on wired networks by itself; `planetary lan` shows where";
+const NO_ADMIN: &str =
+    "`admin.listen` in the configuration says where yggdrasilctl finds this node";
 const OLD_KEY: &str = "keys of versions before 0.4 have no address in this network";
 const FIREWALL: &str = "this program has a firewall of its own: nobody comes in unasked";
 

@@ -140,8 +140,8 @@ impl Packet {
         Self { buffer, len }
     }
 
-    /// A buffer for a packet of `len` bytes, at most [`MTU_MAX`], to be written into it. Its headers
-    /// are zero, the rest is what was there before.
+    /// A buffer for a packet of `len` bytes, at most [`MTU_MAX`], to be written into it. Its
+    /// headers are zero, the rest is what was there before.
     pub(crate) fn of_len(len: usize) -> Self {
         /// All headers of a packet of TCP or UDP.
         const HEADERS_LEN: usize = 40 + 60;

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{control::Input, tun::Tun};
 
-/// The thread that drains the TUN, or the stack. It never waits for a link: the system would drop at the tail
-/// what we can drop better.
+/// The thread that drains the TUN, or the stack. It never waits for a link: the system would drop
+/// at the tail what we can drop better.
 pub(crate) struct Source;
 
 impl Source {

@@ -161,9 +161,9 @@ impl Gateway {
         &self.0.host
     }
 
-    /// Makes these the doors that are open: others are closed with their connections, and those that
-    /// are open already stay as they are. Returns when all are open, or after two seconds; one that
-    /// cannot be opened is tried again for as long as it is wanted.
+    /// Makes these the doors that are open: others are closed with their connections, and those
+    /// that are open already stay as they are. Returns when all are open, or after two seconds; one
+    /// that cannot be opened is tried again for as long as it is wanted.
     pub async fn open(&self, wanted: Vec<Door>) {
         let mut wanted: BTreeMap<_, _> = wanted.into_iter().map(|door| (door.id(), door)).collect();
         let closed: Vec<Kept> = {

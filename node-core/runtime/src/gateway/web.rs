@@ -4,9 +4,10 @@
 //! `Connection: close`, and from then on bytes are carried as they come. So no answer can be taken
 //! for that to another request, whatever a client or a server sends.
 //!
-//! A page in a browser can make requests to this port as to any on the computer. They reach nothing:
-//! a page can neither ask with `CONNECT` nor for a whole URI, so all that it gets is the refusal of
-//! a request for a path, which says nothing of this node and which other origins may not read.
+//! A page in a browser can make requests to this port as to any on the computer. They reach
+//! nothing: a page can neither ask with `CONNECT` nor for a whole URI, so all that it gets is the
+//! refusal of a request for a path, which says nothing of this node and which other origins may not
+//! read.
 //!
 //! Source: RFC 9110 section 9.3.6, RFC 9112 sections 3.2 and 9.
 

@@ -151,8 +151,8 @@ fn wss_without_certificate(config: &Config) -> Option<(&'static str, Fault)> {
         (None, None) => {
             let uri = config.listen.iter().find(|uri| uri.scheme() == Scheme::Wss)?;
             let what = format!("{} needs a certificate", super::printable(&uri.to_string()));
-            let remedy = "set `certificate` and `key` in the section [tls], or listen for ws behind \
-                          a web server";
+            let remedy = "set `certificate` and `key` in the section [tls], or listen for ws \
+                          behind a web server";
             Some(("listen", Fault::new(what, remedy)))
         }
     }

@@ -116,7 +116,9 @@ mod tests {
     fn nothing_that_a_person_wrote_is_told() {
         let text = "peers = [\"tls://canary.example:443?password=canary\"]\n\
                     group_password = \"canary\"\n\
-                    group = [{ password = \"canary\", keys = [\"79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664\"] }]\n\
+                    group = [{ password = \"canary\", \
+                    keys = [\
+                    \"79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664\"] }]\n\
                     interface_peers.canary0 = [\"tcp://192.0.2.7:1\"]\n\
                     node_info.name = \"canary\"\n\
                     lan.interfaces = [\"canary2\"]\n\

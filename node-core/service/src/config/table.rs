@@ -168,7 +168,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "group",
         default: "[]",
         accepts: "list of tables with `password` and `keys`",
-        explains: "Groups of nodes, each with a password that counts between them and this node in\n\
+        explains: "\
+            Groups of nodes, each with a password that counts between them and this node in\n\
                    place of `group_password`. A key can be in one group; this node's own may be.",
         example: "group = [{ password = \"secret\", \
             keys = [\"79b5562e8fe654f94078b112e8a98ba7901f853ae695bed7e0e3910bad049664\"] }]",
@@ -194,9 +195,10 @@ pub(super) const KEYS: &[Key] = &[
         name: "transit",
         default: "\"reluctant\"",
         accepts: "\"relay\", \"reluctant\", \"leaf\"",
-        explains: "What this node carries for others. \"relay\": whatever comes its way, as a server\n\
-                   should. \"reluctant\": what has no better way. \"leaf\": next to nothing, and a\n\
-                   node that has no other neighbour is cut off.",
+        explains: "\
+          What this node carries for others. \"relay\": whatever comes its way, as a server\n\
+          should. \"reluctant\": what has no better way. \"leaf\": next to nothing, and a\n\
+          node that has no other neighbour is cut off.",
         example: "",
         available: true,
         read: |item, config| {
@@ -326,7 +328,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "tls.certificate",
         default: "\"\"",
         accepts: "text; an absolute path, or empty for none",
-        explains: "File with the certificate that listeners for wss show, in PEM, its chain behind\n\
+        explains: "\
+            File with the certificate that listeners for wss show, in PEM, its chain behind\n\
                    it. Read again when it changes.",
         example: "certificate = \"/etc/planetary/wss.pem\"",
         available: true,
@@ -365,7 +368,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "lan.interfaces",
         default: "[\".*\"]",
         accepts: "list of regular expressions",
-        explains: "Interfaces to look on, by any part of their name. One that is named by more than\n\
+        explains: "\
+            Interfaces to look on, by any part of their name. One that is named by more than\n\
                    \".*\" needs no further word, whatever network it is on.",
         example: "interfaces = [\"^eth\", \"^wlan0$\"]",
         available: true,
@@ -378,7 +382,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "lan.everywhere",
         default: "false",
         accepts: "true or false",
-        explains: "Takes every Wi-Fi and public network for one's own, unless told otherwise there.",
+        explains: "\
+            Takes every Wi-Fi and public network for one's own, unless told otherwise there.",
         example: "",
         available: true,
         read: |item, config| {
@@ -429,7 +434,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "lan.listen_port",
         default: "0",
         accepts: "number from 0 to 65535",
-        explains: "TCP port on which nodes of the local network link to this one; 0 lets the system\n\
+        explains: "\
+            TCP port on which nodes of the local network link to this one; 0 lets the system\n\
                    choose. A firewall must let it in, and UDP port 9001.",
         example: "",
         available: true,
@@ -442,7 +448,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "admin.listen",
         default: "\"none\"",
         accepts: "\"none\", unix:///PATH or tcp://127.0.0.1:PORT",
-        explains: "Where `yggdrasilctl` and other tools of Yggdrasil find this node. A socket file is for\n\
+        explains: "\
+          Where `yggdrasilctl` and other tools of Yggdrasil find this node. A socket file is for\n\
                    root and the members of the group planetary; Windows has none.",
         example: "listen = \"unix:///run/planetary/admin.sock\"",
         available: true,
@@ -459,7 +466,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "admin.danger_tcp",
         default: "false",
         accepts: "true or false",
-        explains: "Allows a port in `listen`. Every program and every account of this computer can then\n\
+        explains: "\
+            Allows a port in `listen`. Every program and every account of this computer can then\n\
                    see this node's peers and change them until it is started anew.",
         example: "",
         available: true,

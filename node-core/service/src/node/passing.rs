@@ -1,5 +1,5 @@
-//! Peers that clients of the admin socket add and remove. Nothing of it reaches a file: it ends with
-//! the run, and what was removed of the configuration comes back when that is read again.
+//! Peers that clients of the admin socket add and remove. Nothing of it reaches a file: it ends
+//! with the run, and what was removed of the configuration comes back when that is read again.
 
 use planetary_runtime::links::peers::{PEERS_MAX, PeerId};
 use planetary_runtime::links::uri::{PeerUri, UriError};

@@ -257,8 +257,8 @@ fn remedy_for(refusal: io::ErrorKind) -> &'static str {
 
 const CANNOT_LISTEN: &str = "cannot_listen";
 
-const WRONG_FILE: &str = "Name a file in `listen` that nobody else has, in a folder that exists and \
-                          that the service may write to.";
+const WRONG_FILE: &str = "Name a file in `listen` that nobody else has, in a folder that exists \
+                          and that the service may write to.";
 
 const WRONG_HOST: &str =
     "Name an address of this computer in `listen`, or [::], which stands for all of them.";

@@ -1,5 +1,6 @@
 //! What happens by itself, about once a minute while the node is up: the list is fetched when it is
-//! old and the network is not paid by volume, what the links show is remembered, and a chosen peer that is gone for good is replaced.
+//! old and the network is not paid by volume, what the links show is remembered, and a chosen peer
+//! that is gone for good is replaced.
 
 use std::sync::Arc;
 use std::time::Duration;

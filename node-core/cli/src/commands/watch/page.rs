@@ -311,7 +311,7 @@ mod tests {
             "The node is connected (for 43 s).\n\n  address      205:8512:",
             "  sessions     2 open, 2 paths known\n",
             "4 of 6 peers connected\n  PEER ",
-            "warning: A peer does not answer. tls://tokyo.example:9001 cannot be reached: no answer",
+            "warning: A peer does not answer. tls://tokyo.example:9001 cannot be reached: no",
             "\nLately\n  00:00:42  health A peer does not answer: tls://tokyo.example:9001 cannot",
             "\n  00:00:42  peer tls://tokyo.example:9001 down: no answer for 3 s",
         ] {

@@ -331,7 +331,8 @@ async fn who_wants_something_else_gets_a_plain_answer() {
     let (_, answer) = asked("hello\n").await;
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
     let no_link = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+                   Sec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let (result, answer) = asked(no_link).await;
     assert!(matches!(result, Err(UpgradeError::NoSubprotocol)));
     let (head, close) = answer.split_once("\r\n\r\n").unwrap();
