@@ -2,7 +2,7 @@
 //!
 //! The log is written to standard error, one event a line: with time and, on a terminal, colour;
 //! under the system's journal with a priority instead, because the journal has its own clock. With
-//! `log.format = "json"` each event is an object for programs, see [`json`](self::json), behind the
+//! `log.format = "json"` each event is an object for programs, see [`json`], behind the
 //! priority where there is a journal.
 //! `log.level` in the configuration decides what is logged of this program; `RUST_LOG`, when set
 //! and understood, decides everything. The level can be changed while running.

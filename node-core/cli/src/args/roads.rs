@@ -15,7 +15,7 @@ pub(crate) enum ForwardCommand {
         /// Port of this computer, such as 8080; a loopback address with a port names one address
         #[arg(value_name = "LISTEN", value_parser = here)]
         listen: String,
-        /// Where to: address or name of the node with a port, [200::1]:80 or ada.pln.internal:80
+        /// Where to: name or address of a node with a port, such as ada.pln.internal:80
         #[arg(value_name = "TARGET", value_parser = far)]
         target: String,
         #[command(flatten)]

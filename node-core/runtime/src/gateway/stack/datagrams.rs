@@ -39,7 +39,7 @@ impl Stack {
     /// Opens a socket for datagrams at `port`, or at a free one for port 0.
     ///
     /// # Errors
-    /// `AddrInUse`, and `OutOfMemory` when [`DATAGRAMS_MAX`](super::DATAGRAMS_MAX) are open.
+    /// `AddrInUse`, and `OutOfMemory` when [`DATAGRAMS_MAX`] are open.
     pub fn bind(&self, port: u16) -> io::Result<StackDatagrams> {
         let handle = self.0.core.lock().bind(port)?;
         Ok(StackDatagrams { stack: self.clone(), handle })
