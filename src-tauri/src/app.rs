@@ -48,6 +48,7 @@ pub fn run() {
                 desktop.set_focus(false);
             }
             (WindowEvent::Focused(focused), Some(desktop)) => desktop.set_focus(*focused),
+            (WindowEvent::ThemeChanged(_), Some(desktop)) => desktop.repaint_tray(),
             _ => {}
         })
         .build(tauri::generate_context!());

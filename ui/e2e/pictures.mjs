@@ -87,6 +87,7 @@ function shots() {
     list.push({ view: 'settings', scene, focus: 'transit', saving: 'battery' });
     list.push({ view: 'settings', scene, focus: 'proxies', gateway: 'user_space' });
     list.push({ view: 'settings', scene, focus: 'forwards' });
+    list.push({ view: 'settings', scene, focus: 'about', releases: 'newer' });
   }
   if (!scenes && views.includes('health'))
     list.push({ view: 'health', tab: 'log', scene: 'normal' });
@@ -95,6 +96,7 @@ function shots() {
     const more = ['version_mismatch', 'untrusted', 'unreachable', 'welcome', 'paused', 'open'];
     for (const scene of [...phases, ...more]) list.push({ view: 'home', scene });
     list.push({ view: 'home', scene: 'normal', lan: 'asked' });
+    list.push({ view: 'home', scene: 'normal', releases: 'newer' });
   }
   return list;
 }
@@ -148,7 +150,7 @@ async function take(shot, variant) {
   // The page is shown, not where the search led.
   if (shot.focus) await page.evaluate(() => document.activeElement?.blur());
   const what = shot.sheet ?? (shot.tab ? `${shot.view}_${shot.tab}` : shot.view);
-  const more = [shot.circles, shot.questions, shot.focus, shot.lan, shot.links];
+  const more = [shot.circles, shot.questions, shot.focus, shot.lan, shot.links, shot.releases];
   const shown = [what, ...more].filter(Boolean).join('_');
   const name = `${shown}-${shot.scene}-${appearance}-${size}-${language}-${zoom}x.png`;
   await page.screenshot({ path: join(out, name) });

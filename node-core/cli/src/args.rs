@@ -201,6 +201,11 @@ pub(crate) enum Command {
     /// (TOML), shows what would be taken over and what not, and asks. What is set here wins, and
     /// another identity is refused, unless --replace says otherwise.
     Import(ImportArgs),
+    /// Write the manual pages and the completions for shells below FOLDER
+    ///
+    /// Packages are made with it: `man/*.1`, `completions/*`.
+    #[command(hide = true)]
+    Manual { folder: PathBuf },
 }
 
 /// How to check.

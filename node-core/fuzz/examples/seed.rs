@@ -7,9 +7,10 @@ use std::{fs, io, path::Path, sync::LazyLock};
 
 use planetary_proto::{
     Identity,
-    link::meta::Meta,
+    link::meta::{Capabilities, Meta},
     upper::ipv6::{Echo, packet_too_big},
 };
+use planetary_runtime::offload::{Offload, finish};
 use serde_json::Value;
 
 static VECTORS: LazyLock<Value> = LazyLock::new(|| {
@@ -43,6 +44,7 @@ fn main() -> io::Result<()> {
     sessions()?;
     packets()?;
     node_info()?;
+    offload()?;
     names()?;
     socks()?;
     stack()?;
@@ -57,6 +59,7 @@ fn main() -> io::Result<()> {
     join_links()?;
     filter()?;
     extensions()?;
+    fast_sessions()?;
     configs()?;
     keys()?;
     backups()?;
@@ -122,7 +125,9 @@ fn meta() -> io::Result<()> {
     seed("meta", "secret", [&[1], &secret[..]].concat())?;
     seed("meta", "wrong_password", [&[1], &plain[..]].concat())?;
     seed("meta", "cut_short", [&[0], &plain[..100]].concat())?;
-    let long = Meta::emit(&Identity::from_seed(&[7; 32]), 255, &[0x5a; 64]).expect("64 bytes");
+    let capabilities = Capabilities::DATAGRAMS;
+    let long = Meta::emit(&Identity::from_seed(&[7; 32]), 255, capabilities, &[0x5a; 64]);
+    let long = long.expect("64 bytes");
     seed("meta", "longest_password", [&[2], &long[..]].concat())?;
     seed("meta", "nothing_but_a_signature", [&b"\0meta\0\x40"[..], &[0; 64]].concat())?;
     let unknown = [&b"\0meta\0\x48\xff\xff\0\x04abcd"[..], &[0; 64]].concat();
@@ -355,6 +360,73 @@ fn invites() -> io::Result<()> {
     seed("invite", "other_link", format!("planetary:friend?k={base32}"))
 }
 
+fn offload() -> io::Result<()> {
+    let packet = |next: u8, transport: &[u8], payload: usize| {
+        let len = (transport.len() + payload) as u16;
+        let head = [&[0x60, 0, 0, 0][..], &len.to_be_bytes(), &[next, 64], &[2; 32]].concat();
+        let payload: Vec<u8> = (0..payload).map(|at| at as u8).collect();
+        [&head[..], transport, &payload].concat()
+    };
+    // With the sum of the pseudo-header as a system leaves it.
+    let tcp = |flags: u8| {
+        let header =
+            [0, 1, 0, 2, 0xff, 0xff, 0xff, 0xf0, 0, 0, 0, 1, 0x50, flags, 1, 0, 0, 0, 0, 0];
+        let mut packet = packet(6, &header, 300);
+        let sum = 16 * 0x0202 + (packet.len() - 40) as u16 + 6;
+        packet[56..58].copy_from_slice(&sum.to_be_bytes());
+        packet
+    };
+    let udp = {
+        let mut packet = packet(17, &[0, 1, 0, 2, 1, 52, 0, 0], 300);
+        let sum = 16 * 0x0202 + (packet.len() - 40) as u16 + 17;
+        packet[46..48].copy_from_slice(&sum.to_be_bytes());
+        packet
+    };
+    let finished = |mut packet: Vec<u8>| {
+        finish(&mut packet, Offload::Checksum).expect("it is such a packet");
+        packet
+    };
+
+    // What is left to do, and where the system says that the checksum is.
+    seed("offload_finish", "tcp", [&[1, 0, 0, 40, 16], &tcp(0x10)[..]].concat())?;
+    seed("offload_finish", "udp", [&[1, 0, 0, 40, 6], &udp[..]].concat())?;
+    seed("offload_finish", "to_be_cut", [&[3, 0, 100, 40, 16], &tcp(0x18)[..]].concat())?;
+    seed("offload_finish", "nothing", [&[0, 0, 0, 0, 0], &finished(tcp(0x10))[..]].concat())?;
+    seed("offload_finish", "outside", [&[1, 0, 0, 255, 255], &tcp(0x10)[..100]].concat())?;
+    let options =
+        [&[60, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4, 0, 0, 0, 0][..], &tcp(0x10)[40..]].concat();
+    seed("offload_finish", "options", [&[1, 0, 0, 56, 16], &packet(0, &options, 0)[..]].concat())?;
+
+    // What is left to do, the longest packet, whether checksums stay partial.
+    seed("offload_cut", "tcp", [&[3, 0, 100, 255, 255, 0], &tcp(0x99)[..]].concat())?;
+    seed("offload_cut", "tcp_partial", [&[3, 0, 100, 255, 255, 1], &tcp(0x18)[..]].concat())?;
+    seed("offload_cut", "tcp_smaller", [&[3, 0, 200, 0, 120, 0], &tcp(0x18)[..]].concat())?;
+    seed("offload_cut", "tcp_unasked", [&[0, 0, 0, 0, 150, 0], &finished(tcp(0x18))[..]].concat())?;
+    seed("offload_cut", "tcp_damaged", [&[0, 0, 0, 0, 150, 0], &tcp(0x18)[..]].concat())?;
+    seed("offload_cut", "syn", [&[3, 0, 100, 255, 255, 0], &tcp(0x02)[..]].concat())?;
+    seed("offload_cut", "udp", [&[5, 0, 64, 255, 255, 0], &udp[..]].concat())?;
+    seed("offload_cut", "udp_smaller", [&[5, 0, 64, 0, 100, 0], &udp[..]].concat())?;
+    seed("offload_cut", "many", [&[5, 0, 1, 255, 255, 0], &udp[..]].concat())?;
+    seed("offload_cut", "whole", [&[1, 0, 0, 255, 255, 0], &udp[..]].concat())?;
+
+    // Programs: flow, payload, oddity (1 a gap, 2 flags, 3 a window, 4 hops; 0x10 a partial
+    // checksum, 0xe0 damage), bytes between packets. Flows 0, 3, 6 and 9 are UDP.
+    let next = |flow: u8, len: u8| [2, flow, len, 0, 0];
+    seed("offload_join", "tcp", next(1, 100).repeat(20))?;
+    seed("offload_join", "udp", next(3, 100).repeat(20))?;
+    seed("offload_join", "partial", [2, 1, 100, 0x10, 1].repeat(20))?;
+    seed("offload_join", "flows", [next(1, 60), next(2, 70), next(3, 80)].concat().repeat(10))?;
+    let two = next(1, 100).repeat(2);
+    seed("offload_join", "gap", [&two[..], &[2, 1, 100, 1, 50, 0], &next(1, 100)].concat())?;
+    let damaged = [2, 1, 100, 0xe0, 0];
+    let behind = [2, 1, 100, 1, 156, 0];
+    seed("offload_join", "damaged", [&two[..], &damaged, &behind, &next(1, 100)].concat())?;
+    let pushed = [2, 1, 100, 2, 0x18, 0];
+    seed("offload_join", "pushed", [&two[..], &pushed, &next(1, 100)].concat())?;
+    let raw = tcp(0x10);
+    seed("offload_join", "raw", [&[0, 1, 0, 0, 200][..], &raw[..200], &[0]].concat().repeat(2))
+}
+
 fn filter() -> io::Result<()> {
     // Choices of the target: 0 waits, 1 and 2 take bytes as they are, 3 and 4 put addresses before
     // them (with whom, a next header, a block), 5 turns the last packet around, 6 quotes it in an
@@ -437,6 +509,36 @@ fn extensions() -> io::Result<()> {
     let unknown = [&[3, 2, 3, 9, 9, 9][..], &said(2, 10), &said(2, 11), &[3, 2, 0], &said(2, 1)];
     seed("extension", "unknown", unknown.concat())?;
     seed("extension", "far_asks", [6, 1, 2, 5, 5])
+}
+
+fn fast_sessions() -> io::Result<()> {
+    // What both do fast, a seed and a generation; then changes of the offer and of the answer, each
+    // a place and a difference.
+    seed("fast_exchange", "honest", [1, 1, 5, 9, 0, 0, 0])?;
+    seed("fast_exchange", "soft", [0, 1, 5, 255, 0, 0, 0])?;
+    seed("fast_exchange", "suites_taken_out", [1, 1, 5, 9, 0, 1, 0, 3, 1, 0])?;
+    seed("fast_exchange", "ciphertext_changed", [1, 1, 5, 9, 0, 0, 1, 2, 0, 1])?;
+    seed("fast_exchange", "raw", [&[1, 1, 5, 9, 1][..], &[1; 1220]].concat())?;
+    // 0 seals a block, 1 delivers a packet, 2 a damaged one, 3 what the input says.
+    let seals = [0, 0, 2, 7, 7].repeat(5);
+    let delivers = |order: [u8; 6]| order.map(|which| [1, which]).concat();
+    let reordered = [&[1][..], &seals, &delivers([3, 1, 4, 0, 2, 2])].concat();
+    seed("fast_packets", "reordered", reordered)?;
+    let damaged = [&[0][..], &seals, &[2, 1, 0, 1], &[2, 1, 9, 1], &[2, 1, 25, 1], &[1, 1]];
+    seed("fast_packets", "damaged", damaged.concat())?;
+    let raw = [&[0][..], &[3, 0, 30, 0x50, 9, 0, 0, 0, 0, 0, 1], &[0; 22]].concat();
+    seed("fast_packets", "raw", raw)?;
+    // 0 waits, 1 lets both speak, 2 says what a key is, 3 offers (seed, generation, changes,
+    // number), 4 says bytes, 5 says hello (capabilities, number).
+    seed("fast_talk", "agreed", [1, 0, 0, 3, 10, 1, 0])?;
+    let renewed = [&[1, 0][..], &[0, 0, 255].repeat(6), &[1, 0], &[0, 0, 20]].concat();
+    seed("fast_talk", "renewed", renewed)?;
+    seed("fast_talk", "flood", [&[1, 0][..], &[3, 3, 5, 9, 0, 1].repeat(50)].concat())?;
+    seed("fast_talk", "strangers", [[3, 2, 5, 9, 0, 1], [3, 1, 5, 9, 0, 1]].concat())?;
+    let hellos = [&[1, 0][..], &[5, 3, 6, 1], &[5, 3, 0, 2], &[5, 3, 2, 3], &[0, 0, 30]].concat();
+    seed("fast_talk", "hellos", hellos)?;
+    let guest = [&[1, 0][..], &[2, 3, 1], &[3, 3, 5, 9, 0, 1], &[2, 3, 0], &[1, 0]].concat();
+    seed("fast_talk", "guest", guest)
 }
 
 fn uris() -> io::Result<()> {

@@ -21,7 +21,11 @@ use planetary_proto::{
         EXTENSION_CORRESPONDENTS_MAX, EXTENSION_REQUESTS_MAX, INFOS_MAX, LINKS_MAX, PATHS_MAX,
         SESSIONS_MAX,
     },
-    session::{Opener, SESSION_TRAFFIC, Sealer, SessionTable, Standing},
+    session::{
+        FAST_HEAD_LEN, FastKeys, FastOpener, FastSealer, FastState, Generations, Opener,
+        ReplayWindow, SEAL_OVERHEAD_MAX, SESSION_FAST, SESSION_TRAFFIC, Sealer, SessionTable,
+        Standing, Suites, fast_head,
+    },
     upper::{InbandAnswer, InbandKind, PAYLOAD_EXTENSION, PAYLOAD_INBAND},
     wire::{Coords, FrameKind, TrafficView, cut_frame},
 };
@@ -64,15 +68,47 @@ pub(crate) fn now_at(at: Duration) -> Now {
 struct Session {
     opener: Opener,
     sealer: Sealer,
+    fast: Generations<Fast>,
     last_heard: Option<Instant>,
 }
 
-/// The sessions of a host, seen by its node and by itself, and what the rules say of keys that are
-/// not welcome.
+/// One generation of a fast session.
+struct Fast {
+    sealer: FastSealer,
+    opener: FastOpener,
+    window: ReplayWindow,
+}
+
+impl Session {
+    fn seal(&mut self, data: &[u8]) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; SEAL_OVERHEAD_MAX];
+        buffer.extend_from_slice(data);
+        let start = match self.fast.sealing() {
+            Some(fast) => fast.sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX),
+            None => self.sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX),
+        }?;
+        Some(buffer.split_off(start))
+    }
+
+    /// Opens a packet of the fast session in place. Returns whether it is good and new.
+    fn open_fast(&mut self, message: &mut [u8]) -> bool {
+        let Some((generation, _)) = fast_head(message) else { return false };
+        let Some(fast) = self.fast.find_mut(generation) else { return false };
+        let is_good = fast.opener.open(message).is_ok_and(|counter| fast.window.accept(counter));
+        if is_good {
+            self.fast.heard(generation);
+        }
+        is_good
+    }
+}
+
+/// The sessions of a host, seen by its node and by itself, what the rules say of keys that are not
+/// welcome, and how often keys were agreed on with each.
 #[derive(Clone, Default)]
 pub(crate) struct Sessions(
     Rc<RefCell<BTreeMap<NodeKey, Session>>>,
     Rc<RefCell<BTreeMap<NodeKey, Standing>>>,
+    Rc<RefCell<BTreeMap<NodeKey, u32>>>,
 );
 
 /// What a node was told in messages of this program.
@@ -90,7 +126,8 @@ impl SessionTable for Sessions {
     }
 
     fn open(&mut self, key: NodeKey, opener: Opener, sealer: Sealer) {
-        self.0.borrow_mut().insert(key, Session { opener, sealer, last_heard: None });
+        let fast = Generations::default();
+        self.0.borrow_mut().insert(key, Session { opener, sealer, fast, last_heard: None });
     }
 
     fn close(&mut self, key: &NodeKey) {
@@ -116,6 +153,34 @@ impl SessionTable for Sessions {
     fn last_said(&self, _: &NodeKey) -> Option<Instant> {
         // Something is always being said, so every session that fades is greeted.
         Some(Instant::from_micros(u64::MAX))
+    }
+
+    fn add_fast(&mut self, key: &NodeKey, keys: FastKeys) {
+        let FastKeys { sealer, opener, speaks } = keys;
+        let fast = Fast { sealer, opener, window: ReplayWindow::new() };
+        *self.2.borrow_mut().entry(*key).or_default() += 1;
+        let mut sessions = self.0.borrow_mut();
+        let session = sessions.get_mut(key).expect("keys are made in sessions");
+        session.fast.add(fast.opener.generation(), fast, speaks);
+    }
+
+    fn fall_back(&mut self, key: &NodeKey) {
+        self.0.borrow_mut().get_mut(key).expect("keys are in sessions").fast.fall_back();
+    }
+
+    fn drop_fast(&mut self, key: &NodeKey) {
+        let mut sessions = self.0.borrow_mut();
+        sessions.get_mut(key).expect("keys are in sessions").fast = Generations::default();
+    }
+
+    fn fast_state(&self, key: &NodeKey) -> Option<FastState> {
+        let sessions = self.0.borrow();
+        let fast = sessions.get(key)?.fast.sealing()?;
+        Some(FastState {
+            generation: fast.sealer.generation(),
+            wants_rekey: fast.sealer.wants_rekey(),
+            heard: fast.window.highest() > 0,
+        })
     }
 }
 
@@ -146,6 +211,7 @@ impl Host {
             groups: Default::default(),
             transit: Default::default(),
             node_info: br#"{"name":"fuzz"}"#.to_vec(),
+            fast: Some(Suites::ALL),
             first_seq,
         };
         let sessions = Sessions::default();
@@ -166,6 +232,16 @@ impl Host {
         };
         host.settle();
         host
+    }
+
+    /// How often keys were agreed on with `far`.
+    pub(crate) fn agreements(&self, far: &NodeKey) -> u32 {
+        self.sessions.2.borrow().get(far).copied().unwrap_or(0)
+    }
+
+    /// Whether what is said to `far` goes through a fast session.
+    pub(crate) fn is_fast(&self, far: &NodeKey) -> bool {
+        self.sessions.fast_state(far).is_some()
     }
 
     pub(crate) fn highest_seq(&self) -> u64 {
@@ -256,6 +332,7 @@ impl Host {
     fn take_payload(&mut self, source: NodeKey, mut payload: Vec<u8>) {
         match payload.first() {
             Some(&SESSION_TRAFFIC) => {}
+            Some(&SESSION_FAST) => return self.take_fast(source, &mut payload),
             Some(1 | 2) => {
                 return self.change(|node, now| node.handle_handshake(source, &payload, now));
             }
@@ -287,10 +364,34 @@ impl Host {
             }
         };
         drop(sessions);
+        self.change(|node, now| node.handle_use(now.mono));
         if rekeyed {
             self.change(|node, _| node.handle_rekeyed(&source));
         }
+        self.take_data(source, payload);
+    }
+
+    fn take_fast(&mut self, source: NodeKey, payload: &mut Vec<u8>) {
+        let mut sessions = self.sessions.0.borrow_mut();
+        let Some(session) = sessions.get_mut(&source) else {
+            drop(sessions);
+            return self.change(|node, now| node.handle_undecryptable(source, now));
+        };
+        let is_good = session.open_fast(payload);
+        if is_good {
+            session.last_heard = Some(self.now.mono);
+        }
+        drop(sessions);
+        if is_good {
+            self.change(|node, now| node.handle_use(now.mono));
+            self.take_data(source, payload.split_off(FAST_HEAD_LEN));
+        }
+    }
+
+    fn take_data(&mut self, source: NodeKey, payload: Vec<u8>) {
         match payload.split_first() {
+            // An empty packet of a fast session.
+            Some((&0, _)) if payload.len() == 1 => {}
             Some((&PAYLOAD_INBAND, data)) => {
                 self.change(|node, now| node.handle_inband(source, data, now));
             }
@@ -316,7 +417,14 @@ impl Host {
             assert!(count < CIRCLE, "events do not end");
             match self.node.poll_event() {
                 None => break,
-                Some(Event::Send(key, data)) => self.node.send_sealed(&key, &data, self.now),
+                Some(Event::Send(key, data)) => {
+                    let mut sessions = self.sessions.0.borrow_mut();
+                    let sealed = sessions.get_mut(&key).and_then(|session| session.seal(&data));
+                    drop(sessions);
+                    if let Some(payload) = sealed {
+                        self.node.send_payload(&key, &payload, self.now);
+                    }
+                }
                 Some(Event::CloseLink(link, why)) => closing.push((link, why)),
                 Some(Event::Inband(key, answer)) => self.answers.push((key, Ok(answer))),
                 Some(Event::InbandTimeout(key, kind)) => self.answers.push((key, Err(kind))),

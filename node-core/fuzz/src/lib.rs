@@ -23,6 +23,9 @@ pub use targets::circle_op::circle_op;
 pub use targets::config::config;
 pub use targets::control_frames::control_frames;
 pub use targets::extension::extension;
+pub use targets::fast_exchange::fast_exchange;
+pub use targets::fast_packets::fast_packets;
+pub use targets::fast_talk::fast_talk;
 pub use targets::filter::filter;
 pub use targets::foreign::foreign;
 pub use targets::frames::frames;
@@ -34,6 +37,9 @@ pub use targets::join_link::join_link;
 pub use targets::meta::meta;
 pub use targets::names::names;
 pub use targets::node_info::node_info;
+pub use targets::offload_cut::offload_cut;
+pub use targets::offload_finish::offload_finish;
+pub use targets::offload_join::offload_join;
 pub use targets::packets::packets;
 pub use targets::public_list::public_list;
 pub use targets::session::session;
@@ -46,7 +52,7 @@ pub use targets::uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 25] = [
+pub const TARGETS: [Target; 31] = [
     ("backup", backup),
     ("beacon", beacon),
     ("circle_message", circle_message),
@@ -54,6 +60,9 @@ pub const TARGETS: [Target; 25] = [
     ("config", config),
     ("control_frames", control_frames),
     ("extension", extension),
+    ("fast_exchange", fast_exchange),
+    ("fast_packets", fast_packets),
+    ("fast_talk", fast_talk),
     ("filter", filter),
     ("foreign", foreign),
     ("frames", frames),
@@ -65,6 +74,9 @@ pub const TARGETS: [Target; 25] = [
     ("meta", meta),
     ("names", names),
     ("node_info", node_info),
+    ("offload_cut", offload_cut),
+    ("offload_finish", offload_finish),
+    ("offload_join", offload_join),
     ("packets", packets),
     ("public_list", public_list),
     ("session", session),

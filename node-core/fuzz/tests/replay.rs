@@ -127,7 +127,8 @@ macro_rules! tests {
 }
 
 tests! {
-    backup beacon circle_message circle_op config control_frames extension filter foreign frames
-    friend_link http_head identity_pem invite join_link meta names node_info packets public_list
+    backup beacon circle_message circle_op config control_frames extension fast_exchange
+    fast_packets fast_talk filter foreign frames friend_link http_head identity_pem invite
+    join_link meta names node_info offload_cut offload_finish offload_join packets public_list
     session socks stack traffic uri
 }

@@ -38,6 +38,7 @@ pub mod message;
 pub mod mock;
 pub mod peers;
 pub mod recovery;
+pub mod releases;
 pub mod report;
 #[cfg(test)]
 mod schema;
@@ -81,7 +82,10 @@ pub use peers::{
     RejectedEntry,
 };
 pub use recovery::RecoveryKey;
-pub use report::{Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+pub use releases::{Release, ReleaseCheck, Releases};
+pub use report::{
+    Cipher, Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState,
+};
 pub use secret::{Sealed, SealingKey, SealingKeys};
 pub use server::{Handler, Service, serve};
 pub use settings::{LogThreshold, PublicList, SessionsSetting, Settings, SettingsChange};

@@ -74,6 +74,22 @@ pub enum SessionState {
     Established,
 }
 
+/// What a session is sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Cipher {
+    /// XSalsa20-Poly1305 under keys of X25519, as every node of the network knows it.
+    #[serde(rename = "compatible")]
+    Compatible,
+    /// AES-256-GCM under keys of X25519 and ML-KEM-768 together, between nodes of this program.
+    #[serde(rename = "aes-256-gcm")]
+    Aes256Gcm,
+    /// ChaCha20-Poly1305 under keys of X25519 and ML-KEM-768 together, between nodes of this
+    /// program.
+    #[serde(rename = "chacha20-poly1305")]
+    Chacha20Poly1305,
+}
+
 /// The session with a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -86,6 +102,8 @@ pub struct SessionReport {
     pub tx_bytes: Option<u64>,
     /// How long it has been open, in seconds, or `null` without a session.
     pub uptime_s: Option<u64>,
+    /// What is sealed with at this moment, or `null` without a session.
+    pub cipher: Option<Cipher>,
 }
 
 /// Result of sending echo requests to a node.

@@ -528,6 +528,7 @@ fn settings_change() -> SettingsChange {
         sessions: Some(SessionsSetting::Everyone),
         node_info_privacy: Some(false),
         log_level: Some(LogThreshold::Debug),
+        release_check: Some(false),
         public_list_url: Some("https://list.example/peers.json".into()),
         public_list_key: Some(NodeKey([7; 32]).to_string()),
     }

@@ -47,6 +47,8 @@ pub struct Settings {
     pub log_level: LogThreshold,
     /// Where the list of public peers comes from.
     pub public_list: PublicList,
+    /// Whether newer versions of the program are looked for.
+    pub release_check: bool,
     /// Where all of this is kept.
     pub config_file: String,
 }
@@ -171,6 +173,9 @@ pub struct SettingsChange {
     /// The least severe event that is logged.
     #[serde(default)]
     pub log_level: Option<LogThreshold>,
+    /// Whether newer versions of the program are looked for.
+    #[serde(default)]
+    pub release_check: Option<bool>,
     /// URL of the list of public peers; empty for the one that ships with the program.
     #[serde(default)]
     pub public_list_url: Option<String>,

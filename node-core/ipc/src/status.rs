@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::health::HealthItem;
 use crate::identity::{NodeKey, Subnet, UnixTime};
 use crate::lan::Lan;
+use crate::releases::Releases;
 use crate::transit::Transit;
 
 /// Whether the node is on the network, in the service's own word.
@@ -124,6 +125,8 @@ pub struct Status {
     pub transit: Transit,
     /// Proxies and forwarded ports.
     pub gateway: Gateway,
+    /// What is known of newer versions of the program.
+    pub releases: Releases,
 }
 
 /// Who opened a link.

@@ -18,16 +18,17 @@ pub struct Identity {
 impl Identity {
     /// The identity with this number.
     #[must_use]
-    pub fn numbered(number: u8) -> Self {
+    pub fn numbered(number: u16) -> Self {
         let mut seed = *b"a key for test grounds only .. 0";
-        seed[31] = number;
+        let [high, low] = number.to_be_bytes();
+        (seed[30], seed[31]) = (seed[30] ^ high, low);
         let public = SigningKey::from_bytes(&seed).verifying_key().to_bytes();
         Self { seed, public }
     }
 
     /// So many identities, the lowest public key first: that node becomes the root of the tree.
     #[must_use]
-    pub fn ascending(count: u8) -> Vec<Self> {
+    pub fn ascending(count: u16) -> Vec<Self> {
         let mut all: Vec<Self> = (0..count).map(Self::numbered).collect();
         all.sort_by_key(|identity| identity.public);
         all

@@ -35,6 +35,7 @@ pub(crate) struct Grounds {
     pub(crate) wires: Vec<Arc<Wire>>,
     pub(crate) hosts: Vec<Host>,
     programs: Option<PathBuf>,
+    congestion_control: Option<&'static str>,
 }
 
 /// Runs a scenario on fresh grounds; this is how a test begins.
@@ -111,7 +112,7 @@ impl Lab {
     /// When the kernel refuses.
     pub fn wire(&self, one: &Host, other: &Host) -> Result<Arc<Wire>> {
         let number = self.next_wire()?;
-        Ok(self.keep(Wire::veth(number, one, other)?))
+        self.keep(Wire::veth(number, one, other)?)
     }
 
     /// Joins two hosts by a wire that delays what it carries.
@@ -120,17 +121,19 @@ impl Lab {
     /// When the kernel refuses.
     pub fn slow_wire(&self, one: &Host, other: &Host, relay: Relay) -> Result<Arc<Wire>> {
         let number = self.next_wire()?;
-        Ok(self.keep(Wire::relayed(number, one, other, relay)?))
+        self.keep(Wire::relayed(number, one, other, relay)?)
     }
 
     fn next_wire(&self) -> Result<u8> {
         u8::try_from(self.grounds().wires.len() + 1).context("too many wires")
     }
 
-    fn keep(&self, wire: Wire) -> Arc<Wire> {
+    fn keep(&self, wire: Wire) -> Result<Arc<Wire>> {
         let wire = Arc::new(wire);
-        self.grounds().wires.push(wire.clone());
-        wire
+        let mut grounds = self.grounds();
+        grounds.congestion_control.map_or(Ok(()), |name| wire.use_congestion_control(name))?;
+        grounds.wires.push(wire.clone());
+        Ok(wire)
     }
 
     /// Takes the programs of nodes of ours from this folder, for those that are prepared from here
@@ -139,12 +142,18 @@ impl Lab {
         self.grounds().programs = Some(folder.to_owned());
     }
 
+    /// Sends over TCP with this congestion control of the system along wires that are made from
+    /// here on, unless a program asks for another.
+    pub fn use_congestion_control(&self, name: &'static str) {
+        self.grounds().congestion_control = Some(name);
+    }
+
     /// Prepares a node on a host, named like the host, with an identity of its own.
     ///
     /// # Errors
     /// When there are too many nodes for identities.
     pub fn node(&self, kind: Kind, host: &Host) -> Result<NodeBuilder> {
-        let number = u8::try_from(self.grounds().nodes.len()).context("too many nodes")?;
+        let number = u16::try_from(self.grounds().nodes.len()).context("too many nodes")?;
         let (label, folder) = (host.label().to_owned(), self.folder.join(host.label()));
         let node = NodeBuilder::new(kind, host, label, folder, Identity::numbered(number));
         Ok(node.programs(self.grounds().programs.clone()))

@@ -19,6 +19,7 @@
 
 mod app;
 mod capture;
+mod crowd;
 mod driver;
 mod echo;
 mod front;
@@ -47,7 +48,8 @@ mod wire;
 
 pub use app::{App, Memory};
 pub use capture::Capture;
-pub use echo::Echo;
+pub use crowd::{Answers, Crowd};
+pub use echo::{Echo, RoundTrips};
 pub use front::FrontServer;
 pub use host::Host;
 pub use identity::Identity;

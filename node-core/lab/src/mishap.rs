@@ -33,7 +33,7 @@ const LOAD_BYTES: u64 = 20_000_000;
 const LOAD_FIRST: u64 = 2_000_000;
 
 /// A mishap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mishap {
     /// The line is cut in silence for this long, and healed: `[a]---[b]`.
     Cut(Duration),

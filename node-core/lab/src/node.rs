@@ -290,6 +290,11 @@ impl NodeBuilder {
         self
     }
 
+    /// Keeps to sessions that the reference can have, too, which only ours is told.
+    pub fn compatible(self) -> Self {
+        self.line("fast.enabled = false")
+    }
+
     /// Runs as a user without rights and has no device, which only ours can: programs reach the
     /// network through its gateway.
     pub fn unprivileged(mut self) -> Self {
@@ -542,9 +547,17 @@ impl Node {
     /// # Errors
     /// When it does not run.
     pub fn usage(&self) -> Result<Usage> {
+        usage(self.pid()?)
+    }
+
+    /// The number of the process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self) -> Result<u32> {
         let process = self.process();
         let child = process.as_ref().with_context(|| format!("{} does not run", self.name()))?;
-        usage(child.id())
+        Ok(child.id())
     }
 
     /// Everything that the node has written to its log.

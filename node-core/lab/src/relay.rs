@@ -36,6 +36,10 @@ pub(crate) struct Running {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// Frames that a device keeps for its reader: those of a tenth of a second in which the reader does
+/// not run.
+pub(crate) const DEVICE_QUEUE: &str = "10000";
+
 /// Frames waiting to be due; beyond this many, new ones are lost, as on any real road.
 const QUEUE_MAX: usize = 20_000;
 
@@ -108,8 +112,12 @@ fn read_frames(device: &tun::Device, queue: &Queue, stop: &AtomicBool, mut timin
         let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < QUEUE_MAX {
             serial += 1;
+            // Whoever waits for an earlier frame looks at this one without being told.
+            let is_first = waiting.peek().is_none_or(|Reverse((first, ..))| due < *first);
             waiting.push(Reverse((due, serial, buffer[..length].to_vec())));
-            queue.changed.notify_one();
+            if is_first {
+                queue.changed.notify_one();
+            }
         }
     }
 }

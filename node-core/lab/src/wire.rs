@@ -106,6 +106,10 @@ impl Wire {
     pub(crate) fn relayed(number: u8, one: &Host, other: &Host, relay: Relay) -> Result<Self> {
         let ends = [WireEnd::new(number, one, 1), WireEnd::new(number, other, 2)];
         let running = relay::start([&ends[0], &ends[1]], relay)?;
+        for end in &ends {
+            let (device, queue) = (end.device.as_str(), relay::DEVICE_QUEUE);
+            end.host.ip(["link", "set", device, "txqueuelen", queue])?;
+        }
         Self::finish(number, ends, Some(running))
     }
 
@@ -151,6 +155,23 @@ impl Wire {
     /// When the filter cannot be removed.
     pub fn heal(&self) -> Result<()> {
         self.drop_packets(&self.ends, None)
+    }
+
+    /// Has connections along this wire send with this congestion control of the system. It goes
+    /// with the routes: a host may take as its usual one only what its machine allows everybody.
+    pub(crate) fn use_congestion_control(&self, name: &str) -> Result<()> {
+        for end in &self.ends {
+            let (device, v4) = (end.device.as_str(), end.v4.to_string());
+            let network = format!("10.77.{}.0/24", self.number);
+            let route = ["route", "change", &network, "dev", device, "proto", "kernel"];
+            let rest = ["scope", "link", "src", &v4, "congctl", name];
+            host::finish(Command::new("ip").args(["-n", end.host.name()]).args(route).args(rest))?;
+            let network = format!("fd77:{:x}::/64", self.number);
+            let route = ["-6", "route", "change", &network, "dev", device, "proto", "kernel"];
+            let rest = ["metric", "256", "congctl", name];
+            host::finish(Command::new("ip").args(["-n", end.host.name()]).args(route).args(rest))?;
+        }
+        Ok(())
     }
 
     /// Takes the carrier away from both ends.

@@ -346,7 +346,7 @@ fn everybody(node: &Node) -> Result<Vec<String>> {
 }
 
 /// A key that no node of the lab has.
-fn stranger_key(number: u8) -> String {
+fn stranger_key(number: u16) -> String {
     Identity::numbered(200 + number).key()
 }
 

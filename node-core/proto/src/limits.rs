@@ -207,6 +207,44 @@ pub const EXTENSION_GUESTS_MAX: usize = 2 * GUESTS_MAX;
 /// Keys that something is remembered of for the sake of messages: the sum of the three tables.
 pub const EXTENSION_CORRESPONDENTS_MAX: usize =
     EXTENSION_ABLE_MAX + EXTENSION_PEOPLE_MAX + EXTENSION_GUESTS_MAX;
+/// Packets under one key of a fast session after which the next generation is due: with packets of
+/// full size, a distinguisher of AES-256-GCM still gains less than 2^-57.
+pub const FAST_REKEY_PACKETS: u64 = 1 << 24;
+/// Bytes under one key after which the next generation is due: 64 GiB, some 50 s at 10 Gbit/s.
+pub const FAST_REKEY_BYTES: u64 = 1 << 36;
+/// Keys of a fast session are replaced after this time, if the session is used.
+pub const FAST_REKEY: Duration = Duration::from_secs(120);
+/// Nothing is sealed any more under keys of this age; the compatible session carries on.
+pub const FAST_SEAL_TIME: Duration = Duration::from_secs(180);
+/// After this time all keys are forgotten. Longer than [`FAST_SEAL_TIME`], because the ends may
+/// have got the keys as far apart as [`EXTENSION_TIMEOUT`].
+pub const FAST_OPEN_TIME: Duration = Duration::from_secs(210);
+/// What is said and heard so soon after new keys is not taken for use: it is how they were agreed
+/// on. Otherwise a session that nobody uses would renew its keys for ever.
+pub const FAST_SETTLING: Duration = Duration::from_secs(10);
+/// A session counts as used for so long after something was said or heard in it.
+pub const FAST_USE: Duration = Duration::from_secs(10);
+/// Keys are ended at multiples of this time, those of all sessions together.
+pub const FAST_TICK: Duration = Duration::from_secs(10);
+/// A used session without fast keys, or with keys that have served their time, is looked at this
+/// often.
+pub const FAST_LOOK_GAP: Duration = Duration::from_secs(1);
+/// An offer, or the request for one, that nobody answered is made again after this time, if the
+/// session is used, then after double of it, and so on.
+pub const FAST_RETRY: Duration = Duration::from_secs(30);
+/// How often a node that has never answered is told hello in a session that is used, with the gaps
+/// of [`FAST_RETRY`]: it may be a stock node, or one of ours that could not hear or answer.
+pub const FAST_HELLOS: u32 = 4;
+/// The gap of [`FAST_RETRY`] grows up to this.
+pub const FAST_RETRY_MAX: Duration = Duration::from_secs(8 * 60);
+/// A far end that says it has no keys is made another offer so long after the last keys at the
+/// earliest: it may have said so before it had them.
+pub const FAST_OFFER_GAP: Duration = Duration::from_secs(2);
+/// Offers of one far end that are answered; the volume of the fastest line calls for less. An offer
+/// that is repeated costs nothing. More are ignored, and come again.
+pub const FAST_OFFER_RATE: Rate = Rate { per_s: 1, burst: 4 };
+/// Offers of all far ends together: each costs about as much as the handshake of a session.
+pub const FAST_OFFERS_RATE: Rate = Rate { per_s: 300, burst: 600 };
 /// Packet-too-big answers per second.
 pub const TOO_BIG_RATE: Rate = Rate { per_s: 20, burst: 50 };
 
@@ -233,5 +271,11 @@ const _: () = {
     assert!(EXTENSION_LEN_MAX < EXTENSION_BYTES_GUEST.burst as usize);
     // The last repetition leaves time for its answer.
     assert!(EXTENSION_GAP.as_secs() * ((1 << EXTENSION_REPEATS) - 1) < EXTENSION_TIMEOUT.as_secs());
+    assert!(FAST_REKEY.as_secs() + EXTENSION_TIMEOUT.as_secs() < FAST_SEAL_TIME.as_secs());
+    assert!(
+        FAST_SEAL_TIME.as_secs() + FAST_TICK.as_secs() + EXTENSION_TIMEOUT.as_secs()
+            < FAST_OPEN_TIME.as_secs()
+    );
+    assert!(FAST_SETTLING.as_secs() > EXTENSION_TIMEOUT.as_secs());
     assert!(FRAME_LEN_MAX < 1 << (7 * FRAME_PREFIX_MAX));
 };

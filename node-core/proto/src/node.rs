@@ -18,6 +18,7 @@
 #[cfg(test)]
 mod bounds;
 mod extensions;
+mod fast;
 mod greetings;
 mod lookups;
 mod packets;
@@ -44,7 +45,7 @@ use crate::{
     misbehave::Misbehaviour,
     outbox::{Event, Outbox, Transmit},
     rate::RateLimiter,
-    session::{Contacts, Groups, SessionTable, Warm},
+    session::{Contacts, Groups, Negotiations, SessionTable, Suites, Warm},
     stats::Stats,
     time::{Duration, Instant, Now, Versions},
     tree::{Transit, Tree},
@@ -72,6 +73,9 @@ pub struct NodeConfig {
     /// What is answered to a node info request: JSON text of at most
     /// [`crate::limits::NODE_INFO_MAX`] bytes.
     pub node_info: Vec<u8>,
+    /// Which ciphers this machine computes fast, for fast sessions with other nodes of this
+    /// program; `None`: there are none.
+    pub fast: Option<Suites>,
     /// Higher than every sequence number that this identity ever sent.
     pub first_seq: u64,
 }
@@ -88,6 +92,7 @@ pub struct Node<S> {
     paths: Paths,
     contacts: Contacts,
     warm: Warm,
+    fast: Negotiations,
     keys: KeyTable,
     inband: Inband,
     extensions: Extensions,
@@ -141,6 +146,7 @@ impl<S: SessionTable> Node<S> {
             paths: Paths::default(),
             contacts: Contacts::default(),
             warm: Warm::default(),
+            fast: Negotiations::new(own, config.fast, now.mono),
             keys: KeyTable::default(),
             inband: Inband::default(),
             extensions: Extensions::new(now.mono),
@@ -368,6 +374,7 @@ impl<S: SessionTable> Node<S> {
         self.break_silence(now);
         for key in self.contacts.expire(mono, |key| self.sessions.last_heard(key)) {
             self.sessions.close(&key);
+            self.fast.closed(&key);
             self.warm.lost(&key, mono);
         }
         let neighbours = self.tree.neighbours();
@@ -397,6 +404,7 @@ impl<S: SessionTable> Node<S> {
         for key in self.warm.due(mono) {
             self.pursue(key, now);
         }
+        self.renew_keys(now);
         let gap = self.parent_check_gap(mono);
         self.tree.check_parent(gap, mono, &mut self.outbox);
         self.wake = None;
@@ -408,6 +416,7 @@ impl<S: SessionTable> Node<S> {
             self.paths.next_timeout(),
             self.contacts.next_timeout(),
             self.warm.next_timeout(),
+            self.fast.next_timeout(),
             self.keys.next_timeout(),
             self.inband.next_timeout(),
             self.extensions.next_timeout(),

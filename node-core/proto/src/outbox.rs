@@ -44,7 +44,8 @@ pub enum Event {
     CloseLink(LinkId, Misbehaviour),
     /// Session data, its type byte included, to be sealed and sent to a key in the order of these
     /// events, behind the frames: the data half does so, in one order with the packets that it
-    /// seals itself, or [`crate::Node::send_sealed`] where there is none.
+    /// seals itself; a driver that does not route hands what it sealed to
+    /// [`crate::Node::send_payload`].
     Send(NodeKey, Vec<u8>),
     /// A key of the network was heard of through the overlay: an answer to a lookup of ours.
     PathFound(NodeKey),

@@ -2,7 +2,9 @@
 //!
 //! Packets leave in the order they came; fairness comes from what is dropped. When the queue is
 //! over its bound, the destination with the most bytes loses the oldest packet of its largest
-//! sender, so a flood pushes out itself and nobody else.
+//! sender that is not smaller than most of them, so a flood pushes out itself and nobody else: not
+//! the ping either that two nodes send beside it, which nobody on the way can tell from it but by
+//! its size.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,6 +29,7 @@ pub struct FairQueue<T> {
     heads: BTreeMap<u64, (NodeKey, NodeKey)>,
     next: u64,
     bytes: usize,
+    packets: usize,
     bytes_max: usize,
 }
 
@@ -41,13 +44,26 @@ impl<T> FairQueue<T> {
     /// A queue of at most `bytes_max` bytes.
     #[must_use]
     pub const fn with_bound(bytes_max: usize) -> Self {
-        Self { groups: BTreeMap::new(), heads: BTreeMap::new(), next: 0, bytes: 0, bytes_max }
+        Self {
+            groups: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            next: 0,
+            bytes: 0,
+            packets: 0,
+            bytes_max,
+        }
     }
 
     /// Bytes in the queue.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Length of a packet, on average of those that wait; 0 when none does.
+    #[must_use]
+    pub fn mean_len(&self) -> usize {
+        self.bytes.checked_div(self.packets).unwrap_or(0)
     }
 
     /// Whether nothing waits.
@@ -72,11 +88,12 @@ impl<T> FairQueue<T> {
         flow.bytes += len;
         group.bytes += len;
         self.bytes += len;
+        self.packets += 1;
 
         let mut dropped = Vec::new();
         while self.bytes > self.bytes_max {
             let Some((dest, source)) = self.largest() else { break };
-            dropped.extend(self.take(&dest, &source));
+            dropped.extend(self.shed(&dest, &source));
         }
         dropped
     }
@@ -85,7 +102,7 @@ impl<T> FairQueue<T> {
     pub fn pop(&mut self) -> Option<T> {
         let (_, (dest, source)) = self.heads.first_key_value()?;
         let (dest, source) = (*dest, *source);
-        self.take(&dest, &source)
+        self.take(&dest, &source, 0)
     }
 
     fn largest(&self) -> Option<(NodeKey, NodeKey)> {
@@ -94,14 +111,27 @@ impl<T> FairQueue<T> {
         Some((*dest, *source))
     }
 
-    fn take(&mut self, dest: &NodeKey, source: &NodeKey) -> Option<T> {
+    /// Takes the oldest packet of a flow that is as large as most of them.
+    fn shed(&mut self, dest: &NodeKey, source: &NodeKey) -> Option<T> {
+        let flow = self.groups.get(dest)?.flows.get(source)?;
+        let mean = flow.bytes.checked_div(flow.items.len())?;
+        let at = flow.items.iter().position(|(_, len, _)| *len >= mean)?;
+        self.take(dest, source, at)
+    }
+
+    /// Takes the packet of a flow that has this many older ones.
+    fn take(&mut self, dest: &NodeKey, source: &NodeKey, at: usize) -> Option<T> {
         let group = self.groups.get_mut(dest)?;
         let flow = group.flows.get_mut(source)?;
-        let (number, len, item) = flow.items.pop_front()?;
-        self.heads.remove(&number);
+        let (number, len, item) = flow.items.remove(at)?;
         flow.bytes -= len;
         group.bytes -= len;
         self.bytes -= len;
+        self.packets -= 1;
+        if at > 0 {
+            return Some(item);
+        }
+        self.heads.remove(&number);
         if let Some((number, ..)) = flow.items.front() {
             self.heads.insert(*number, (*dest, *source));
         } else {
@@ -132,6 +162,20 @@ mod tests {
         assert_eq!(queue.push(key(2), key(8), 100, "flood"), ["flood"]);
         assert_eq!(queue.push(key(3), key(9), 100, "third"), ["flood"]);
         assert_eq!(queue.pop(), Some("other"));
+    }
+
+    #[test]
+    fn small_packets_of_a_flood_stay() {
+        let mut queue = FairQueue::with_bound(1000);
+        assert!(queue.push(key(1), key(9), 10, "ping").is_empty());
+        for _ in 0..3 {
+            assert!(queue.push(key(1), key(9), 300, "bulk").is_empty());
+        }
+        assert_eq!(queue.push(key(1), key(9), 300, "bulk"), ["bulk"]);
+        assert_eq!((queue.bytes(), queue.mean_len()), (910, 227));
+        assert_eq!(queue.pop(), Some("ping"));
+        assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 3);
+        assert_eq!((queue.bytes(), queue.mean_len()), (0, 0));
     }
 
     #[test]

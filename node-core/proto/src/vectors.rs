@@ -12,7 +12,7 @@ use crate::{
     identity::{Address, Identity, NodeKey, Subnet},
     link::{
         beacon::Beacon,
-        meta::{HEAD_LEN, Meta},
+        meta::{Capabilities, HEAD_LEN, Meta},
     },
     lookup::{BloomFilter, BloomPositions, murmur3_x64_128},
     session::{
@@ -127,10 +127,13 @@ fn greetings() {
     ];
     for (name, vector, password, priority) in cases {
         let wire = bytes(&format!("/meta/{vector}"));
-        assert_eq!(Meta::emit(&identity(name), priority, password).unwrap(), wire);
+        let capabilities = Capabilities::NONE;
+        let ours = Meta::emit(&identity(name), priority, capabilities, password).unwrap();
+        assert_eq!(ours, wire);
         let (head, rest) = wire.split_first_chunk::<HEAD_LEN>().unwrap();
         assert_eq!(Meta::body_len(head), Ok(rest.len()));
-        assert_eq!(Meta::parse(rest, password), Ok(Meta { key: key(name), priority }));
+        let meta = Meta { key: key(name), priority, capabilities };
+        assert_eq!(Meta::parse(rest, password), Ok(meta));
     }
     for (vector, password) in
         [("hash_A_no_password", &b""[..]), ("hash_A_password_secret", b"secret")]

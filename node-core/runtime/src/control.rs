@@ -41,17 +41,24 @@ use crate::{
     links::LinkEnd,
 };
 
-/// Inputs that may wait. A reader with a control frame waits for room; everything else is dropped.
-const MAILBOX_LEN: usize = 4_096;
+/// Inputs that may wait, about what a tenth of a second brings at most. A reader with a control
+/// frame waits for room; everything else is dropped. Room for all of them is taken at the start.
+const MAILBOX_LEN: usize = 1_024;
 /// Inputs worked off between two looks at the timers, if they take no longer than [`LOOK_GAP`].
 const BATCH: usize = 64;
 /// Links are looked after at least this often: between two looks a keep-alive may become due
 /// unnoticed.
 const LOOK_AFTER: Duration = Duration::from_millis(250);
+/// The same while no session is used. What becomes due on a link is known a second before, so a
+/// nap of less than that misses nothing.
+const LOOK_AFTER_IDLE: Duration = Duration::from_millis(750);
+/// Sessions in which nothing was said for this long are not used; a node that has just begun waits
+/// as long.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
 /// A pause of this length between two rounds means that the program did not run.
 const PAUSED: Duration = Duration::from_secs(1);
 /// A pause of this length means that the machine slept, or was stopped: the thread never waits
-/// longer than [`LOOK_AFTER`]. The others have given up on this node after this time.
+/// longer than [`LOOK_AFTER_IDLE`]. The others have given up on this node after this time.
 const SLEPT: Duration = Duration::from_secs(3);
 /// Links are looked after at most this often, however much arrives.
 const LOOK_GAP: Duration = Duration::from_millis(20);
@@ -123,6 +130,9 @@ pub(crate) struct Control {
     too_big: RateLimiter,
     links_seen_at: Instant,
     upkeep_at: Instant,
+    begun: Instant,
+    /// No session is used.
+    is_idle: bool,
     /// Told when the machine has slept.
     woke: Arc<Notify>,
     changes: watch::Sender<u64>,
@@ -147,6 +157,8 @@ impl Control {
             too_big: RateLimiter::new(TOO_BIG_RATE, now),
             links_seen_at: now,
             upkeep_at: now,
+            begun: now,
+            is_idle: false,
             woke,
             changes,
             news,
@@ -198,7 +210,8 @@ impl Control {
         let now = self.data.clock.mono();
         let node = self.node.poll_timeout().map(|(at, _)| at.since(now));
         let links = self.links.next_change(now).map(|at| at.since(now).max(LOOK_GAP));
-        node.into_iter().chain(links).fold(LOOK_AFTER, Duration::min)
+        let longest = if self.is_idle { LOOK_AFTER_IDLE } else { LOOK_AFTER };
+        node.into_iter().chain(links).fold(longest, Duration::min)
     }
 
     fn handle(&mut self, input: Input) {
@@ -334,6 +347,7 @@ impl Control {
         let is_upkeep_due = self.upkeep_at + LOOK_AFTER <= now.mono;
         if is_upkeep_due {
             self.links.look_for_stalls(now.mono);
+            self.links.look_for_losses();
         }
         // After a pause answers lie in the sockets that nobody has read yet: the next look judges.
         if (LOOK_GAP..PAUSED).contains(&unseen) {
@@ -344,9 +358,11 @@ impl Control {
         if is_upkeep_due {
             self.upkeep_at = now.mono;
             let (heard, said) = self.last_use();
-            if let Some(used) = heard.max(said) {
+            let used = heard.max(said);
+            if let Some(used) = used {
                 self.node.handle_use(used);
             }
+            self.is_idle = used.unwrap_or(self.begun) + IDLE_AFTER <= now.mono;
             if self.prober.look_after(&mut self.node, heard, now) {
                 self.changed();
             }

@@ -52,7 +52,8 @@ use crate::{
     },
     gateway::{Gateway, Host, stack::Stack},
     links::{Direction, Established, LinkEnd, LinkSink, LocalEnd, peers::Peers},
-    tun::{Tun, TunError, TunSettings},
+    processor,
+    tun::{Tun, TunError, TunFeatures, TunSettings},
 };
 
 /// How long an engine may take to stop.
@@ -70,6 +71,8 @@ pub struct EngineConfig {
     pub transit: Transit,
     /// Answer to node info requests: JSON text of at most 16,384 bytes.
     pub node_info: Vec<u8>,
+    /// Agree on fast sessions with other nodes of this program.
+    pub fast_sessions: bool,
     /// Higher than every sequence number that the identity ever sent.
     pub first_seq: u64,
     /// The interface; `None` runs in user space: programs of this machine reach the network through
@@ -191,13 +194,14 @@ impl Engine {
     pub fn start(config: EngineConfig, runtime: Handle) -> Result<Self, StartError> {
         let own = config.identity.key();
         let inside = match &config.tun {
-            Some(settings) => Inside::Tun(Tun::open(settings)?),
+            Some(settings) => Inside::Tun(Tun::open(settings, TunFeatures::of_this_machine())?),
             // The system's random keys, for ports and sequence numbers that nobody can foresee.
             None => {
                 let seed = RandomState::new().hash_one(own);
                 Inside::Stack(Stack::new(own.address().to_ipv6(), seed))
             }
         };
+        let queues = inside.queues();
         let (mailbox, inbox) = Mailbox::new();
         let clock = Clock::start();
         let territory = Territory::of(&own);
@@ -219,6 +223,7 @@ impl Engine {
                 groups: config.groups,
                 transit: config.transit,
                 node_info: config.node_info,
+                fast: config.fast_sessions.then(processor::fast_suites),
                 first_seq: config.first_seq,
             },
             sessions,
@@ -230,12 +235,17 @@ impl Engine {
         let news = NewsSender::new(config.news, Arc::clone(&data));
         let control = Control::new(node, Arc::clone(&data), changed, news, Arc::clone(&woke));
         let mut threads = vec![spawn("control", move || control.run(&inbox))?];
-        let source = Arc::clone(&data);
-        match spawn("tun", move || Source::run(&source)) {
-            Ok(thread) => threads.push(thread),
-            Err(error) => {
-                mailbox.post(Input::Stop);
-                return Err(error);
+        for queue in 0..queues {
+            let source = Arc::clone(&data);
+            match spawn("tun", move || Source::run(&source, queue)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    mailbox.post(Input::Stop);
+                    if let Some(inside) = &*data.inside.load() {
+                        inside.close();
+                    }
+                    return Err(error);
+                }
             }
         }
         let acceptor = Arc::new(Acceptor {
@@ -586,7 +596,8 @@ impl LinkSink for Acceptor {
         };
         self.details.lock().insert(id, details);
         let (read, write) = stream::split(link.stream);
-        let egress = Arc::new(Egress::new(id, write));
+        let lane = link.datagrams.map(Arc::new);
+        let egress = Arc::new(Egress::new(id, write, lane.clone()));
         let (ended, end) = oneshot::channel();
         self.data.mailbox.post(Input::LinkUp {
             egress: Arc::clone(&egress),
@@ -594,8 +605,8 @@ impl LinkSink for Acceptor {
             priority: link.priority,
             ended,
         });
-        let threads =
-            reader::spawn(Arc::clone(&self.data), Arc::clone(&egress), read, link.leftover);
+        let (data, way_out) = (Arc::clone(&self.data), Arc::clone(&egress));
+        let threads = reader::spawn(data, way_out, read, link.leftover, lane);
         let closes = CloseOnDrop { acceptor: self, egress };
         async move {
             // The whole of it, not only the field used below: it must live as long as the future.

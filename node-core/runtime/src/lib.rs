@@ -3,12 +3,15 @@
 pub mod clock;
 mod control;
 mod data;
+mod datagram;
 mod engine;
 pub mod gateway;
 pub mod http;
 pub mod lan;
 pub mod links;
 mod notices;
+pub mod offload;
+mod processor;
 pub mod surroundings;
 pub mod tun;
 

@@ -94,6 +94,7 @@ fn engine(seed: u8, runtime: &Handle, with_tun: bool) -> Engine {
         groups: Default::default(),
         transit: Default::default(),
         node_info: b"{}".to_vec(),
+        fast_sessions: true,
         first_seq: 0,
         tun,
         rules: Arc::new(Rules::compile(&Policy::open()).expect("rules")),

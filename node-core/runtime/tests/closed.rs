@@ -51,6 +51,7 @@ fn engine_that_tells(seed: u8, policy: &Policy, news: mpsc::Sender<News>) -> Eng
         groups: Default::default(),
         transit: Default::default(),
         node_info: b"{}".to_vec(),
+        fast_sessions: true,
         first_seq: 0,
         tun: None,
         rules: rules(policy),

@@ -39,6 +39,7 @@ fn engine_in(seed: u8, groups: Groups) -> Engine {
         groups,
         transit: Default::default(),
         node_info: br#"{"name":"test"}"#.to_vec(),
+        fast_sessions: true,
         first_seq: 0,
         tun: None,
         rules: Arc::new(Rules::compile(&Policy::open()).expect("rules")),
@@ -116,6 +117,35 @@ async fn a_chain_settles_and_everybody_answers() {
         engine.shutdown().await;
     }
     assert!(matches!(a.snapshot().await, Err(AskError::Stopped | AskError::Busy)));
+}
+
+/// Only Linux has lanes.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn small_packets_cross_quic_links_as_datagrams() {
+    let [a, b, c] = [1, 2, 3].map(engine);
+    let (to_b, to_c) = (listen(&b, "quic").await, listen(&c, "quic").await);
+    dial(&a, to_b);
+    dial(&b, to_c);
+    let crosses = async {
+        loop {
+            // Over the stream, until there is a session that takes packets in any order.
+            reach(&a, &c).await;
+            let mut datagrams = Vec::new();
+            for engine in [&a, &b, &c] {
+                let counters = engine.snapshot().await.expect("a running engine").counters;
+                datagrams.push((counters.datagrams_in, counters.datagrams_out));
+            }
+            // There and back.
+            if datagrams.iter().all(|(came, left)| *came > 0 && *left > 0) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, crosses).await.expect("datagrams");
+    for engine in [&a, &b, &c] {
+        engine.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,6 +61,7 @@ fn engine(seed: u8, policy: &Policy) -> Engine {
         groups: Default::default(),
         transit: Default::default(),
         node_info: b"{}".to_vec(),
+        fast_sessions: true,
         first_seq: 0,
         tun: None,
         rules: rules(policy),

@@ -5,6 +5,7 @@
 use crate::lanes::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::sse2::Sse2;
+use crate::poly1305::Serial;
 use crate::salsa20::Stream;
 use crate::{OpenError, TAG_LEN, message};
 
@@ -28,6 +29,8 @@ enum Instructions {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Ifma,
 }
 
 impl Backend {
@@ -35,7 +38,9 @@ impl Backend {
     /// loads.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn fastest() -> Self {
-        Self(if has_avx512() {
+        Self(if has_avx512_ifma() {
+            Instructions::Avx512Ifma
+        } else if has_avx512() {
             Instructions::Avx512
         } else if has_avx2() {
             Instructions::Avx2
@@ -67,6 +72,7 @@ impl Backend {
             all.push(Instructions::Sse2);
             all.extend(has_avx2().then_some(Instructions::Avx2));
             all.extend(has_avx512().then_some(Instructions::Avx512));
+            all.extend(has_avx512_ifma().then_some(Instructions::Avx512Ifma));
         }
         all.into_iter()
             .map(|instructions| (format!("{instructions:?}"), Self(instructions)))
@@ -76,18 +82,21 @@ impl Backend {
     #[inline]
     pub(crate) fn seal(self, stream: Stream<'_>, data: &mut [u8]) -> [u8; TAG_LEN] {
         match self.0 {
-            Instructions::Scalar => message::seal::<u32>(stream, data),
+            Instructions::Scalar => message::seal::<u32, Serial, _>(stream, data),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon => message::seal::<Neon>(stream, data),
+            Instructions::Neon => message::seal::<Neon, Serial, _>(stream, data),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Sse2 => message::seal::<Sse2>(stream, data),
+            Instructions::Sse2 => message::seal::<Sse2, Serial, _>(stream, data),
             // SAFETY: a backend with this value is made only where the processor has the
             // instructions.
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => unsafe { x86_64::seal_avx2(stream, data) },
+            Instructions::Avx2 => unsafe { x86_64::avx2::seal(stream, data) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512 => unsafe { x86_64::seal_avx512(stream, data) },
+            Instructions::Avx512 => unsafe { x86_64::avx512::seal(stream, data) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512Ifma => unsafe { x86_64::avx512_ifma::seal(stream, data) },
         }
     }
 
@@ -99,18 +108,21 @@ impl Backend {
         data: &mut [u8],
     ) -> Result<(), OpenError> {
         match self.0 {
-            Instructions::Scalar => message::open::<u32>(stream, tag, data),
+            Instructions::Scalar => message::open::<u32, Serial, _>(stream, tag, data),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon => message::open::<Neon>(stream, tag, data),
+            Instructions::Neon => message::open::<Neon, Serial, _>(stream, tag, data),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Sse2 => message::open::<Sse2>(stream, tag, data),
+            Instructions::Sse2 => message::open::<Sse2, Serial, _>(stream, tag, data),
             // SAFETY: a backend with this value is made only where the processor has the
             // instructions.
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => unsafe { x86_64::open_avx2(stream, tag, data) },
+            Instructions::Avx2 => unsafe { x86_64::avx2::open(stream, tag, data) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512 => unsafe { x86_64::open_avx512(stream, tag, data) },
+            Instructions::Avx512 => unsafe { x86_64::avx512::open(stream, tag, data) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512Ifma => unsafe { x86_64::avx512_ifma::open(stream, tag, data) },
         }
     }
 }
@@ -126,38 +138,67 @@ fn has_avx512() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("bmi2")
 }
 
+#[cfg(target_arch = "x86_64")]
+fn has_avx512_ifma() -> bool {
+    has_avx512() && is_x86_feature_detected!("avx512ifma")
+}
+
+/// The tag under a one-time key as `Ifma` makes it, where the processor can.
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) fn ifma_tag() -> Option<impl Fn(&[u8; 32], &[u8]) -> [u8; TAG_LEN]> {
+    use crate::poly1305::{Authenticator, OneTimeKey, ifma::Ifma};
+
+    #[target_feature(enable = "avx512f,avx512ifma,bmi2")]
+    fn tag(key: &[u8; 32], message: &[u8]) -> [u8; TAG_LEN] {
+        let (lead, rest) = message.split_at(Ifma::LEAD_LEN);
+        Ifma::new(OneTimeKey::new(key), lead).tag(rest)
+    }
+
+    has_avx512_ifma().then_some(|key: &[u8; 32], message: &[u8]| {
+        // SAFETY: the processor was found to have the instructions.
+        unsafe { tag(key, message) }
+    })
+}
+
 /// The same code once for each instruction set: what is inlined here is compiled for it.
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use super::{OpenError, Stream, TAG_LEN, message};
+    use super::{OpenError, Serial, Stream, TAG_LEN, message};
     use crate::lanes::avx2::Avx2;
-    use crate::lanes::avx512::Avx512;
+    use crate::lanes::avx512::{Avx512, Avx512Pair};
+    use crate::poly1305::ifma::Ifma;
 
-    #[target_feature(enable = "avx2,bmi2")]
-    pub(super) fn seal_avx2(stream: Stream<'_>, data: &mut [u8]) -> [u8; TAG_LEN] {
-        message::seal::<Avx2>(stream, data)
+    macro_rules! doors {
+        (
+            $name:ident, $features:literal, $authenticator:ty, $lanes:ty $(, one_pass: $short:ty)?
+        ) => {
+            pub(super) mod $name {
+                use super::*;
+
+                #[target_feature(enable = $features)]
+                pub(crate) fn seal(stream: Stream<'_>, data: &mut [u8]) -> [u8; TAG_LEN] {
+                    $(if message::is_one_pass::<$short>(data) {
+                        return message::seal::<$short, $authenticator, _>(stream, data);
+                    })?
+                    message::seal::<$lanes, $authenticator, _>(stream, data)
+                }
+
+                #[target_feature(enable = $features)]
+                pub(crate) fn open(
+                    stream: Stream<'_>,
+                    tag: &[u8; TAG_LEN],
+                    data: &mut [u8],
+                ) -> Result<(), OpenError> {
+                    $(if message::is_one_pass::<$short>(data) {
+                        return message::open::<$short, $authenticator, _>(stream, tag, data);
+                    })?
+                    message::open::<$lanes, $authenticator, _>(stream, tag, data)
+                }
+            }
+        };
     }
 
-    #[target_feature(enable = "avx2,bmi2")]
-    pub(super) fn open_avx2(
-        stream: Stream<'_>,
-        tag: &[u8; TAG_LEN],
-        data: &mut [u8],
-    ) -> Result<(), OpenError> {
-        message::open::<Avx2>(stream, tag, data)
-    }
-
-    #[target_feature(enable = "avx512f,bmi2")]
-    pub(super) fn seal_avx512(stream: Stream<'_>, data: &mut [u8]) -> [u8; TAG_LEN] {
-        message::seal::<Avx512>(stream, data)
-    }
-
-    #[target_feature(enable = "avx512f,bmi2")]
-    pub(super) fn open_avx512(
-        stream: Stream<'_>,
-        tag: &[u8; TAG_LEN],
-        data: &mut [u8],
-    ) -> Result<(), OpenError> {
-        message::open::<Avx512>(stream, tag, data)
-    }
+    doors!(avx2, "avx2,bmi2", Serial, Avx2);
+    doors!(avx512, "avx512f,bmi2", Serial, Avx512);
+    doors!(avx512_ifma, "avx512f,avx512ifma,bmi2", Ifma, Avx512Pair, one_pass: Avx512);
 }

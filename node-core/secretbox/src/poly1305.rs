@@ -1,14 +1,66 @@
-//! The Poly1305 one-time authenticator in 64-bit arithmetic.
-//!
-//! It is kept scalar on purpose: [`crate::message`] runs it between the steps of the vectorised
-//! cipher, where the processor's scalar half is idle, so that most of its cost disappears.
+//! The Poly1305 one-time authenticator.
 //!
 //! The message is a polynomial over the integers modulo p = 2^130 - 5 with its blocks as
-//! coefficients, and the tag is its value at the secret point r, plus a secret pad. Numbers are
-//! 64-bit words, lowest first; the bounds that keep them from overflowing stand beside the sums.
+//! coefficients, and the tag is its value at the secret point r, plus a secret pad.
+//!
+//! [`crate::message`] runs an [`Authenticator`] between the steps of the vectorised cipher, so that
+//! most of its cost disappears. [`Serial`] takes one block after the other in 64-bit arithmetic,
+//! which leaves the vector units to the cipher; `ifma` takes eight at once where the processor
+//! multiplies 52-bit numbers in vectors. Short messages, and the end of every one, are taken in
+//! 64-bit arithmetic: numbers are words there, lowest first, and the bounds that keep them from
+//! overflowing stand beside the sums.
 
 use crate::TAG_LEN;
 use zeroize::Zeroize;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod ifma;
+
+/// A message on its way into the tag, `STEP` bytes at a time.
+pub(crate) trait Authenticator<const STEP: usize> {
+    /// How many bytes of a message come before its whole steps.
+    const LEAD_LEN: usize;
+
+    /// Messages of fewer bytes are taken in by [`OneTimeKey::tag`] alone. At least
+    /// [`Self::LEAD_LEN`].
+    const LEN_MIN: usize;
+
+    /// Begins with the first [`Self::LEAD_LEN`] bytes of a message.
+    fn new(key: OneTimeKey, lead: &[u8]) -> Self;
+
+    /// Takes in the next bytes.
+    fn absorb(&mut self, bytes: &[u8; STEP]);
+
+    /// Takes in the last bytes, however many, and returns the tag.
+    fn tag(self, rest: &[u8]) -> [u8; TAG_LEN];
+}
+
+/// One block after the other.
+pub(crate) struct Serial {
+    key: OneTimeKey,
+    sum: Sum,
+}
+
+impl Authenticator<BLOCK_LEN> for Serial {
+    const LEAD_LEN: usize = 0;
+
+    const LEN_MIN: usize = 0;
+
+    #[inline(always)]
+    fn new(key: OneTimeKey, _lead: &[u8]) -> Self {
+        Self { key, sum: Sum::default() }
+    }
+
+    #[inline(always)]
+    fn absorb(&mut self, block: &[u8; BLOCK_LEN]) {
+        self.sum = self.key.absorb(self.sum, block);
+    }
+
+    #[inline(always)]
+    fn tag(self, rest: &[u8]) -> [u8; TAG_LEN] {
+        self.key.tag(self.sum, rest)
+    }
+}
 
 /// The point and the pad of one message; wiped when dropped.
 pub(crate) struct OneTimeKey {
@@ -27,7 +79,7 @@ impl OneTimeKey {
 
     /// Takes a whole block of the message into `sum`.
     #[inline(always)]
-    pub(crate) fn absorb(&self, sum: Sum, block: &[u8; BLOCK_LEN]) -> Sum {
+    fn absorb(&self, sum: Sum, block: &[u8; BLOCK_LEN]) -> Sum {
         self.step(sum, u128::from_le_bytes(*block), 1)
     }
 

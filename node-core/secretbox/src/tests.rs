@@ -135,7 +135,7 @@ fn the_block_counter_crosses_into_its_high_word() {
 fn any_flipped_bit_is_refused_and_changes_nothing() {
     // Within one pass, around the end of each back end's first pass, and several passes with a last
     // piece.
-    for len in [0, 1, 100, 223, 224, 225, 480, 481, 992, 993, 1100] {
+    for len in [0, 1, 100, 223, 224, 225, 480, 481, 992, 993, 1100, 2017] {
         for (name, backend) in Backend::all() {
             let cipher = Cipher::with_backend(&[9; KEY_LEN], backend);
             let mut sealed = pattern(len);
@@ -228,6 +228,18 @@ mod sodium {
             let tag = poly1305::OneTimeKey::new(&key).tag(poly1305::Sum::default(), message);
 
             prop_assert_eq!(tag, one_time_tag(&key, message));
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        #[test]
+        fn extreme_one_time_keys_and_blocks_agree_eight_at_a_time(
+            key in extreme_bytes(32), message in extreme_bytes(600), len in 256usize..=600,
+        ) {
+            let Some(tag_of) = backend::ifma_tag() else { return Ok(()) };
+            let key: [u8; 32] = key.try_into().unwrap();
+            let message = &message[..len];
+
+            prop_assert_eq!(tag_of(&key, message), one_time_tag(&key, message));
         }
     }
 

@@ -41,6 +41,12 @@ pub enum Command {
         /// The file; without it the system service's, else the user's.
         file: Option<PathBuf>,
     },
+    /// Write the manual pages and the completions for shells below a folder, for packages.
+    #[command(hide = true)]
+    Manual {
+        /// Gets the folders `man` and `completions`.
+        folder: PathBuf,
+    },
 }
 
 /// How to run.
@@ -67,6 +73,14 @@ pub struct RunArguments {
     /// Look for no nodes on the local networks in this run.
     #[arg(long)]
     pub no_lan: bool,
+    /// Stay when the node cannot be started, for want of an interface most often: tell clients why,
+    /// and try again every half a minute. Without it the process ends.
+    #[arg(long)]
+    pub stay: bool,
+    /// Write the log to this file instead of standard error. It is renamed to FILE.old when it has
+    /// become long.
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     /// Set by the Windows service manager's entry for this program.
     #[cfg(windows)]
     #[arg(long, hide = true)]

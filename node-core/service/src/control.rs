@@ -190,6 +190,16 @@ impl Handler for Control {
         }
     }
 
+    async fn refresh(&self) {
+        if !self.node.is_watched() {
+            self.node.publish().await;
+        }
+    }
+
+    fn clients_are_there(&self, clients: usize) {
+        self.node.serve_clients(clients);
+    }
+
     fn questions_are_shown(&self, clients: usize) {
         self.node.show_questions(clients);
     }

@@ -30,6 +30,7 @@ pub mod node;
 pub mod places;
 pub mod policy;
 pub mod public;
+pub mod releases;
 pub mod report;
 pub mod state;
 pub mod survey;

@@ -1,9 +1,9 @@
 //! Where the log goes and what may be in it.
 //!
-//! The log is written to standard error, one event a line: with time and, on a terminal, colour;
-//! under the system's journal with a priority instead, because the journal has its own clock. With
-//! `log.format = "json"` each event is an object for programs, see [`json`], behind the
-//! priority where there is a journal.
+//! The log is written to standard error, or to a file ([`mod@file`]) where nobody reads that, one
+//! event a line: with time and, on a terminal, colour; under the system's journal with a priority
+//! instead, because the journal has its own clock. With `log.format = "json"` each event is an
+//! object for programs, see [`json`], behind the priority where there is a journal.
 //! `log.level` in the configuration decides what is logged of this program; `RUST_LOG`, when set
 //! and understood, decides everything. The level can be changed while running.
 //!
@@ -11,22 +11,26 @@
 //! are logged at DEBUG and TRACE only; at INFO and above stand the peers that the person has
 //! written into the configuration, without their options.
 
+pub mod file;
 mod json;
 pub mod recent;
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use self::file::LogFile;
 use self::json::Json;
 use self::recent::Recent;
 use crate::config::{LogFormat, LogLevel};
@@ -47,7 +51,11 @@ pub struct LogHandle {
 ///
 /// # Errors
 /// When the process has a log already.
-pub fn start(level: LogLevel, format: LogFormat) -> Result<LogHandle, TryInitError> {
+pub fn start(
+    level: LogLevel,
+    format: LogFormat,
+    file: Option<LogFile>,
+) -> Result<LogHandle, TryInitError> {
     let wish = std::env::var_os(VARIABLE).unwrap_or_default();
     let chosen = chosen(&wish.to_string_lossy());
     let fixed = matches!(chosen, Ok(Some(_)));
@@ -57,8 +65,13 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<LogHandle, TryInitErr
     let (filter, handle) = reload::Layer::new(filter);
     let recent = Recent::default();
     let registry = tracing_subscriber::registry().with(filter).with(recent.clone());
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match (format, is_journal()) {
+    let to_file = file.is_some();
+    let writer = match file {
+        Some(file) => BoxMakeWriter::new(Arc::new(file)),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    match (format, is_journal() && !to_file) {
         (LogFormat::Json, false) => registry.with(lines.event_format(Json)).try_init()?,
         (LogFormat::Json, true) => registry.with(lines.event_format(Journal(Json))).try_init()?,
         (LogFormat::Text, true) => {
@@ -66,7 +79,8 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<LogHandle, TryInitErr
             registry.with(lines.with_ansi(false).event_format(Journal(bare))).try_init()?;
         }
         (LogFormat::Text, false) => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let is_terminal = !to_file && std::io::stderr().is_terminal();
+            let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
             registry.with(lines.with_ansi(colour)).try_init()?;
         }
     }

@@ -1,11 +1,13 @@
 //! `planetaryd`: the program around the service. Turns words into calls, and results into exit
 //! codes.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use planetary_service::args::{Arguments, Command, RunArguments};
 use planetary_service::config::{Config, default_file};
 use planetary_service::{install, lifecycle, places};
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         }
         Command::Genconf => print(&default_file()),
         Command::CheckConfig { file } => check_config(file),
+        Command::Manual { folder } => manual(&folder).map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,6 +62,18 @@ fn check_config(file: Option<PathBuf>) -> Outcome {
         );
     }
     print(&format!("{shown}: no mistakes\n"))
+}
+
+/// Writes what packages bring beside the program, from the definition of what can be typed.
+fn manual(folder: &Path) -> io::Result<()> {
+    let (pages, completions) = (folder.join("man"), folder.join("completions"));
+    fs::create_dir_all(&pages)?;
+    fs::create_dir_all(&completions)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        let mut command = Arguments::command();
+        clap_complete::generate_to(shell, &mut command, "planetaryd", &completions)?;
+    }
+    clap_mangen::generate_to(Arguments::command(), pages)
 }
 
 /// Writes to standard output. A reader that has seen enough is no failure.

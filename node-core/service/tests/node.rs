@@ -194,6 +194,29 @@ async fn removal_tells_of_the_command_line_and_of_interfaces() {
 }
 
 #[tokio::test]
+async fn service_that_stays_says_why_its_node_does_not_start() {
+    let place = Place::new();
+    // There is one of this name, which is nobody's to take.
+    let no_interface = ["--tun", "lo"];
+    place.refused(&no_interface);
+    let log = place.path("service.log");
+    let to_log = ["--stay", "--log-file", log.to_str().unwrap()];
+    let service = place.start(&[&no_interface[..], &to_log].concat()).await;
+    let why = |status: &Status| {
+        status.health.iter().find(|item| item.code == "node_not_started").map(|i| i.text.clone())
+    };
+    let status = service.until("told", |status| why(status).is_some()).await;
+    assert_eq!(status.state, State::Down);
+    assert!(why(&status).unwrap().contains("TUN") || why(&status).unwrap().contains("lo"));
+    let refusal = service.client().await.up().await.unwrap_err();
+    assert_eq!(code(refusal), ErrorCode::SystemRefused);
+    service.signal("TERM");
+    service.ended().await;
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("the node does not start") && log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
 async fn passwords_that_all_can_read_are_told_at_start_and_after_an_edit() {
     let place = Place::new();
     place.open_to_all();

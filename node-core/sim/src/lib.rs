@@ -28,6 +28,7 @@ mod schedule;
 mod sessions;
 mod tally;
 pub mod topology;
+mod weather;
 mod world;
 
 pub use adversary::Mischief;
@@ -36,4 +37,5 @@ pub use host::{HostId, Memory, News, PingId};
 pub use link::Line;
 pub use sessions::{Session, Sessions};
 pub use tally::{Carried, Tally};
+pub use weather::Weather;
 pub use world::{CableId, Cut, Stop, World};

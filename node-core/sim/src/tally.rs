@@ -24,6 +24,10 @@ pub struct Tally {
     pub sent: [Carried; 10],
     /// Packets that a busy line pushed out of its queue.
     pub dropped: u64,
+    /// Packets of fast sessions that opened and were new.
+    pub fast: u64,
+    /// Packets of fast sessions that were not, and those under keys that were not there.
+    pub fast_refused: u64,
 }
 
 impl Tally {
@@ -53,6 +57,8 @@ impl AddAssign for Tally {
         self.tasks += other.tasks;
         self.wakes += other.wakes;
         self.dropped += other.dropped;
+        self.fast += other.fast;
+        self.fast_refused += other.fast_refused;
         for (mine, theirs) in self.sent.iter_mut().zip(other.sent) {
             mine.frames += theirs.frames;
             mine.bytes += theirs.bytes;
@@ -68,6 +74,8 @@ impl Sub for Tally {
         self.tasks -= earlier.tasks;
         self.wakes -= earlier.wakes;
         self.dropped -= earlier.dropped;
+        self.fast -= earlier.fast;
+        self.fast_refused -= earlier.fast_refused;
         for (mine, theirs) in self.sent.iter_mut().zip(earlier.sent) {
             mine.frames -= theirs.frames;
             mine.bytes -= theirs.bytes;

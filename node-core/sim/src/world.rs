@@ -15,13 +15,14 @@ use std::{
 };
 
 use planetary_proto::{
-    Instant, LinkId, MessageError, Node, NodeKey, Transit, time::Duration, upper::InbandKind,
+    Instant, LinkId, MessageError, Node, NodeKey, Transit, session::Suites, time::Duration,
+    upper::InbandKind,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::{
-    Memory, Mischief, News, PingId, Tally, Violation,
+    Memory, Mischief, News, PingId, Tally, Violation, Weather,
     host::{Host, HostId, Task},
     link::{Cargo, Line},
     schedule::{Schedule, Slot},
@@ -274,6 +275,17 @@ impl World {
     pub fn set_transit(&mut self, host: HostId, transit: Transit) {
         self.hosts[host.0].set_transit(transit, self.now);
         self.collect(host.0);
+    }
+
+    /// Which ciphers of fast sessions are fast on a host, `None` for a node without fast sessions;
+    /// from its next start on.
+    pub fn set_fast(&mut self, host: HostId, fast: Option<Suites>) {
+        self.hosts[host.0].fast = fast;
+    }
+
+    /// What becomes of payloads for a host from here on.
+    pub fn set_weather(&mut self, host: HostId, weather: Weather) {
+        self.hosts[host.0].weather = weather;
     }
 
     /// Sets the wall clock of a host forth, or back.

@@ -268,9 +268,10 @@ fn a_flow_in_one_direction_keeps_its_session_and_its_path() {
     assert_eq!(began(&world, to), at_receiver);
     let sent = (world.total() - before).sent;
     assert_eq!(sent[FrameKind::PathLookup as usize].frames, 0, "the path is never forgotten");
-    // Three links: each packet, and a greeting and its answer every 45 seconds.
+    // Three links: each packet, a greeting and its answer every 45 seconds, and every 120 seconds
+    // an offer of keys, its answer and an empty packet.
     let traffic = sent[FrameKind::Traffic as usize].frames;
-    assert!((900 + 36..=900 + 42).contains(&traffic), "{traffic}");
+    assert!((900 + 36 + 18..=900 + 42 + 27).contains(&traffic), "{traffic}");
     // Silence ends it all the same, after a day and a minute.
     world.run_for(millis(24 * 3_600_000 + 121_000));
     assert_eq!(world.node(from).unwrap().sessions().count(), 0);

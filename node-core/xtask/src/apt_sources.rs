@@ -47,6 +47,13 @@ pub(crate) fn add_backports() -> Result<()> {
     Ok(())
 }
 
+/// Where packages of this suite come from.
+pub(crate) fn mirror(suite: &str) -> Result<String> {
+    let all = sources()?;
+    let base = all.into_iter().find(|source| source.suites.iter().any(|named| named == suite));
+    Ok(base.with_context(|| format!("apt has no source for the suite {suite}"))?.uri)
+}
+
 fn codename() -> Result<String> {
     let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
     let value = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));

@@ -20,3 +20,9 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     }
     step::openly("benchmark", &mut command)
 }
+
+/// Times the parts of the data path alone.
+pub(crate) fn micro() -> Result<()> {
+    let mut command = step::cargo(["bench", "-p", "planetary-bench", "--benches"]);
+    step::openly("time parts alone", &mut command)
+}

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::step::{self, Tally};
-use crate::{app, deps, licences, lines};
+use crate::{app, deps, licences, lines, stamps};
 
 /// The fuzz targets are a workspace of their own.
 pub(crate) const FUZZ: &str = "node-core/fuzz/Cargo.toml";
@@ -38,6 +38,7 @@ pub(crate) fn run() -> Result<Tally> {
     tally.add(own("deps", deps::run));
     tally.add(own("licences", licences::run));
     tally.add(own("lines", lines::run));
+    tally.add(own("version", stamps::run));
     Ok(tally)
 }
 

@@ -54,6 +54,7 @@ mod tests {
             version: String::new(),
             licence: None,
             programs: Vec::new(),
+            folder: std::path::PathBuf::new(),
             dependencies: dependencies
                 .iter()
                 .map(|(name, kind)| ((*name).to_owned(), kind.map(str::to_owned)))

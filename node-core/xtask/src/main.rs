@@ -17,14 +17,20 @@ mod deps;
 mod icons;
 mod licences;
 mod lines;
+mod package;
+mod package_test;
 mod packages;
 mod programs;
+mod release;
 mod run;
 mod setup;
 mod sim;
+mod stamps;
 mod step;
 mod test;
+mod wine;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -62,16 +68,29 @@ enum Chore {
         /// Compile only: what `test` does without `--all`
         #[arg(long)]
         check: bool,
+        /// Only try installers for Windows, of the programs in this folder
+        #[arg(long, value_name = "FOLDER", exclusive = true)]
+        installers_of: Option<PathBuf>,
     },
     /// Measure the node against the reference implementation
     Bench {
-        /// Options of the benchmark: --rounds N, --seconds N, --quick, --help
+        /// Options of the benchmark: --only PARTS, --rounds N, --seconds N, --quick, --help
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
         /// Measure the desktop app instead: time to the first picture, memory
         #[arg(long, exclusive = true)]
         app: bool,
+        /// Time the parts of the data path alone, on one core: ciphers, frames, next hops, filter,
+        /// checksums
+        #[arg(long, exclusive = true)]
+        micro: bool,
     },
+    /// Make the packages and installers that people download
+    Package(package::Arguments),
+    /// Make what goes out beside the packages: list of parts, notes, manifests, sums, signatures
+    Release(release::Arguments),
+    /// Make the packages for Linux, look into them, and with --all try them in a clean Debian
+    PackageTest(package_test::Arguments),
     /// Simulate a network in virtual time
     Sim {
         /// How many nodes
@@ -104,18 +123,28 @@ fn main() -> ExitCode {
 fn run_chore(chore: Chore) -> Result<()> {
     match chore {
         Chore::Setup { cross: false } => setup::ensure(&[setup::Part::Lab, setup::Part::App]),
-        Chore::Setup { cross: true } => {
-            setup::ensure(&[setup::Part::Lab, setup::Part::App, setup::Part::Cross])
-        }
+        Chore::Setup { cross: true } => setup::ensure(&[
+            setup::Part::Lab,
+            setup::Part::App,
+            setup::Part::Cross,
+            setup::Part::Windows,
+        ]),
         Chore::Run(arguments) => run::run(&arguments),
         Chore::Test(arguments) => done(test::run(&arguments)?),
         Chore::Check => done(check::run()?),
-        Chore::Cross { packages, check } => {
+        Chore::Cross { installers_of: Some(programs), .. } => {
+            done(cross::windows::try_installers(&programs)?)
+        }
+        Chore::Cross { packages, check, .. } => {
             let depth = if check { cross::Depth::OwnCode } else { cross::Depth::All };
             done(cross::run(&packages, depth)?)
         }
         Chore::Bench { app: true, .. } => app::measure(),
+        Chore::Bench { micro: true, .. } => bench::micro(),
         Chore::Bench { options, .. } => bench::run(&options),
+        Chore::Package(arguments) => package::run(&arguments),
+        Chore::Release(arguments) => release::run(&arguments),
+        Chore::PackageTest(arguments) => done(package_test::run(&arguments)?),
         Chore::Sim { nodes, seed } => sim::run(nodes, seed),
         Chore::Deps => deps::run(),
         Chore::Icons => icons::run(),

@@ -1,5 +1,7 @@
 //! What cargo knows of the packages that this workspace is built of.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -15,11 +17,19 @@ pub(crate) struct Package {
     pub(crate) dependencies: Vec<(String, Option<String>)>,
     /// The names of its programs.
     pub(crate) programs: Vec<String>,
+    /// The folder that it lies in.
+    pub(crate) folder: PathBuf,
 }
 
 /// The packages of this workspace.
 pub(crate) fn workspace() -> Result<Vec<Package>> {
     metadata(&["--no-deps"])
+}
+
+/// The version that all of our packages have.
+pub(crate) fn version() -> Result<String> {
+    let package = workspace()?.into_iter().next().context("a workspace without packages")?;
+    Ok(package.version)
 }
 
 /// Whether there is a program of this name in the workspace.
@@ -55,5 +65,6 @@ fn parse(package: &Value) -> Option<Package> {
             .filter_map(|dependency| Some((text(dependency, "name")?, text(dependency, "kind"))))
             .collect(),
         programs: programs.filter_map(|target| text(target, "name")).collect(),
+        folder: Path::new(package.get("manifest_path")?.as_str()?).parent()?.to_owned(),
     })
 }

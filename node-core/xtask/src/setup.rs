@@ -65,6 +65,22 @@ const CROSS: &[Need] = &[
     need("python3-venv", "/usr/share/doc/python3-venv"),
 ];
 
+/// Programs for Linux on ARM: what runs them here, and takes from them what only debuggers read.
+const ARM: &[Need] = &[
+    need("qemu-user", "qemu-aarch64"),
+    need("libc6-arm64-cross", "/usr/aarch64-linux-gnu/lib/libc.so.6"),
+    need("libgcc-s1-arm64-cross", "/usr/aarch64-linux-gnu/lib/libgcc_s.so.1"),
+    need("binutils-aarch64-linux-gnu", "aarch64-linux-gnu-strip"),
+];
+
+/// Installers for Windows: a setup, an MSI, and the same bytes twice.
+const WINDOWS: &[Need] = &[
+    need("nsis", "makensis"),
+    need("wixl", "wixl"),
+    need("msitools", "msibuild"),
+    need("faketime", "faketime"),
+];
+
 /// The desktop app: what it is built with.
 const APP_BUILD: &[Need] = &[
     need("build-essential", "cc"),
@@ -88,15 +104,49 @@ const APP: &[Need] = &[
     need("fonts-noto-core", "/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf"),
 ];
 
+/// Making packages for Linux.
+const PACKAGE: &[Need] = &[
+    need("binutils", "strip"),
+    need("dpkg", "dpkg-deb"),
+    need("rpm", "rpmbuild"),
+    need("coreutils", "md5sum"),
+];
+
+/// Testing packages for Linux: what looks at their files.
+const PACKAGE_CHECK: &[Need] = &[
+    need("shellcheck", "shellcheck"),
+    need("desktop-file-utils", "desktop-file-validate"),
+    need("appstream", "appstreamcli"),
+    need("man-db", "man"),
+];
+
+/// Testing packages for Linux: a clean system to install them in, and somebody to look at it.
+const CLEAN_SYSTEM: &[Need] = &[
+    need("debootstrap", "debootstrap"),
+    need("systemd-container", "systemd-nspawn"),
+    need("curl", "curl"),
+    need("python3", "python3"),
+];
+
 /// What to make sure of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Lab,
     Cross,
+    /// Programs for Linux on ARM.
+    Arm,
+    /// Installers for Windows.
+    Windows,
     /// All that is done with the app.
     App,
     /// Only to build it.
     AppBuild,
+    /// Packages for Linux.
+    Package,
+    /// Packages for Linux, and what looks at their files.
+    PackageCheck,
+    /// Packages for Linux, and a clean system to try them in.
+    PackageTest,
 }
 
 impl Part {
@@ -104,8 +154,13 @@ impl Part {
         match self {
             Self::Lab => LAB.to_vec(),
             Self::Cross => CROSS.to_vec(),
+            Self::Arm => ARM.to_vec(),
+            Self::Windows => WINDOWS.to_vec(),
             Self::App => [APP_BUILD, APP].concat(),
             Self::AppBuild => APP_BUILD.to_vec(),
+            Self::Package => PACKAGE.to_vec(),
+            Self::PackageTest => [PACKAGE, PACKAGE_CHECK, CLEAN_SYSTEM].concat(),
+            Self::PackageCheck => [PACKAGE, PACKAGE_CHECK].concat(),
         }
     }
 }

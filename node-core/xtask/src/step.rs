@@ -107,6 +107,23 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Comma
     command
 }
 
+/// The same command, ended when it takes longer than this many seconds.
+pub(crate) fn within(seconds: u32, command: &Command) -> Command {
+    let mut timed = Command::new("timeout");
+    timed.args(["-k", "10", &seconds.to_string()]).arg(command.get_program());
+    timed.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => timed.env(name, value),
+            None => timed.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        timed.current_dir(folder);
+    }
+    timed
+}
+
 /// Whether a program of this name is on the search path (or in a folder of system programs).
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -157,7 +174,8 @@ fn count_line(line: &str) -> Option<Tally> {
             _ => None,
         };
     }
-    let rest = if let Some(rest) = line.strip_prefix("test result: ") {
+    // Indented, it is the output of a failed test, which its runner shows and counts.
+    let rest = if let Some(rest) = plain.strip_prefix("test result: ") {
         rest
     } else if line.starts_with("Summary [") {
         line.split_once("run: ")?.1
@@ -204,6 +222,7 @@ mod tests {
         assert_eq!(count_line(cargo), tally(5, 0));
         let cargo = "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured";
         assert_eq!(count_line(cargo), tally(4, 2));
+        assert_eq!(count_line(&format!("    {cargo}")), None);
         let nextest = "     Summary [   0.005s] 12 tests run: 11 passed, 1 failed, 3 skipped";
         assert_eq!(count_line(nextest), tally(11, 1));
         let nextest =

@@ -13,12 +13,13 @@ use anyhow::Result;
 use crate::cross::Depth;
 use crate::setup::{self, Part};
 use crate::step::{self, Tally};
-use crate::{app, bench, check, cross, demo, packages, programs, sim};
+use crate::{app, bench, check, cross, demo, package_test, packages, programs, sim};
 
 /// How far to go.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Also what takes long: larger simulations, a first benchmark, all crates on other systems
+    /// Also what takes long: larger simulations, a first benchmark, all crates on other systems,
+    /// packages in a clean Debian, installers under Wine
     #[arg(long)]
     all: bool,
 }
@@ -34,7 +35,7 @@ const CASES: &str = "PLANETARY_CASES";
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
     let start = Instant::now();
     let mut run = Run::default();
-    run.one("setup", setup::ensure(&[Part::Lab, Part::Cross, Part::App]));
+    run.one("setup", setup::ensure(&[Part::Lab, Part::Cross, Part::Windows, Part::App]));
     // The app has its pages inside, so they come before everything that cargo builds.
     run.one("pages", app::build_pages());
     run.add("checks", check::run());
@@ -52,6 +53,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
             let outcome = demo::run(programs, &AtomicBool::new(false), false);
             step::report("demo", outcome.is_ok(), demo);
             run.one("demo", outcome);
+            // The app as it ships takes long to build; without it there are headless packages.
+            let given = (!arguments.all).then_some(programs.as_path());
+            run.add("packages for Linux", package_test::test(given, false, arguments.all));
         }
         Err(_) => run.one("build", programs.map(drop)),
     }

@@ -15,7 +15,9 @@ pub enum Light {
     Connecting,
     /// Worse than it should be.
     Degraded,
-    /// Switched off, offline, or nobody to ask.
+    /// The service cannot be asked, and somebody has to do something about it.
+    Error,
+    /// Switched off, or offline.
     Off,
 }
 
@@ -161,7 +163,8 @@ fn light(state: Option<State>, connection: &Connection) -> Light {
         (Some(State::Connected), _) => Light::Connected,
         (Some(State::Degraded), _) => Light::Degraded,
         (Some(State::Connecting), _) | (None, Connection::Connecting { .. }) => Light::Connecting,
-        (Some(State::Down | State::Offline), _) | (None, _) => Light::Off,
+        (Some(State::Down | State::Offline), _) => Light::Off,
+        (None, _) => Light::Error,
     }
 }
 
@@ -246,7 +249,7 @@ mod tests {
         {
             let tray = Tray::of(&absent(state), Language::Ru);
             assert!(!tray.state.is_empty(), "{state:?}");
-            assert_eq!((tray.light, tray.peers), (Light::Off, None));
+            assert_eq!((tray.light, tray.peers), (Light::Error, None));
             assert!(!tray.address.enabled && !tray.switch.enabled && !tray.pause.enabled);
             assert!(tray.open.enabled && tray.quit.enabled);
         }

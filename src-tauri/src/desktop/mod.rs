@@ -55,6 +55,11 @@ impl Desktop {
     pub(crate) fn has_tray(&self) -> bool {
         self.tray.is_there()
     }
+
+    /// The system's colours are others now.
+    pub(crate) fn repaint_tray(&self) {
+        self.tray.repaint();
+    }
 }
 
 impl Shell for Desktop {

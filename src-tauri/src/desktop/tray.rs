@@ -1,15 +1,15 @@
 //! The icon in the tray and its menu. What it shows is decided elsewhere.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tauri::image::Image;
 use tauri::menu::{Menu, MenuItem, PredefinedMenuItem};
 use tauri::tray::{TrayIconBuilder, TrayIconId};
-use tauri::{AppHandle, Manager, Wry, include_image};
+use tauri::{AppHandle, Manager, Theme, Wry, include_image};
 
 use crate::controller::Controller;
 use crate::controller::tray::{Choice, Entry, Light, Tray};
-use crate::desktop::Desktop;
+use crate::desktop::{Desktop, MAIN};
 
 const ID: &str = "main";
 
@@ -28,6 +28,7 @@ struct Made {
     state: MenuItem<Wry>,
     peers: MenuItem<Wry>,
     choices: Vec<(Choice, MenuItem<Wry>)>,
+    shown: Mutex<Tray>,
 }
 
 impl TrayIcon {
@@ -63,7 +64,7 @@ impl TrayIcon {
             builder = builder.temp_dir_path(folder.join("planetary-network"));
         }
         builder
-            .icon(picture(shows.light))
+            .icon(picture(shows.light, is_day(app)))
             .tooltip(&shows.state)
             .menu(&menu)
             .on_menu_event(|app, event| {
@@ -76,7 +77,8 @@ impl TrayIcon {
             })
             .build(app)?;
         // It is made once, at the start.
-        let _ = self.made.set(Made { app: app.clone(), menu, state, peers, choices });
+        let shown = Mutex::new(shows.clone());
+        let _ = self.made.set(Made { app: app.clone(), menu, state, peers, choices, shown });
         Ok(())
     }
 
@@ -84,9 +86,17 @@ impl TrayIcon {
         self.made.get().is_some()
     }
 
+    /// Shows the same in the colours that fit now.
+    pub(super) fn repaint(&self) {
+        let Some(made) = self.made.get() else { return };
+        let shown = made.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.show(&shown);
+    }
+
     /// Shows something else. Drawn on the main thread, one after the other, without waiting for it.
     pub(super) fn show(&self, shows: &Tray) {
         let Some(made) = self.made.get() else { return };
+        *made.shown.lock().unwrap_or_else(PoisonError::into_inner) = shows.clone();
         let (own, shows) = (self.clone(), shows.clone());
         let drawn = made.app.run_on_main_thread(move || {
             if let Some(Err(error)) = own.made.get().map(|made| made.show(&shows)) {
@@ -119,17 +129,31 @@ impl Made {
         }
         let Some(icon) = self.app.tray_by_id(ID) else { return Ok(()) };
         icon.set_tooltip(Some(&shows.state))?;
-        icon.set_icon(Some(picture(shows.light)))
+        icon.set_icon(Some(picture(shows.light, is_day(&self.app))))
     }
 }
 
-fn picture(light: Light) -> Image<'static> {
-    match light {
-        Light::Connected => include_image!("../icons/tray/connected.png"),
-        Light::Connecting => include_image!("../icons/tray/connecting.png"),
-        Light::Degraded => include_image!("../icons/tray/degraded.png"),
-        Light::Off => include_image!("../icons/tray/off.png"),
+/// The picture of a state, in the colours of the day or of the night. Each stands on a disc of its
+/// own, so that it can be told on a panel of the other kind as well.
+fn picture(light: Light, by_day: bool) -> Image<'static> {
+    match (light, by_day) {
+        (Light::Connected, false) => include_image!("../icons/tray/connected.png"),
+        (Light::Connected, true) => include_image!("../icons/tray/connected-light.png"),
+        (Light::Connecting, false) => include_image!("../icons/tray/connecting.png"),
+        (Light::Connecting, true) => include_image!("../icons/tray/connecting-light.png"),
+        (Light::Degraded, false) => include_image!("../icons/tray/degraded.png"),
+        (Light::Degraded, true) => include_image!("../icons/tray/degraded-light.png"),
+        (Light::Error, false) => include_image!("../icons/tray/error.png"),
+        (Light::Error, true) => include_image!("../icons/tray/error-light.png"),
+        (Light::Off, false) => include_image!("../icons/tray/off.png"),
+        (Light::Off, true) => include_image!("../icons/tray/off-light.png"),
     }
+}
+
+/// Whether panels are light, as far as the window shows it; no system tells it of its panel.
+fn is_day(app: &AppHandle) -> bool {
+    let theme = app.get_webview_window(MAIN).and_then(|window| window.theme().ok());
+    theme == Some(Theme::Light)
 }
 
 /// Not every desktop on Linux has a tray, and a window that is closed into none is lost.

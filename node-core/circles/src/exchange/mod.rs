@@ -411,6 +411,18 @@ impl Exchange {
         self.pump(now);
     }
 
+    /// Whether time alone changes nothing here, so that [`Exchange::tick`] may be left out.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.circles.is_empty()
+            && self.invites.is_empty()
+            && self.waiting.is_empty()
+            && self.joins.is_empty()
+            && self.pulls.is_empty()
+            && self.asked.is_empty()
+            && self.outputs.is_empty()
+    }
+
     /// The next thing to be done or known; in order, see the module.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -98,6 +98,12 @@ pub(crate) enum Setting {
         #[arg(action = clap::ArgAction::Set)]
         value: bool,
     },
+    /// Whether newer versions of this program are looked for, once a day: true or false
+    ReleaseCheck {
+        #[arg(value_name = "BOOL")]
+        #[arg(action = clap::ArgAction::Set)]
+        value: bool,
+    },
     /// The least severe event that is logged: error, warn, info, debug or trace
     LogLevel {
         #[arg(value_name = "LEVEL", value_parser = log_level)]
@@ -148,6 +154,7 @@ impl Setting {
             Self::GatewayHttp { value } => change.gateway_http = Some(value),
             Self::Metrics { value } => change.metrics = Some(value),
             Self::NodeInfoPrivacy { value } => change.node_info_privacy = Some(value),
+            Self::ReleaseCheck { value } => change.release_check = Some(value),
             Self::LogLevel { value } => change.log_level = Some(value),
             Self::PublicListUrl { value } => change.public_list_url = Some(value),
             Self::PublicListKey { value } => change.public_list_key = Some(value),

@@ -12,6 +12,7 @@ mod invite;
 mod join;
 mod lan;
 mod logs;
+mod manual;
 mod path;
 mod pause;
 mod peer;
@@ -86,6 +87,7 @@ pub(crate) async fn run(
             identity::import(&session, &printer, args).await
         }
         Command::Import(args) => import::run(&session, &printer, args).await,
+        Command::Manual { folder } => manual::run(&folder),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

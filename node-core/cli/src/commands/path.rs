@@ -1,6 +1,6 @@
 //! `planetary path`: the way to another node.
 
-use planetary_ipc::{Hop, PathReport, SessionReport, SessionState, Target};
+use planetary_ipc::{Cipher, Hop, PathReport, SessionReport, SessionState, Target};
 
 use crate::failure::Failure;
 use crate::format::{self, Align, Printer, Style};
@@ -70,7 +70,16 @@ fn session_text(session: &SessionReport) -> String {
             let bytes = |count: Option<u64>| count.map_or_else(format::dash, format::bytes);
             let (rx, tx) = (bytes(session.rx_bytes), bytes(session.tx_bytes));
             let uptime = session.uptime_s.map_or_else(format::dash, format::duration);
-            format!("open for {uptime}, {rx} received, {tx} sent")
+            let cipher = session.cipher.map_or("", cipher_text);
+            format!("open for {uptime}, {rx} received, {tx} sent{cipher}")
         }
+    }
+}
+
+const fn cipher_text(cipher: Cipher) -> &'static str {
+    match cipher {
+        Cipher::Compatible => ", compatible (XSalsa20-Poly1305)",
+        Cipher::Aes256Gcm => ", fast (AES-256-GCM, post-quantum keys)",
+        Cipher::Chacha20Poly1305 => ", fast (ChaCha20-Poly1305, post-quantum keys)",
     }
 }

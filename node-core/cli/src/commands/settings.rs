@@ -64,6 +64,7 @@ fn shown(settings: &Settings) -> String {
         ("gateway_http", or_none(&settings.gateway_http)),
         ("metrics", or_none(&settings.metrics)),
         ("node_info_privacy", settings.node_info_privacy.to_string()),
+        ("release_check", settings.release_check.to_string()),
         ("log_level", settings.log_level.name().to_owned()),
         ("public_list_url", or_none(&list.url)),
         ("public_list_key", key),

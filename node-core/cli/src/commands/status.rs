@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use planetary_ipc::{
-    Direction, Gateway, ListenerStatus, Names, NamesState, PeerSource, PeerStatus, Saving, State,
-    Status, Transit, UnixTime,
+    Direction, Gateway, ListenerStatus, Names, NamesState, PeerSource, PeerStatus, Release,
+    Releases, Saving, State, Status, Transit, UnixTime,
 };
 
 use super::lan;
@@ -78,7 +78,14 @@ fn about(status: &Status) -> Vec<(&'static str, String)> {
     rows.extend(names_of_nodes(&status.names).map(|text| ("names", text)));
     let uptime = format::duration(status.uptime_s);
     rows.push(("service", format!("{}, up {uptime}", status.version)));
+    rows.extend(newer(&status.releases).map(|text| ("newer", text)));
     rows
+}
+
+/// The newest version, if it is not the one that runs.
+fn newer(releases: &Releases) -> Option<String> {
+    let Release { version, date, notes_url } = releases.newer.as_ref()?;
+    Some(format!("{version} of {date}: {}", format::plain(notes_url)))
 }
 
 /// How many questions wait for the person.

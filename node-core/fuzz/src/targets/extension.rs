@@ -2,8 +2,8 @@
 //! it speaks with, and whatever else is said in anybody's name.
 //!
 //! Asserted: requests are heard of those who may ask them alone, no faster than their rate, and
-//! none is a hello; answers are taken for what was asked, of whom it was asked; every request ends
-//! once, and within eight seconds; nothing grows beyond its bounds.
+//! none is a hello or about keys; answers are taken for what was asked, of whom it was asked; every
+//! request ends once, and within eight seconds; nothing grows beyond its bounds.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,7 @@ use planetary_proto::{
     ExtensionMessage, LinkId, MessageError, NodeKey,
     limits::{EXTENSION_RATE, EXTENSION_REQUESTS_MAX, EXTENSION_TIMEOUT},
     session::Standing,
-    upper::extension::{HAVE, HELLO, JOIN, OFFER, PUSH, SECRET},
+    upper::extension::{FAST, HAVE, HELLO, JOIN, OFFER, PUSH, SECRET},
 };
 
 use crate::{
@@ -19,8 +19,22 @@ use crate::{
     input::Input,
 };
 
-const KINDS: [u8; 12] =
-    [HELLO, HELLO + 1, HAVE, HAVE + 1, JOIN, JOIN + 1, SECRET, PUSH, PUSH + 1, OFFER, 0x10, 0xff];
+const KINDS: [u8; 14] = [
+    HELLO,
+    HELLO + 1,
+    HAVE,
+    HAVE + 1,
+    JOIN,
+    JOIN + 1,
+    SECRET,
+    PUSH,
+    PUSH + 1,
+    OFFER,
+    0x10,
+    0xff,
+    FAST,
+    FAST + 1,
+];
 const REQUESTS: [u8; 5] = [HAVE, JOIN, SECRET, PUSH, OFFER];
 const STANDINGS: [Standing; 5] =
     [Standing::Welcome, Standing::Guest, Standing::Wanted, Standing::Stranger, Standing::Blocked];

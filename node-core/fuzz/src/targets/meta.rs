@@ -3,7 +3,7 @@
 //! Asserted: what is accepted under one password is refused under another, unless its key is one
 //! that signs anything; and a greeting of our own is read back as it was written.
 
-use planetary_proto::link::meta::{HEAD_LEN, Meta, PASSWORD_MAX};
+use planetary_proto::link::meta::{Capabilities, HEAD_LEN, Meta, PASSWORD_MAX};
 
 use crate::host::identity;
 
@@ -13,11 +13,13 @@ const PASSWORDS: [&[u8]; 3] = [b"", b"secret", &[0x5a; PASSWORD_MAX]];
 pub fn meta(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
     let password = PASSWORDS[usize::from(choice) % PASSWORDS.len()];
-    let own = Meta::emit(&identity(0), choice, password).expect("the password is short enough");
+    let capabilities = Capabilities::from_bits(u32::from(choice));
+    let own = Meta::emit(&identity(0), choice, capabilities, password);
+    let own = own.expect("the password is short enough");
     let head = own.first_chunk::<HEAD_LEN>().expect("a greeting has a head");
     assert_eq!(Meta::body_len(head), Ok(own.len() - HEAD_LEN));
     let read = Meta::parse(&own[HEAD_LEN..], password);
-    assert_eq!(read, Ok(Meta { key: identity(0).key(), priority: choice }));
+    assert_eq!(read, Ok(Meta { key: identity(0).key(), priority: choice, capabilities }));
 
     let Some((head, body)) = data.split_first_chunk::<HEAD_LEN>() else { return };
     let len = Meta::body_len(head).unwrap_or(body.len());

@@ -19,8 +19,8 @@ pub(super) const HOW_TO_INSTALL: &str = "install it with `planetaryd install` as
                                          or start your own with `planetaryd run`";
 pub(super) const HOW_TO_RESTART: &str =
     "restart the service `planetaryd`; if it is your own, end the process and start it again";
-pub(super) const HOW_TO_JOIN: &str =
-    "run `net localgroup planetary YOUR-NAME /add` as administrator, and sign in again";
+pub(super) const HOW_TO_JOIN: &str = "run `net localgroup planetary YOUR-NAME /add` as \
+                                      administrator, and restart the service or sign in again";
 pub(super) const SEE_WHY: &str = "see why in its log, then start it again";
 
 /// Whether the service has an entry.

@@ -24,7 +24,9 @@ pub use unix::{ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, crede
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::{ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, credentials};
+pub use windows::{
+    ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, credentials, foreign_owner,
+};
 
 /// Group whose members may use the control socket, and account the service runs as.
 pub const GROUP: &str = "planetary";

@@ -1,8 +1,11 @@
 //! The control socket on Unix: a stream socket in the file system, mode 0660, group `planetary`.
 //!
-//! The mode keeps strangers from connecting; the peer's credentials, which the kernel attests, are
-//! checked all the same, because a socket may be passed on or stand in a folder that is too open.
+//! On Linux an access list names the members of the group as well. Mode and list keep strangers
+//! from connecting; the peer's credentials, which the kernel attests, are checked all the same,
+//! because a socket may be passed on or stand in a folder that is too open.
 
+#[cfg(target_os = "linux")]
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -175,14 +178,62 @@ fn remove_dead_socket(path: &Path) -> Result<(), BindError> {
 }
 
 fn share_with_group(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o660))?;
     if let Ok(Some(group)) = Group::from_name(GROUP) {
+        // As the group's own account we have it already, and may be kept from giving anything away.
         // A user outside the group may not give a file to it, and needs no group either.
-        let given = std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()));
-        if let Err(error) = given {
-            tracing::debug!(%error, "the control socket keeps its own group");
+        let has = fs::metadata(path)?.gid() == group.gid.as_raw();
+        let given = || std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()));
+        match if has { Ok(()) } else { given() } {
+            Ok(()) => admit_by_name(path, &group),
+            Err(error) => tracing::debug!(%error, "the control socket keeps its own group"),
         }
     }
-    fs::set_permissions(path, Permissions::from_mode(0o660))
+    Ok(())
+}
+
+/// Lets members of the group in by their names, too.
+///
+/// Programs have the groups that their owner had at sign-in, so whoever joined the group since, as
+/// the person does who installs a package, would have to sign in again. A file system without
+/// access lists is no harm: then they do.
+#[cfg(target_os = "linux")]
+fn admit_by_name(path: &Path, group: &Group) {
+    let user = |name: &String| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
+    let members = group.mem.iter().take(MEMBERS_BY_NAME_MAX).filter_map(user);
+    let list = access_list(members.collect());
+    let flags = rustix::fs::XattrFlags::empty();
+    if let Err(error) = rustix::fs::setxattr(path, "system.posix_acl_access", &list, flags) {
+        tracing::debug!(%error, "the control socket has no list of members");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn admit_by_name(_path: &Path, _group: &Group) {}
+
+/// Members who are admitted by name; the others are by their group. A longer list would help
+/// nobody: it is of accounts of persons at one computer.
+#[cfg(target_os = "linux")]
+const MEMBERS_BY_NAME_MAX: usize = 64;
+
+/// The access list of a file of mode 0660 that these users may use as well, as the kernel takes it:
+/// version 2, then tag, rights and user of each entry, little-endian (`posix_acl_xattr.h`).
+#[cfg(target_os = "linux")]
+fn access_list(users: BTreeSet<u32>) -> Vec<u8> {
+    const READ_AND_WRITE: u16 = 6;
+    const NO_USER: u32 = u32::MAX;
+    let owner = (0x01, READ_AND_WRITE, NO_USER);
+    let users = users.into_iter().map(|user| (0x02, READ_AND_WRITE, user));
+    let group = (0x04, READ_AND_WRITE, NO_USER);
+    let mask = (0x10, READ_AND_WRITE, NO_USER);
+    let others = (0x20, 0, NO_USER);
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, user) in std::iter::once(owner).chain(users).chain([group, mask, others]) {
+        list.extend(u16::to_le_bytes(tag));
+        list.extend(u16::to_le_bytes(rights));
+        list.extend(u32::to_le_bytes(user));
+    }
+    list
 }
 
 fn file_id(path: &Path) -> io::Result<(u64, u64)> {
@@ -207,6 +258,26 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn kernel_takes_the_list_of_members_and_the_mode_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
+        let (name, list) = ("system.posix_acl_access", access_list(BTreeSet::from([4001, 4000])));
+        assert_eq!(list.len(), 4 + 6 * 8);
+        let set = rustix::fs::setxattr(&path, name, &list, rustix::fs::XattrFlags::empty());
+        if set == Err(rustix::io::Errno::OPNOTSUPP) {
+            return eprintln!("not tested: the temporary folder keeps no access lists");
+        }
+        set.unwrap();
+        let mut kept = [0; 256];
+        let len = rustix::fs::getxattr(&path, name, &mut kept).unwrap();
+        assert_eq!(kept[..len], list);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
     }
 
     #[tokio::test]

@@ -35,6 +35,7 @@ pub(super) fn fresh() -> Settings {
         node_info_privacy: true,
         log_level: LogThreshold::Info,
         public_list: PublicList { url: None, key: None },
+        release_check: true,
         config_file: "/etc/planetary/config.toml".to_owned(),
     }
 }
@@ -77,6 +78,7 @@ fn changed(mut settings: Settings, change: SettingsChange) -> Result<Settings, A
     local_listener(&mut settings.metrics, change.metrics, "metrics.listen")?;
     settings.node_info_privacy = node_info_privacy.unwrap_or(settings.node_info_privacy);
     settings.log_level = log_level.unwrap_or(settings.log_level);
+    settings.release_check = change.release_check.unwrap_or(settings.release_check);
     let open = settings.inbound == Audience::Everyone || settings.echo == Audience::Everyone;
     if open && settings.sessions == SessionsSetting::Circles {
         let key = if settings.inbound == Audience::Everyone { "inbound" } else { "echo" };

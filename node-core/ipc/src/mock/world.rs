@@ -23,7 +23,10 @@ use crate::friends::{Access, Audience, Dropped, FriendChange};
 use crate::health::{DoctorReport, HealthItem, Severity};
 use crate::identity::{Identity, NodeKey, Subnet, Target, UnixTime};
 use crate::message::{Reply, Request};
-use crate::report::{Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState};
+use crate::releases::Releases;
+use crate::report::{
+    Cipher, Hop, NextHop, PathReport, PingReply, PingReport, SessionReport, SessionState,
+};
 use crate::settings::{SessionsSetting, Settings};
 use crate::status::{
     Direction, ListenerStatus, PeerEntry, PeerSource, PeerStatus, State, Status, TunStatus,
@@ -245,6 +248,8 @@ impl World {
             lan: self.lan(&peers),
             transit: self.transit(),
             gateway: self.gateway(),
+            // Nobody asks from here.
+            releases: Releases::default(),
             peers,
         }
     }
@@ -620,6 +625,7 @@ impl World {
                 rx_bytes: open.then_some(SESSION_RX_BYTES),
                 tx_bytes: open.then_some(SESSION_TX_BYTES),
                 uptime_s: open.then_some(self.age()),
+                cipher: open.then_some(Cipher::Aes256Gcm),
             },
             age_s: matches!(place.role, Some(Role::Path | Role::Session)).then(|| self.age() % 60),
             hops,

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time;
 
-use super::{Asker, Handler, Server};
+use super::{Counted, Handler, Server, Subject};
 use crate::endpoint::PeerCredentials;
 use crate::error::{ApiError, ErrorCode};
 use crate::frame::{self, FrameError};
@@ -33,6 +33,8 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
     H: Handler,
 {
+    server.service.handler.refresh().await;
+    let _client = Counted::new(&server, Subject::Client);
     let (mut input, output) = tokio::io::split(stream);
     let (answers, queue) = mpsc::channel(ANSWERS_WAITING_MAX);
     let writer = Writer::new(output, Arc::clone(&server));
@@ -320,7 +322,7 @@ struct Writer<S, H: Handler> {
     seq: u64,
     topics: HashSet<Topic>,
     /// While the client shows questions.
-    asker: Option<Asker<H>>,
+    asker: Option<Counted<H>>,
     /// Whether updates were missed, so that none is sent until the client asked for the whole.
     behind: bool,
 }
@@ -392,7 +394,7 @@ where
         if !may_answer || !self.topics.contains(&Topic::Questions) {
             self.asker = None;
         } else if self.asker.is_none() {
-            self.asker = Some(Asker::new(&self.server));
+            self.asker = Some(Counted::new(&self.server, Subject::Asker));
         }
     }
 

@@ -54,6 +54,18 @@ pub trait Handler: Send + Sync + 'static {
         caller: PeerCredentials,
     ) -> impl Future<Output = Result<Reply, ApiError>> + Send;
 
+    /// Brings the status up to date for a client that is about to be greeted. To be quick: the
+    /// greeting waits for it.
+    fn refresh(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Learns how many clients there are, each time the number changes. While there are none,
+    /// nobody reads the status. Calls come one after the other and are to be short.
+    fn clients_are_there(&self, clients: usize) {
+        let _ = clients;
+    }
+
     /// Learns how many clients show questions to a person ([`Topic::Questions`](crate::Topic)) and
     /// may answer them, each time the number changes. Calls come one after the other and are to be
     /// short.
@@ -66,8 +78,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Service<H> {
     /// Answers requests.
     pub handler: Arc<H>,
-    /// The latest state. Sending a new value tells every client; send one about once a second for
-    /// the traffic, and at once when something else changes.
+    /// The latest state. Sending a new value tells every client; while there are clients, send one
+    /// about once a second for the traffic, and at once when something else changes.
     pub status: watch::Receiver<Arc<Status>>,
     /// Program and version for the greeting, such as `planetaryd 0.1.0`.
     pub build: String,
@@ -138,6 +150,8 @@ struct Server<H> {
     service: Service<H>,
     hub: Arc<Hub>,
     closing: watch::Sender<bool>,
+    /// Clients that are served.
+    clients: Mutex<usize>,
     /// Clients that show questions.
     askers: Mutex<usize>,
 }
@@ -146,15 +160,19 @@ impl<H: Handler> Server<H> {
     fn new(service: Service<H>) -> Arc<Self> {
         let hub = Arc::new(Hub::new(service.status.clone()));
         let closing = watch::Sender::new(false);
-        Arc::new(Self { service, hub, closing, askers: Mutex::new(0) })
+        Arc::new(Self { service, hub, closing, clients: Mutex::new(0), askers: Mutex::new(0) })
     }
 
-    /// Counts the clients that show questions, and tells the service. The lock keeps what it is
-    /// told in order.
-    fn count_askers(&self, count: impl FnOnce(usize) -> usize) {
-        let mut askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
-        *askers = count(*askers);
-        self.service.handler.questions_are_shown(*askers);
+    /// Counts who does something, and tells the service. The lock keeps what it is told in order.
+    fn count(&self, subject: Subject, count: impl FnOnce(usize) -> usize) {
+        let handler = &self.service.handler;
+        let (number, tell): (_, fn(&H, usize)) = match subject {
+            Subject::Client => (&self.clients, H::clients_are_there),
+            Subject::Asker => (&self.askers, H::questions_are_shown),
+        };
+        let mut number = number.lock().unwrap_or_else(PoisonError::into_inner);
+        *number = count(*number);
+        tell(handler, *number);
     }
 
     fn close(&self) {
@@ -162,20 +180,29 @@ impl<H: Handler> Server<H> {
     }
 }
 
-/// A client that shows questions, until it is dropped.
-struct Asker<H: Handler>(Arc<Server<H>>);
+/// What clients are counted as.
+#[derive(Clone, Copy)]
+enum Subject {
+    /// Connected.
+    Client,
+    /// Shows questions.
+    Asker,
+}
 
-impl<H: Handler> Asker<H> {
-    fn new(server: &Arc<Server<H>>) -> Self {
-        server.count_askers(|askers| askers + 1);
-        Self(Arc::clone(server))
+/// One that is counted, until it is dropped.
+struct Counted<H: Handler>(Arc<Server<H>>, Subject);
+
+impl<H: Handler> Counted<H> {
+    fn new(server: &Arc<Server<H>>, subject: Subject) -> Self {
+        server.count(subject, |number| number + 1);
+        Self(Arc::clone(server), subject)
     }
 }
 
-impl<H: Handler> Drop for Asker<H> {
+impl<H: Handler> Drop for Counted<H> {
     fn drop(&mut self) {
         // Each was counted when it was made.
-        self.0.count_askers(|askers| askers.saturating_sub(1));
+        self.0.count(self.1, |number| number.saturating_sub(1));
     }
 }
 

@@ -98,7 +98,9 @@ fn target() -> Target {
 #[derive(Default)]
 struct Odd {
     changed: AtomicBool,
+    clients: AtomicUsize,
     askers: AtomicUsize,
+    refreshed: AtomicUsize,
 }
 
 impl Handler for Odd {
@@ -114,6 +116,14 @@ impl Handler for Odd {
             Request::Topology { .. } => Ok(Reply::Topology(wide_topology())),
             _ => Err(ApiError::new(ErrorCode::Unsupported, "not here")),
         }
+    }
+
+    async fn refresh(&self) {
+        self.refreshed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn clients_are_there(&self, clients: usize) {
+        self.clients.store(clients, Ordering::SeqCst);
     }
 
     fn questions_are_shown(&self, clients: usize) {
@@ -197,6 +207,23 @@ async fn updates_follow_the_state_and_topics_are_chosen() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_is_refreshed_before_a_client_counts_and_is_greeted() {
+    let (handler, server) = odd();
+    let there =
+        || (handler.refreshed.load(Ordering::SeqCst), handler.clients.load(Ordering::SeqCst));
+    assert_eq!(there(), (0, 0));
+    let (stream, gone) = dial(&server, Right::Read, 1 << 20);
+    let one = client::over(stream, "test").await.unwrap();
+    assert_eq!(there(), (1, 1));
+    let (stream, _) = dial(&server, Right::Read, 1 << 20);
+    let _other = client::over(stream, "test").await.unwrap();
+    assert_eq!(there(), (2, 2));
+    drop(one);
+    gone.await.unwrap();
+    assert_eq!(there(), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,6 +59,13 @@ impl ExchangeSecret {
     pub(crate) fn shared(&self, theirs: &ExchangeKey) -> SharedKey {
         shared(&self.secret, theirs)
     }
+
+    /// What X25519 agrees on with `theirs`; `None` when that is zero, whatever the own secret: the
+    /// far end's key is of low order.
+    pub(crate) fn agree(&self, theirs: &ExchangeKey) -> Option<Zeroizing<[u8; 32]>> {
+        let agreed = self.secret.diffie_hellman(&PublicKey::from(theirs.0));
+        agreed.was_contributory().then(|| Zeroizing::new(*agreed.as_bytes()))
+    }
 }
 
 /// The X25519 form of the own node key.

@@ -6,7 +6,7 @@
 
 mod exchange;
 
-use core::fmt;
+use core::{fmt, hint::black_box};
 
 use blake2::digest::{KeyInit, Mac};
 use blake2::{Blake2b512, Blake2bMac512, Digest};
@@ -64,6 +64,12 @@ pub(crate) fn keyed_hash(password: &[u8], message: &[u8]) -> Option<[u8; 64]> {
     let mut mac = Blake2bMac512::new_from_slice(password).ok()?;
     mac.update(message);
     Some(mac.finalize().into_bytes().into())
+}
+
+/// Whether two secrets of one length are the same, in constant time.
+pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
+    let differences = one.iter().zip(other).map(|(a, b)| black_box(a ^ b));
+    one.len() == other.len() && differences.fold(0, |all, difference| all | difference) == 0
 }
 
 /// SHA-256, used for the group secret only (chapter 7.3).

@@ -17,6 +17,8 @@ use crate::{
 pub const HEAD_LEN: usize = 6;
 /// Longest link password in bytes.
 pub const PASSWORD_MAX: usize = 64;
+/// The longest message that [`Meta::emit`] makes, in bytes.
+pub const META_LEN_MAX: usize = 131;
 /// Major version of the protocol spoken.
 pub const VERSION_MAJOR: u16 = 0;
 /// Minor version of the protocol spoken.
@@ -27,6 +29,8 @@ const FIELD_MAJOR: u16 = 0;
 const FIELD_MINOR: u16 = 1;
 const FIELD_KEY: u16 = 2;
 const FIELD_PRIORITY: u16 = 3;
+/// Ours, out of a range that stock nodes skip.
+const FIELD_CAPABILITIES: u16 = 0x8001;
 
 /// What a node says of itself when a link opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,41 @@ pub struct Meta {
     /// The priority that the sender wishes for this link; smaller is better, the larger of both
     /// wins.
     pub priority: u8,
+    /// What the sender can do on this link beyond the protocol.
+    pub capabilities: Capabilities,
+}
+
+/// What a node can do on a link beyond the protocol of the network, as a set.
+///
+/// A hint that is not signed: whoever can change it on its way takes from both ends what they would
+/// have done more, or has one of them offer what the other does not take up. So nothing may follow
+/// from it but the choice of a road for what is sealed anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities(u32);
+
+impl Capabilities {
+    /// What stock nodes can do.
+    pub const NONE: Self = Self(0);
+    /// Takes frames of traffic as QUIC datagrams beside the stream.
+    pub const DATAGRAMS: Self = Self(1);
+
+    /// The set with these bits, known or not.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// Whether all of `other` is among them.
+    #[must_use]
+    pub const fn contain(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub const fn shared_with(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
 }
 
 /// Why a greeting is refused. In the order of the checks of chapter 2.7.
@@ -63,22 +102,30 @@ pub enum MetaError {
 }
 
 impl Meta {
-    /// The whole message, signed under `password`.
+    /// The whole message, signed under `password`. Without capabilities it is that of a stock node.
     ///
     /// # Errors
     /// [`MetaError::UnusablePassword`].
-    pub fn emit(identity: &Identity, priority: u8, password: &[u8]) -> Result<Vec<u8>, MetaError> {
+    pub fn emit(
+        identity: &Identity,
+        priority: u8,
+        capabilities: Capabilities,
+        password: &[u8],
+    ) -> Result<Vec<u8>, MetaError> {
         let key = identity.key();
         let hash = keyed_hash(password, key.as_bytes()).ok_or(MetaError::UnusablePassword)?;
-        let mut out = Vec::with_capacity(123);
+        let mut out = Vec::with_capacity(META_LEN_MAX);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&[0, 0]);
         put_field(&mut out, FIELD_MAJOR, &VERSION_MAJOR.to_be_bytes());
         put_field(&mut out, FIELD_MINOR, &VERSION_MINOR.to_be_bytes());
         put_field(&mut out, FIELD_KEY, key.as_bytes());
         put_field(&mut out, FIELD_PRIORITY, &[priority]);
+        if capabilities != Capabilities::NONE {
+            put_field(&mut out, FIELD_CAPABILITIES, &capabilities.0.to_be_bytes());
+        }
         out.extend_from_slice(identity.sign(&hash).as_bytes());
-        // Four fields and a signature: 117 bytes.
+        // Five fields and a signature: 125 bytes at most.
         let len = (out.len() - HEAD_LEN) as u16;
         out[4..HEAD_LEN].copy_from_slice(&len.to_be_bytes());
         Ok(out)
@@ -115,7 +162,7 @@ impl Meta {
         if (fields.major, fields.minor) != (VERSION_MAJOR, VERSION_MINOR) {
             return Err(MetaError::IncompatibleVersion(fields.major, fields.minor));
         }
-        Ok(Self { key, priority: fields.priority })
+        Ok(Self { key, priority: fields.priority, capabilities: fields.capabilities })
     }
 }
 
@@ -132,6 +179,7 @@ struct Fields {
     minor: u16,
     key: Option<NodeKey>,
     priority: u8,
+    capabilities: Capabilities,
 }
 
 impl Fields {
@@ -149,6 +197,12 @@ impl Fields {
                     fields.key = Some(NodeKey::from_bytes(exactly::<KEY_LEN>(value)?));
                 }
                 FIELD_PRIORITY => fields.priority = exactly::<1>(value)?[0],
+                // What follows is for later versions. A shorter one is not ours.
+                FIELD_CAPABILITIES => {
+                    if let Some((bits, _)) = value.split_first_chunk() {
+                        fields.capabilities = Capabilities(u32::from_be_bytes(*bits));
+                    }
+                }
                 _ => {}
             }
             bytes = rest;
@@ -177,7 +231,7 @@ mod tests {
     }
 
     fn body(priority: u8, password: &[u8]) -> Vec<u8> {
-        Meta::emit(&identity(), priority, password).unwrap().split_off(HEAD_LEN)
+        Meta::emit(&identity(), priority, Capabilities::NONE, password).unwrap().split_off(HEAD_LEN)
     }
 
     /// A greeting with `fields` in place of the usual ones.
@@ -198,14 +252,35 @@ mod tests {
             assert_eq!(Meta::parse(&body(0, theirs), ours), Err(MetaError::PasswordMismatch));
         }
         assert_eq!(Meta::parse(&body(0, b""), &[0; 65]), Err(MetaError::UnusablePassword));
-        assert!(Meta::emit(&identity(), 0, &[0; 65]).is_err());
+        assert!(Meta::emit(&identity(), 0, Capabilities::NONE, &[0; 65]).is_err());
     }
 
     #[test]
     fn fields_come_in_any_order_and_unknown_ones_are_skipped() {
         let key = *identity().key().as_bytes();
-        let body = signed(&[(3, &[9]), (0x8001, b"hint"), (2, &key), (1, &[0, 5])]);
-        assert_eq!(Meta::parse(&body, b""), Ok(Meta { key: identity().key(), priority: 9 }));
+        let body = signed(&[(3, &[9]), (0x8002, b"hint"), (2, &key), (1, &[0, 5])]);
+        let capabilities = Capabilities::NONE;
+        let meta = Meta { key: identity().key(), priority: 9, capabilities };
+        assert_eq!(Meta::parse(&body, b""), Ok(meta));
+    }
+
+    #[test]
+    fn capabilities_are_said_and_may_grow() {
+        let all = Capabilities::from_bits(0x8000_0001);
+        let long = Meta::emit(&identity(), 0, all, b"").unwrap();
+        assert_eq!(long.len(), META_LEN_MAX);
+        assert_eq!(Meta::parse(&long[HEAD_LEN..], b"").unwrap().capabilities, all);
+        assert!(all.contain(Capabilities::DATAGRAMS));
+        assert_eq!(all.shared_with(Capabilities::DATAGRAMS), Capabilities::DATAGRAMS);
+        assert!(!Capabilities::NONE.contain(Capabilities::DATAGRAMS));
+
+        let key = *identity().key().as_bytes();
+        let said = |value: &[u8]| {
+            let body = signed(&[(2, &key), (1, &[0, 5]), (FIELD_CAPABILITIES, value)]);
+            Meta::parse(&body, b"").unwrap().capabilities
+        };
+        assert_eq!(said(&[0, 0, 0, 1, 9, 9]), Capabilities::DATAGRAMS);
+        assert_eq!(said(&[0, 0, 1]), Capabilities::NONE);
     }
 
     #[test]

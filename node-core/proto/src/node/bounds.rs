@@ -86,6 +86,7 @@ pub(super) fn lonely_node() -> Node<Sessions> {
         groups: Groups::default(),
         transit: Transit::default(),
         node_info: b"{}".to_vec(),
+        fast: None,
         first_seq: 1,
     };
     Node::new(config, Sessions::default(), [0; 32], at(0))

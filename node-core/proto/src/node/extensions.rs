@@ -8,7 +8,7 @@ use crate::{
     time::Now,
     upper::{
         Answered, ExtensionMessage, MessageError,
-        extension::{HELLO, JOIN, is_request},
+        extension::{FAST, HELLO, JOIN, is_own_affair, is_request},
     },
 };
 
@@ -17,7 +17,8 @@ impl<S: SessionTable> Node<S> {
     /// what follows that byte.
     ///
     /// Answers are taken from whoever was asked. Requests are heard of people; a guest may say
-    /// hello and ask to be let into a circle, and whoever may do neither is not answered.
+    /// hello and ask to be let into a circle, and whoever may do neither is not answered. Who has a
+    /// session that is no guest's may agree on keys in it.
     pub fn handle_extension(&mut self, source: NodeKey, data: &[u8], now: Now) {
         match ExtensionMessage::parse(data) {
             Some(message) if is_request(message.kind) => self.take_request(source, message, now),
@@ -29,17 +30,25 @@ impl<S: SessionTable> Node<S> {
 
     fn take_request(&mut self, source: NodeKey, message: ExtensionMessage, now: Now) {
         let standing = self.standing(&source, now);
+        let is_about_keys = is_own_affair(message.kind) && self.fast.has(&source);
         let may_ask = match standing {
             Standing::Welcome => true,
-            Standing::Guest | Standing::Wanted => matches!(message.kind, HELLO | JOIN),
-            Standing::Blocked | Standing::Stranger => false,
+            Standing::Guest | Standing::Wanted => {
+                is_about_keys || matches!(message.kind, HELLO | JOIN)
+            }
+            Standing::Stranger => is_about_keys,
+            Standing::Blocked => false,
         };
+        // Guests, who cost nothing to make, cannot keep others from agreeing on keys.
+        let is_person = standing == Standing::Welcome || is_about_keys;
         if !may_ask {
             self.stats.strangers_ignored += 1;
-        } else if !self.extensions.may_ask(source, standing, message.encoded_len(), now.mono) {
+        } else if !self.extensions.may_ask(source, is_person, message.encoded_len(), now.mono) {
             self.stats.rate_limited += 1;
         } else if message.kind == HELLO {
             self.take_hello(source, standing, &message, now);
+        } else if message.kind == FAST {
+            self.take_offer(source, &message, now);
         } else {
             self.outbox.events.push_back(Event::Requested(source, message));
         }
@@ -60,18 +69,39 @@ impl<S: SessionTable> Node<S> {
         if standing == Standing::Welcome {
             self.extensions.learn(source, capabilities, now.mono);
         }
-        self.reply(source, &ExtensionMessage::hello(HELLO + 1, message.id), now);
+        let own = self.capabilities(&source);
+        self.reply(source, &ExtensionMessage::hello(HELLO + 1, message.id, own), now);
+        self.learn_capabilities(source, capabilities, now);
         self.say_requests(source, now);
     }
 
     fn take_answer(&mut self, source: NodeKey, message: ExtensionMessage, now: Now) {
-        match self.extensions.answered(source, &message, now.mono) {
-            Answered::Request => {
-                self.outbox.events.push_back(Event::Answered(source, message));
-            }
-            Answered::Hello => self.say_requests(source, now),
-            Answered::Unasked => self.stats.messages_ignored += 1,
+        match message.answers() {
+            Some(HELLO) => self.take_hello_answer(source, &message, now),
+            Some(FAST) => self.take_offer_answer(source, &message, now),
+            _ => match self.extensions.answered(source, &message, now.mono) {
+                Answered::Request => {
+                    self.outbox.events.push_back(Event::Answered(source, message));
+                }
+                Answered::Hello | Answered::Unasked => self.stats.messages_ignored += 1,
+            },
         }
+    }
+
+    /// One hello serves all that is to be asked, whatever it was said for.
+    fn take_hello_answer(&mut self, source: NodeKey, message: &ExtensionMessage, now: Now) {
+        let Some(capabilities) = message.capabilities() else {
+            self.stats.messages_ignored += 1;
+            return;
+        };
+        if self.fast.take_hello(&source, message.id) {
+            self.extensions.learn(source, capabilities, now.mono);
+        } else if self.extensions.answered(source, message, now.mono) != Answered::Hello {
+            self.stats.messages_ignored += 1;
+            return;
+        }
+        self.learn_capabilities(source, capabilities, now);
+        self.say_requests(source, now);
     }
 
     /// Asks another node something, which is repeated until the answer comes, or eight seconds are
@@ -108,7 +138,7 @@ impl<S: SessionTable> Node<S> {
         answer: &ExtensionMessage,
         now: Now,
     ) -> Result<(), MessageError> {
-        if answer.answers().is_none_or(|asked| asked == HELLO) {
+        if answer.answers().is_none_or(is_own_affair) {
             return Err(MessageError::WrongKind(answer.kind));
         }
         if answer.body.len() > ExtensionMessage::BODY_MAX {
@@ -123,7 +153,7 @@ impl<S: SessionTable> Node<S> {
     }
 
     /// Unlike a call, an answer makes nobody more than a guest.
-    fn reply(&mut self, to: NodeKey, answer: &ExtensionMessage, now: Now) {
+    pub(super) fn reply(&mut self, to: NodeKey, answer: &ExtensionMessage, now: Now) {
         if !self.contacts.has_session(&to) {
             self.stats.waiting_dropped += 1;
         } else if self.is_reachable(&to) {
@@ -139,7 +169,7 @@ impl<S: SessionTable> Node<S> {
         if self.extensions.waits_for(&key)
             && self.sessions.standing(&key, now.mono) != Standing::Blocked
         {
-            self.promote(&key);
+            self.promote(&key, now.mono);
             self.pursue(key, now);
         }
         if let Some(at) = self.extensions.next_timeout() {
@@ -154,7 +184,10 @@ mod tests {
     use crate::{
         limits::{CALLED_TIME, EXTENSION_RATE, GUEST_TIME},
         node::bounds::{LINK, Sessions, assert_rate, at, drain, identity, init, node},
-        upper::extension::{HAVE, OFFER, PUSH, SECRET},
+        session::{Negotiations, Suites},
+        upper::extension::{
+            CAPABLE_OF_CIRCLES, CAPABLE_OF_FAST, HAVE, OFFER, PUSH, SECRET, WANTS_FAST,
+        },
         wire::FrameKind,
     };
 
@@ -235,8 +268,8 @@ mod tests {
             let ignored = if standing == Welcome { 0 } else { 4 };
             assert_eq!(node.stats.strangers_ignored, ignored);
             // Everybody may find out what this node is.
-            node.hear(&ExtensionMessage::hello(HELLO, 9), at(20));
-            let ack = ExtensionMessage::hello(HELLO + 1, 9);
+            node.hear(&ExtensionMessage::hello(HELLO, 9, CAPABLE_OF_CIRCLES), at(20));
+            let ack = ExtensionMessage::hello(HELLO + 1, 9, CAPABLE_OF_CIRCLES);
             assert_eq!(node.outcome(), (vec![ack], vec![]));
         }
         for standing in [Standing::Blocked, Standing::Stranger] {
@@ -284,8 +317,8 @@ mod tests {
         assert_eq!(node.sends(FrameKind::Traffic), 1, "a greeting");
         assert_eq!(node.outcome(), (vec![], vec![]));
         node.handle_handshake(far.key(), &init(&far, 1), at(100));
-        assert_eq!(node.outcome().0, [ExtensionMessage::hello(HELLO, id)]);
-        node.hear(&ExtensionMessage::hello(HELLO + 1, id), at(200));
+        assert_eq!(node.outcome().0, [ExtensionMessage::hello(HELLO, id, CAPABLE_OF_CIRCLES)]);
+        node.hear(&ExtensionMessage::hello(HELLO + 1, id, CAPABLE_OF_CIRCLES), at(200));
         assert_eq!(node.outcome().0, [message(JOIN, id)]);
         let (said, told) = node.pass(at(5_000));
         assert_eq!(said, [(1200, message(JOIN, id)), (3200, message(JOIN, id))]);
@@ -360,10 +393,37 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_hears_of_no_fast_sessions_until_it_is_none_any_more() {
+        let far = identity(FAR);
+        let mut node = node();
+        node.fast = Negotiations::new(node.key(), Some(Suites::ALL), at(0).mono);
+        node.regard(far.key(), Standing::Guest, at(0));
+        node.handle_handshake(far.key(), &init(&far, 1), at(0));
+        assert_eq!(node.outcome().0, []);
+        node.hear(&ExtensionMessage::hello(HELLO, 1, CAPABLE_OF_CIRCLES), at(10));
+        let answer = ExtensionMessage::hello(HELLO + 1, 1, CAPABLE_OF_CIRCLES);
+        assert_eq!(node.outcome().0, [answer]);
+        node.hear(&message(FAST, 1), at(10));
+        assert_eq!((node.stats.strangers_ignored, node.outcome().0), (1, vec![]));
+        node.regard(far.key(), Standing::Welcome, at(20));
+        let said = node.outcome().0;
+        let capabilities = CAPABLE_OF_CIRCLES | CAPABLE_OF_FAST | WANTS_FAST;
+        assert_eq!(said.len(), 1);
+        assert_eq!((said[0].kind, said[0].capabilities()), (HELLO, Some(capabilities)));
+        // It is heard now, and this is no offer.
+        node.hear(&message(FAST, 1), at(30));
+        assert_eq!((node.stats.messages_ignored, node.outcome().0), (1, vec![]));
+        // Whoever is blocked says nothing about keys either.
+        node.regard(far.key(), Standing::Blocked, at(40));
+        node.hear(&message(FAST, 1), at(50));
+        assert_eq!(node.stats.strangers_ignored, 2);
+    }
+
+    #[test]
     fn a_session_that_ends_in_between_is_greeted_again() {
         let far = identity(FAR);
         let mut node = with_session(Standing::Welcome);
-        node.hear(&ExtensionMessage::hello(HELLO, 1), at(0));
+        node.hear(&ExtensionMessage::hello(HELLO, 1, CAPABLE_OF_CIRCLES), at(0));
         node.outcome();
         let id = node.request(far.key(), HAVE, vec![7; 20], at(0)).unwrap();
         assert_eq!(node.outcome().0, [message(HAVE, id)]);

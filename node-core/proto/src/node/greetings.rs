@@ -9,7 +9,7 @@ use crate::{
         Greeting, Groups, Handshake, HandshakeKind, Opener, SessionTable, Standing, compose,
         open_handshake,
     },
-    time::Now,
+    time::{Instant, Now},
 };
 
 impl<S: SessionTable> Node<S> {
@@ -63,7 +63,10 @@ impl<S: SessionTable> Node<S> {
                 Standing::Blocked | Standing::Stranger => self.part(&key),
                 Standing::Guest if !self.contacts.is_guest(&key) => self.part(&key),
                 Standing::Guest => {}
-                Standing::Wanted | Standing::Welcome => self.promote(&key),
+                Standing::Wanted | Standing::Welcome => {
+                    self.promote(&key, now.mono);
+                    self.say_about_keys(key, now);
+                }
             }
         }
         self.settle(now);
@@ -88,13 +91,17 @@ impl<S: SessionTable> Node<S> {
         self.warm.forget(key);
         if self.contacts.forget(key) {
             self.sessions.close(key);
+            self.fast.closed(key);
         }
     }
 
     /// A guest's session becomes an ordinary one.
-    pub(super) fn promote(&mut self, key: &NodeKey) {
+    pub(super) fn promote(&mut self, key: &NodeKey, now: Instant) {
         if self.contacts.promote(key) {
             self.sessions.confine(key, false);
+            if self.contacts.has_session(key) {
+                self.fast.opened(*key, &mut self.rng, now);
+            }
         }
     }
 
@@ -122,12 +129,21 @@ impl<S: SessionTable> Node<S> {
         }
         let fresh = self.fresh_secret();
         let spare = self.fresh_secret();
-        self.sessions.with(&source, |opener, sealer| {
+        let begins_anew = self.sessions.with(&source, |opener, sealer| {
+            let begins_anew = known.is_some() && !opener.is_continued_by(said);
             if known.is_none() || !opener.is_repetition(said) {
                 sealer.install(opener.update(said, fresh));
             }
             refill(opener, spare);
+            begins_anew
         });
+        if begins_anew == Some(true) {
+            if self.fast.renewed(&source, &mut self.rng, now.mono) {
+                self.sessions.fall_back(&source);
+            }
+        } else if kind == HandshakeKind::Init && self.sessions.last_heard(&source).is_none() {
+            self.fast.greeted_again(&source, &mut self.rng);
+        }
         self.contacts.updated(&source, said.seq, now.mono);
         if kind == HandshakeKind::Init || known.is_none() {
             self.contacts.owe(source, Greeting::Ack, now.mono);
@@ -160,6 +176,8 @@ impl<S: SessionTable> Node<S> {
             self.contacts.confine(&source, now.mono);
             self.sessions.confine(&source, true);
             self.wake_by(now.mono + GUEST_TIME);
+        } else {
+            self.fast.opened(source, &mut self.rng, now.mono);
         }
         self.wake_by(now.mono + SESSION_TIMEOUT);
         self.handle_use(now.mono);

@@ -5,7 +5,7 @@ use crate::{
     forward::{Decision, WATERMARK_START},
     identity::NodeKey,
     outbox::Event,
-    session::{SEAL_OVERHEAD_MAX, SessionTable, Standing},
+    session::{Saying, SessionTable, Standing},
     time::Now,
     upper::{PAYLOAD_IPV6, ipv6::Target},
     wire::TrafficHeader,
@@ -55,7 +55,7 @@ impl<S: SessionTable> Node<S> {
 
     /// Whether something waits for a way to `key`.
     pub(super) fn has_to_say(&self, key: &NodeKey) -> bool {
-        self.undelivered.contains(key) || self.extensions.waits_for(key)
+        self.undelivered.contains(key) || self.extensions.waits_for(key) || self.fast.waits_for(key)
     }
 
     /// Whether packets for `key` have a direction.
@@ -72,7 +72,7 @@ impl<S: SessionTable> Node<S> {
             return;
         }
         // Whoever is called is no guest.
-        self.promote(&key);
+        self.promote(&key, now.mono);
         if self.contacts.has_session(&key) && self.is_reachable(&key) {
             self.outbox.events.push_back(Event::Send(key, data));
         } else {
@@ -88,12 +88,15 @@ impl<S: SessionTable> Node<S> {
         } else if !self.is_reachable(&key) {
             self.look_up(key, now);
         } else if self.contacts.has_session(&key) {
-            let waiting = self.undelivered.take(&key);
-            for data in waiting.into_iter().chain(self.extensions.take_due(&key, now.mono)) {
-                self.outbox.events.push_back(Event::Send(key, data));
-            }
-            if let Some(at) = self.extensions.next_timeout() {
-                self.wake_by(at);
+            let mut due = self.undelivered.take(&key);
+            let own = self.capabilities(&key);
+            let about_keys = self.fast.take_due(&key, now.mono);
+            let hello = (!matches!(about_keys, Some(Saying::Hello(_)))).then_some(own);
+            due.extend(about_keys.map(|saying| saying.emit(own)));
+            due.extend(self.extensions.take_due(&key, hello, now.mono));
+            self.outbox.events.extend(due.into_iter().map(|data| Event::Send(key, data)));
+            for at in [self.extensions.next_timeout(), self.fast.timeout_of(&key)] {
+                at.into_iter().for_each(|at| self.wake_by(at));
             }
         } else {
             let rng = &mut self.rng;
@@ -102,19 +105,9 @@ impl<S: SessionTable> Node<S> {
         }
     }
 
-    /// Seals session data and sends it, for a driver that seals nothing itself.
-    pub fn send_sealed(&mut self, key: &NodeKey, data: &[u8], now: Now) {
-        let mut buffer = vec![0; SEAL_OVERHEAD_MAX + data.len()];
-        buffer[SEAL_OVERHEAD_MAX..].copy_from_slice(data);
-        let sealed =
-            self.sessions.with(key, |_, sealer| sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX));
-        if let Some(Some(start)) = sealed {
-            self.send_payload(key, &buffer[start..], now);
-        }
-    }
-
-    /// Sends an end-to-end payload over the best way known; without one it is lost.
-    pub(super) fn send_payload(&mut self, dest: &NodeKey, payload: &[u8], now: Now) {
+    /// Sends an end-to-end payload, such as a sealed message, over the best way known; without one
+    /// it is lost. For a driver that seals but does not route.
+    pub fn send_payload(&mut self, dest: &NodeKey, payload: &[u8], now: Now) {
         let path = self.paths.get(dest).map(|path| path.coords.clone()).unwrap_or_default();
         let source = self.tree.own();
         match self.table.decide(dest, path.ports(), WATERMARK_START) {

@@ -51,8 +51,10 @@ impl<S: SessionTable> Node<S> {
     /// within a second or so: from then on the parent is looked after more closely.
     pub fn handle_use(&mut self, at: Instant) {
         self.used_at = self.used_at.max(at);
-        if let Some(check) = self.tree.next_parent_check(self.parent_check_gap(at)) {
-            self.wake_by(check);
+        let check = self.tree.next_parent_check(self.parent_check_gap(at));
+        let look = self.fast.used(at);
+        for at in check.into_iter().chain(look) {
+            self.wake_by(at);
         }
     }
 

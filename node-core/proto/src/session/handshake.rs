@@ -3,7 +3,9 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    crypto::{ExchangeKey, ExchangeSecret, SIGNATURE_LEN, Signature, box_open, box_seal, sha256},
+    crypto::{
+        ExchangeKey, ExchangeSecret, SIGNATURE_LEN, Signature, box_open, box_seal, equal, sha256,
+    },
     identity::{Identity, NodeKey},
 };
 
@@ -26,8 +28,7 @@ impl GroupSecret {
 /// In constant time.
 impl PartialEq for GroupSecret {
     fn eq(&self, other: &Self) -> bool {
-        let differences = self.0.iter().zip(&*other.0).map(|(a, b)| a ^ b);
-        differences.fold(0, |all, difference| all | difference) == 0
+        equal(&*self.0, &*other.0)
     }
 }
 

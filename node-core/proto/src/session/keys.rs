@@ -140,6 +140,15 @@ impl Opener {
             == (remote.current, remote.next, remote.key_seq)
     }
 
+    /// Whether an Init or Ack comes from the session that is known here: it says what the last one
+    /// said, or is one step of the ratchet ahead of that. Else the far end has most likely begun
+    /// anew, and knows nothing of what was agreed on with it before.
+    pub(crate) fn is_continued_by(&self, remote: &Handshake) -> bool {
+        let is_next = remote.current == self.theirs_next
+            && Some(remote.key_seq) == self.remote_seq.checked_add(1);
+        is_next || self.is_repetition(remote)
+    }
+
     /// Applies an Init or Ack. `fresh` becomes the own next pair.
     pub(crate) fn update(&mut self, remote: &Handshake, fresh: ExchangeSecret) -> SealerKeys {
         self.theirs = remote.current;

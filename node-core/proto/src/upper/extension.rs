@@ -8,7 +8,8 @@
 //! Sessions lose packets, so a request is said again until its answer comes ([`Extensions`]) and
 //! has to mean the same however often it is heard. A far end that has not said so far that it knows
 //! such messages is told hello first, and what is to be asked only after its answer: a stock node
-//! gets to see eleven bytes that it ignores.
+//! gets to see eleven bytes that it ignores. Offers of keys for fast sessions and what comes of
+//! them travel as such messages, too, but are said and repeated elsewhere (`docs/fast-session.md`).
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -26,7 +27,6 @@ use crate::{
         EXTENSION_RATE, EXTENSION_REPEATS, EXTENSION_REQUESTS_MAX, EXTENSION_TIMEOUT,
     },
     rate::RateLimiter,
-    session::Standing,
     time::Instant,
 };
 
@@ -47,14 +47,26 @@ pub const SECRET: u8 = 0x24;
 pub const PUSH: u8 = 0x26;
 /// A circle that the far end was added to.
 pub const OFFER: u8 = 0x28;
+/// An offer of keys for a fast session. Nodes ask and answer this by themselves.
+pub const FAST: u8 = 0x40;
 
 /// Bit of the capabilities: the node knows the kinds from [`HAVE`] to [`OFFER`].
 pub const CAPABLE_OF_CIRCLES: u32 = 1;
+/// Bit of the capabilities: the node knows fast sessions.
+pub const CAPABLE_OF_FAST: u32 = 2;
+/// Bit of the capabilities, which says what is at the moment: the node has no keys for a fast
+/// session with this far end, or has used them up.
+pub const WANTS_FAST: u32 = 4;
+
+/// Whether requests of this kind are made and answered by nodes themselves, not by their owners.
+pub(crate) const fn is_own_affair(kind: u8) -> bool {
+    matches!(kind, HELLO | FAST)
+}
 
 /// Whether messages of this kind are requests, which are answered by the next kind.
 #[must_use]
 pub const fn is_request(kind: u8) -> bool {
-    matches!(kind, HELLO | HAVE | JOIN | SECRET | PUSH | OFFER)
+    matches!(kind, HELLO | HAVE | JOIN | SECRET | PUSH | OFFER | FAST)
 }
 
 /// A message. Its body may hold secrets, so it is shown by its length alone.
@@ -99,8 +111,8 @@ impl ExtensionMessage {
     }
 
     /// What this node says of itself, asking or answering.
-    pub(crate) fn hello(kind: u8, id: u32) -> Self {
-        Self { kind, id, body: CAPABLE_OF_CIRCLES.to_be_bytes().to_vec() }
+    pub(crate) fn hello(kind: u8, id: u32, capabilities: u32) -> Self {
+        Self { kind, id, body: capabilities.to_be_bytes().to_vec() }
     }
 
     /// The capabilities that a hello or its answer names. What follows them is for later versions.
@@ -209,7 +221,7 @@ impl Extensions {
         rng: &mut ChaCha20Rng,
         now: Instant,
     ) -> Result<u32, MessageError> {
-        if !is_request(kind) || kind == HELLO {
+        if !is_request(kind) || is_own_affair(kind) {
             return Err(MessageError::WrongKind(kind));
         }
         if body.len() > ExtensionMessage::BODY_MAX {
@@ -233,8 +245,14 @@ impl Extensions {
         self.of(key).any(|(_, request)| request.again_at.is_none())
     }
 
-    /// What is to be said to `key` now that there is a way: session data.
-    pub(crate) fn take_due(&mut self, key: &NodeKey, now: Instant) -> Vec<Vec<u8>> {
+    /// What is to be said to `key` now that there is a way: session data. `hello` is what this node
+    /// is capable of, `None` if that was said a moment ago.
+    pub(crate) fn take_due(
+        &mut self,
+        key: &NodeKey,
+        hello: Option<u32>,
+        now: Instant,
+    ) -> Vec<Vec<u8>> {
         let is_able = self.able.contains_key(key);
         let mut due = Vec::new();
         for ((_, id), request) in self.requests.range_mut((*key, 0)..=(*key, u32::MAX)) {
@@ -248,9 +266,11 @@ impl Extensions {
                 let Request { kind, body, .. } = &*request;
                 let message = ExtensionMessage { kind: *kind, id: *id, body: body.clone() };
                 due.push(message.emit());
-            } else if due.is_empty() {
+            } else if let Some(capabilities) = hello
+                && due.is_empty()
+            {
                 // One hello is enough for all.
-                due.push(ExtensionMessage::hello(HELLO, *id).emit());
+                due.push(ExtensionMessage::hello(HELLO, *id, capabilities).emit());
             }
         }
         due
@@ -343,15 +363,15 @@ impl Extensions {
 
     // ---- requests of others ----
 
-    /// Whether a request of `len` bytes is heard.
+    /// Whether a request of `len` bytes is heard. What is no person's is measured with what guests
+    /// ask.
     pub(crate) fn may_ask(
         &mut self,
         from: NodeKey,
-        standing: Standing,
+        is_person: bool,
         len: usize,
         now: Instant,
     ) -> bool {
-        let is_person = standing == Standing::Welcome;
         if !is_person && !self.of_guests.allow(now) {
             return false;
         }
@@ -423,7 +443,7 @@ mod tests {
         /// What is said to a key at this moment if there is a way.
         fn say(&mut self, to: usize, now: Instant) -> Vec<ExtensionMessage> {
             let _ = self.extensions.due(now);
-            let said = self.extensions.take_due(&key(to), now);
+            let said = self.extensions.take_due(&key(to), Some(CAPABLE_OF_CIRCLES), now);
             said.iter().map(|data| ExtensionMessage::parse(&data[1..]).unwrap()).collect()
         }
     }
@@ -435,8 +455,11 @@ mod tests {
         assert_eq!(message.encoded_len(), 9);
         assert_eq!(format!("{message:?}"), "ExtensionMessage(0x22, 0x01020304, 2 bytes)");
         // The design allows sixteen bytes to anybody.
-        assert_eq!(ExtensionMessage::hello(HELLO, 5).emit(), b"\x50\x01\x01\0\0\0\x05\0\0\0\x01");
-        let kinds = [HELLO, HAVE, JOIN, SECRET, PUSH, OFFER];
+        assert_eq!(
+            ExtensionMessage::hello(HELLO, 5, CAPABLE_OF_CIRCLES).emit(),
+            b"\x50\x01\x01\0\0\0\x05\0\0\0\x01"
+        );
+        let kinds = [HELLO, HAVE, JOIN, SECRET, PUSH, OFFER, FAST];
         for kind in 0..=255 {
             assert_eq!(is_request(kind), kinds.contains(&kind));
             let answers = ExtensionMessage { kind, ..message.clone() }.answers();
@@ -514,11 +537,11 @@ mod tests {
         let mut bench = Bench::new();
         let ids = [HAVE, JOIN].map(|kind| bench.ask(2, kind, at(0)).unwrap());
         let first = *ids.iter().min().unwrap();
-        let hello = ExtensionMessage::hello(HELLO, first);
+        let hello = ExtensionMessage::hello(HELLO, first, CAPABLE_OF_CIRCLES);
         let said = bench.say(2, at(0));
         assert_eq!(said, std::slice::from_ref(&hello), "one hello for both, and nothing else");
         assert_eq!(bench.say(2, at(1000)), [hello]);
-        let ack = ExtensionMessage::hello(HELLO + 1, first);
+        let ack = ExtensionMessage::hello(HELLO + 1, first, CAPABLE_OF_CIRCLES);
         let answered =
             |bench: &mut Bench, from| bench.extensions.answered(key(from), &ack, at(1100));
         assert_eq!(answered(&mut bench, 3), Answered::Unasked);
@@ -581,25 +604,25 @@ mod tests {
     fn guests_share_a_rate_and_people_do_not() {
         let mut extensions = Extensions::new(at(0));
         let mut heard =
-            |from: usize, standing, len, now| extensions.may_ask(key(from), standing, len, now);
+            |from: usize, is_person, len, now| extensions.may_ask(key(from), is_person, len, now);
         let guests = EXTENSION_GUESTS_RATE.burst as usize;
-        assert!((0..guests).all(|guest| heard(guest, Standing::Guest, 100, at(0))));
-        assert!(!heard(guests, Standing::Wanted, 100, at(0)), "whoever comes after them");
-        assert!((0..100).all(|person| heard(person, Standing::Welcome, 100, at(0))));
+        assert!((0..guests).all(|guest| heard(guest, false, 100, at(0))));
+        assert!(!heard(guests, false, 100, at(0)), "whoever comes after them");
+        assert!((0..100).all(|person| heard(person, true, 100, at(0))));
         // Each person has a rate of its own, in messages and in bytes.
         let burst = EXTENSION_RATE.burst as usize;
-        let of_one = (0..burst + 9).filter(|_| heard(1000, Standing::Welcome, 9, at(0)));
+        let of_one = (0..burst + 9).filter(|_| heard(1000, true, 9, at(0)));
         assert_eq!(of_one.count(), burst);
         let mut bytes = 0;
         for second in 0..60 {
-            while heard(2000, Standing::Welcome, EXTENSION_LEN_MAX, at(second * 1000)) {
+            while heard(2000, true, EXTENSION_LEN_MAX, at(second * 1000)) {
                 bytes += EXTENSION_LEN_MAX;
             }
         }
         let most = EXTENSION_BYTES.burst + 60 * EXTENSION_BYTES.per_s;
         assert!((most as usize - EXTENSION_LEN_MAX..=most as usize).contains(&bytes), "{bytes}");
         let guest = |extensions: &mut Extensions| {
-            extensions.may_ask(key(1), Standing::Guest, EXTENSION_LEN_MAX, at(90_000))
+            extensions.may_ask(key(1), false, EXTENSION_LEN_MAX, at(90_000))
         };
         assert!(guest(&mut extensions) && guest(&mut extensions) && !guest(&mut extensions));
     }
@@ -610,9 +633,9 @@ mod tests {
         for number in 0..2 * EXTENSION_ABLE_MAX {
             let now = at(number as u64 * 1000);
             extensions.learn(key(number), 1, now);
-            extensions.may_ask(key(number), Standing::Welcome, 9, now);
-            extensions.may_ask(key(number), Standing::Guest, 9, now);
-            extensions.may_ask(key(0), Standing::Welcome, 9, now);
+            extensions.may_ask(key(number), true, 9, now);
+            extensions.may_ask(key(number), false, 9, now);
+            extensions.may_ask(key(0), true, 9, now);
         }
         assert_eq!(
             extensions.sizes(),
@@ -667,7 +690,7 @@ mod tests {
                         prop_assert_eq!(answered == Answered::Request, was_open);
                     }
                     3 => {
-                        let hello = ExtensionMessage::hello(HELLO + 1, id);
+                        let hello = ExtensionMessage::hello(HELLO + 1, id, CAPABLE_OF_CIRCLES);
                         let _ = bench.extensions.answered(key(to), &hello, at(now));
                     }
                     _ => {

@@ -22,3 +22,6 @@ pub const PAYLOAD_IPV6: u8 = 1;
 pub const PAYLOAD_INBAND: u8 = 2;
 /// First byte of session data that is a message between nodes of this program.
 pub const PAYLOAD_EXTENSION: u8 = 0x50;
+/// First byte of data of a fast session that is one IPv6 packet which the far end may finish: its
+/// checksum, or its division into segments (`docs/fast-session.md`).
+pub const PAYLOAD_OFFLOAD: u8 = 0x51;

@@ -1,6 +1,9 @@
 //! The links that are up: their ways out, their health, and who waits for their end.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use planetary_proto::{
     LinkId, Node, Now,
@@ -11,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     data::{DataPlane, egress::Egress, sessions::Sessions},
-    links::LinkEnd,
+    links::{LinkEnd, socket::LossWatch},
 };
 
 /// A link whose socket takes nothing for so long is closed. The slowest line in use takes a packet
@@ -22,6 +25,9 @@ const BLOCKED_MAX: Duration = Duration::from_secs(30);
 /// every link has either answered or become suspect.
 const DOUBT: Duration = Duration::from_secs(3);
 
+/// Below this, losses on a line are not looked for.
+const MUCH: u64 = 64 * 1024;
+
 /// One link.
 pub(crate) struct Link {
     pub(crate) egress: Arc<Egress>,
@@ -29,6 +35,9 @@ pub(crate) struct Link {
     suspect: bool,
     /// At the last look: what is sent over it gets no acknowledgement.
     stalled: bool,
+    losses: LossWatch,
+    /// What had been sent over it when its losses were last looked at, in bytes.
+    looked_at: u64,
     /// Smoothed round trip, as the node last told.
     round_trip: Option<Duration>,
     ended: Option<oneshot::Sender<LinkEnd>>,
@@ -54,6 +63,8 @@ impl Links {
             since,
             suspect: false,
             stalled: false,
+            losses: LossWatch::default(),
+            looked_at: 0,
             round_trip: None,
             ended: Some(ended),
             egress,
@@ -152,6 +163,20 @@ impl Links {
                 || link.egress.liveness.snapshot().waiting_since.is_some()
                 || !link.egress.blocked_for(now).is_zero();
             link.stalled = is_used && link.egress.is_stalled();
+        }
+    }
+
+    /// Looks which links lose on their lines, and helps them. Costs a system call for each link
+    /// over which much was sent.
+    pub(super) fn look_for_losses(&mut self) {
+        for (id, link) in &mut self.links {
+            let sent = link.egress.tx_bytes.load(Relaxed);
+            if sent - link.looked_at >= MUCH {
+                link.looked_at = sent;
+                if link.losses.look(link.egress.socket()) {
+                    tracing::info!(link = id.0, "the line loses packets, BBR takes the link over");
+                }
+            }
         }
     }
 

@@ -9,7 +9,10 @@
 //! parts with a lock each. A thread begins at a part of its own and passes by those that others are
 //! using, so no lock is shared by all packets and nobody waits for one.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{
+    io::IoSlice,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use parking_lot::Mutex;
 use planetary_proto::{limits::MTU_MAX, session::SEAL_OVERHEAD_MAX, wire::Coords};
@@ -21,7 +24,7 @@ const COORDS_ROOM: usize = 128;
 /// Bytes before the packet in a buffer, the payload type byte included.
 pub(crate) const HEADROOM: usize = (HEADER_ROOM + SEAL_OVERHEAD_MAX + 1).next_multiple_of(64);
 /// Packets up to this size are copied into a small buffer when they have to wait.
-const SMALL_PACKET_MAX: usize = 2_048;
+pub(crate) const SMALL_PACKET_MAX: usize = 2_048;
 
 /// Frames of other nodes around an acknowledgement or a ping fit; no packet does.
 const TINY_LEN: usize = 512;
@@ -108,6 +111,23 @@ impl Frame {
         Self { buffer, start: 0, end: frame.len() }
     }
 
+    /// What is left of `frames` when their first `taken` bytes are written.
+    pub(crate) fn rest_of(frames: &[IoSlice<'_>], mut taken: usize) -> Option<Self> {
+        let len = frames.iter().map(|frame| frame.len()).sum::<usize>().checked_sub(taken)?;
+        if len == 0 {
+            return None;
+        }
+        let mut rest = Self { buffer: Buffer::of_len(len), start: 0, end: 0 };
+        for frame in frames {
+            let skipped = taken.min(frame.len());
+            taken -= skipped;
+            let part = &frame[skipped..];
+            rest.buffer.0[rest.end..rest.end + part.len()].copy_from_slice(part);
+            rest.end += part.len();
+        }
+        Some(rest)
+    }
+
     /// What is to be written.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer.0[self.start..self.end]
@@ -138,6 +158,18 @@ impl Packet {
         let mut buffer = Buffer::of_len(HEADROOM + len.max(SMALL_PACKET_MAX));
         buffer.0[HEADROOM..HEADROOM + len].copy_from_slice(&packet[..len]);
         Self { buffer, len }
+    }
+
+    /// A buffer that holds a copy of a packet in parts, which is at most [`MTU_MAX`] bytes long.
+    pub(crate) fn joined(parts: &[IoSlice<'_>]) -> Self {
+        let mut packet = Self::large();
+        for part in parts {
+            let room = &mut packet.buffer.0[HEADROOM + packet.len..];
+            let len = part.len().min(room.len());
+            room[..len].copy_from_slice(&part[..len]);
+            packet.len += len;
+        }
+        packet
     }
 
     /// A buffer for a packet of `len` bytes, at most [`MTU_MAX`], to be written into it. Its
@@ -177,7 +209,12 @@ impl Packet {
     }
 
     /// Headroom and packet; the packet begins at [`HEADROOM`].
-    pub(crate) fn whole(&mut self) -> &mut [u8] {
+    pub(crate) fn whole(&self) -> &[u8] {
+        &self.buffer.0[..HEADROOM + self.len]
+    }
+
+    /// Headroom and packet, to be changed.
+    pub(crate) fn whole_mut(&mut self) -> &mut [u8] {
         &mut self.buffer.0[..HEADROOM + self.len]
     }
 }
@@ -251,5 +288,17 @@ mod tests {
             frame.skip(len / 2);
             assert!(frame.bytes() == &bytes[len / 2..], "the rest of a frame of {len} bytes");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_several_frames_is_all_that_was_not_taken() {
+        let frames: [&[u8]; 4] = [b"first", b"", b"second", b"third"];
+        let whole = frames.concat();
+        let parts = frames.map(IoSlice::new);
+        for taken in 0..whole.len() {
+            let rest = Frame::rest_of(&parts, taken).expect("something is left");
+            assert_eq!(rest.bytes(), &whole[taken..]);
+        }
+        assert!(Frame::rest_of(&parts, whole.len()).is_none());
     }
 }

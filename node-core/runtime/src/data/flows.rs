@@ -7,17 +7,11 @@
 //!
 //! Source: RFC 8289 and RFC 8290, with packets of up to 64 KiB in mind.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashMap, VecDeque};
 
-use planetary_proto::{
-    time::{Duration, Instant},
-    wire::Coords,
-};
+use planetary_proto::time::{Duration, Instant};
 
-use super::{buffers::Packet, sessions::Session};
+use super::{buffers::Packet, sealing::Way};
 
 /// Waiting time that a flow may have for good.
 const TARGET: Duration = Duration::from_millis(5);
@@ -41,16 +35,6 @@ pub(crate) struct Waiting<W = Way> {
     pub(crate) packet: Packet,
     pub(crate) way: W,
     pub(crate) since: Instant,
-}
-
-/// Where a packet of this machine goes.
-pub(crate) struct Way {
-    pub(crate) session: Arc<Session>,
-    /// Coordinates of the far end. Link and watermark were chosen for these and fit no others.
-    pub(crate) path: Option<Arc<Coords>>,
-    pub(crate) watermark: u64,
-    /// Payload type, which is sealed before the packet.
-    pub(crate) kind: u8,
 }
 
 /// See the module.

@@ -26,13 +26,17 @@
 //! alone.
 
 pub(crate) mod buffers;
+mod burst;
 pub(crate) mod egress;
+mod fast;
 pub(crate) mod flows;
 mod gate;
 pub(crate) mod inside;
 mod liveness;
 mod names;
 pub(crate) mod reader;
+pub(crate) mod road;
+mod sealing;
 pub(crate) mod sessions;
 mod sink;
 mod source;
@@ -94,6 +98,9 @@ pub(crate) struct Counters {
     pub(crate) drop_too_big: AtomicU64,
     /// IPv6 of guests.
     pub(crate) drop_guest: AtomicU64,
+    /// Frames that left and came as datagrams, beside the streams of links.
+    pub(crate) datagrams_out: AtomicU64,
+    pub(crate) datagrams_in: AtomicU64,
     /// News that the engine's owner was too slow to take.
     pub(crate) news_lost: AtomicU64,
 }

@@ -18,13 +18,19 @@ use parking_lot::{Mutex, RwLock};
 use planetary_circles::{Drops, Notice, Reached, Remote, Rules, Settled, Sizes};
 use planetary_proto::{
     NodeKey,
-    session::{Opener, Sealer, SessionTable, Standing},
+    session::{FastKeys, FastState, Opener, Sealer, SessionTable, Standing},
     time::{Duration, Instant},
-    upper::ipv6::{Target, Territory},
+    upper::{
+        PAYLOAD_EXTENSION,
+        ipv6::{Target, Territory},
+    },
     wire::Coords,
 };
 
-use super::gate::{Gate, SharedFilter};
+use super::{
+    fast::Fast,
+    gate::{Gate, SharedFilter},
+};
 
 const SHARDS: usize = 64;
 
@@ -41,6 +47,8 @@ pub(crate) struct Session {
     /// Taken before [`Self::sealer`] when both are needed.
     pub(crate) opener: Mutex<Opener>,
     pub(crate) sealer: Mutex<Sealer>,
+    /// What it is sealed with instead, once both ends know how.
+    pub(crate) fast: Fast,
     /// Where the far end is, swapped by control.
     pub(crate) path: ArcSwapOption<Coords>,
     last_heard: AtomicU64,
@@ -55,6 +63,16 @@ impl Session {
     /// Whether only messages between nodes may pass.
     pub(crate) fn is_guest(&self) -> bool {
         self.is_guest.load(Relaxed)
+    }
+
+    /// Seals `buffer[data..]` in place, before which as much is free as the longer head takes;
+    /// where the message begins, or `None` if it cannot be sealed.
+    ///
+    /// What nodes agree on stays in the compatible session, whose keys both are sure to have.
+    pub(crate) fn seal(&self, buffer: &mut [u8], data: usize) -> Option<usize> {
+        let is_agreement = buffer.get(data) == Some(&PAYLOAD_EXTENSION);
+        let fast = if is_agreement { None } else { self.fast.seal(buffer, data) };
+        fast.or_else(|| self.sealer.lock().seal(buffer, data))
     }
 
     /// A packet of `len` bytes arrived and opened.
@@ -180,6 +198,7 @@ impl SessionTable for Sessions {
             is_guest: AtomicBool::new(false),
             opener: Mutex::new(opener),
             sealer: Mutex::new(sealer),
+            fast: Fast::default(),
             path: ArcSwapOption::empty(),
             last_heard: AtomicU64::new(0),
             last_said: AtomicU64::new(0),
@@ -219,6 +238,28 @@ impl SessionTable for Sessions {
         if let Some(session) = self.of_key(key) {
             session.path.store(path.map(|coords| Arc::new(coords.clone())));
         }
+    }
+
+    fn add_fast(&mut self, key: &NodeKey, keys: FastKeys) {
+        if let Some(session) = self.of_key(key) {
+            session.fast.add(keys);
+        }
+    }
+
+    fn fall_back(&mut self, key: &NodeKey) {
+        if let Some(session) = self.of_key(key) {
+            session.fast.fall_back();
+        }
+    }
+
+    fn drop_fast(&mut self, key: &NodeKey) {
+        if let Some(session) = self.of_key(key) {
+            session.fast.clear();
+        }
+    }
+
+    fn fast_state(&self, key: &NodeKey) -> Option<FastState> {
+        self.of_key(key)?.fast.state()
     }
 
     fn last_heard(&self, key: &NodeKey) -> Option<Instant> {

@@ -135,17 +135,19 @@ impl WriteHalf {
         &self.socket
     }
 
-    /// Writes without waiting. Until [`Self::flush`] says [`Written::All`], nothing more may be
-    /// written after a blocked write.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<Written> {
+    /// Writes the parts, one after the other, without waiting. Until [`Self::flush`] says
+    /// [`Written::All`], nothing more may be written after a blocked write.
+    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Written> {
         match &self.tls {
-            None => write_plain(&self.socket, bytes),
+            None => write_plain(&self.socket, parts),
             Some(tls) => {
                 let mut connection = tls.lock();
-                connection.writer().write_all(bytes)?;
+                for part in parts {
+                    connection.writer().write_all(part)?;
+                }
                 match flush_tls(&self.socket, &mut connection)? {
                     Written::All => Ok(Written::All),
-                    Written::Blocked(_) => Ok(Written::Blocked(bytes.len())),
+                    Written::Blocked(_) => Ok(Written::Blocked(total(parts))),
                 }
             }
         }
@@ -161,18 +163,23 @@ impl WriteHalf {
     }
 }
 
-fn write_plain(socket: &Socket, bytes: &[u8]) -> io::Result<Written> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match socket::try_send(socket, &bytes[done..]) {
-            Ok(more) => done += more,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Ok(Written::Blocked(done));
-            }
-            Err(error) => return Err(error),
-        }
+/// A socket that takes a part of what it is given is full: that the next call says so is not waited
+/// for.
+fn write_plain(socket: &Socket, parts: &[IoSlice<'_>]) -> io::Result<Written> {
+    let taken = match parts {
+        [part] => socket::try_send(socket, part),
+        parts => socket::try_send_vectored(socket, parts),
+    };
+    match taken {
+        Ok(taken) if taken == total(parts) => Ok(Written::All),
+        Ok(taken) => Ok(Written::Blocked(taken)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Written::Blocked(0)),
+        Err(error) => Err(error),
     }
-    Ok(Written::All)
+}
+
+fn total(parts: &[IoSlice<'_>]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 fn flush_tls(socket: &Socket, connection: &mut rustls::Connection) -> io::Result<Written> {

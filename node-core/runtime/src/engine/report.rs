@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::atomic::Ordering::Relaxed, time::Duration};
 use planetary_circles::{Drops, Sizes};
 use planetary_proto::{
     LinkId, Node, NodeKey, forward::Decision, forward::ForwardingTable, forward::WATERMARK_START,
-    limits::COORDS_MAX, session::SessionTable, stats::Stats, upper::ipv6::Target,
+    limits::COORDS_MAX, session::SessionTable, session::Suite, stats::Stats, upper::ipv6::Target,
 };
 
 use crate::{
@@ -110,6 +110,10 @@ pub struct Counters {
     pub drop_too_big: u64,
     /// Dropped: IPv6 of guests, who may only say who they are.
     pub drop_guest: u64,
+    /// Frames that left as datagrams, beside the stream of a link.
+    pub datagrams_out: u64,
+    /// Frames that came as datagrams.
+    pub datagrams_in: u64,
     /// Messages of other nodes, visits and knocks for which the channel of news had no room.
     pub news_lost: u64,
 }
@@ -157,6 +161,8 @@ pub struct SessionSnapshot {
     pub rx_bytes: u64,
     /// Bytes sent in it.
     pub tx_bytes: u64,
+    /// The cipher of its fast session, if it is used.
+    pub fast: Option<Suite>,
 }
 
 /// All that the node knows of the network.
@@ -265,6 +271,8 @@ impl Counters {
             drop_session: counters.drop_session.load(Relaxed),
             drop_too_big: counters.drop_too_big.load(Relaxed),
             drop_guest: counters.drop_guest.load(Relaxed),
+            datagrams_out: counters.datagrams_out.load(Relaxed),
+            datagrams_in: counters.datagrams_in.load(Relaxed),
             news_lost: counters.news_lost.load(Relaxed),
         }
     }
@@ -283,6 +291,7 @@ impl SessionSnapshot {
                 heard_ago: heard.map(|at| now.since(at)),
                 rx_bytes: session.rx_bytes.load(Relaxed),
                 tx_bytes: session.tx_bytes.load(Relaxed),
+                fast: session.fast.suite(),
             })
         });
         sessions.collect()

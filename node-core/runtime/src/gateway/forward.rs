@@ -24,6 +24,7 @@ use super::{
     relay::{Tally, relay},
     target::{ReachError, Target},
 };
+use crate::datagram::is_about_one;
 
 /// Conversations by datagrams of one forwarded port. More are not begun; those that are quiet make
 /// room.
@@ -147,6 +148,7 @@ impl Forward {
             let (len, from) = tokio::select! {
                 received = outer.recv_from(&mut room) => match received {
                     Ok(received) => received,
+                    Err(error) if is_about_one(&error) => continue,
                     Err(error) => return error,
                 },
                 Some(ended) = talking.join_next() => {

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::host::Host;
+use crate::datagram::is_about_one;
 
 /// Questions that are answered. A busy browser asks some tens a second. Those beyond are dropped,
 /// and programs ask again.
@@ -70,8 +71,7 @@ async fn over_datagrams(socket: &UdpSocket, host: &Host) -> io::Error {
     loop {
         let (len, from) = match socket.recv_from(&mut question).await {
             Ok(received) => received,
-            // Windows tells so of an answer that reached nobody.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
+            Err(error) if is_about_one(&error) => continue,
             Err(error) => return error,
         };
         let elapsed = Span::from_micros(u64::try_from(begun.elapsed().as_micros()).unwrap_or(0));

@@ -14,6 +14,8 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use crate::datagram::is_about_one;
+
 /// All nodes of a link.
 const GROUP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x114);
 
@@ -64,7 +66,10 @@ impl BeaconSocket {
     /// Waits for a datagram from a link-local address, which names its interface as the scope.
     pub(super) async fn receive(&self, datagram: &mut [u8]) -> io::Result<(usize, SocketAddrV6)> {
         loop {
-            let (len, from) = self.0.recv_from(datagram).await?;
+            let (len, from) = match self.0.recv_from(datagram).await {
+                Err(error) if is_about_one(&error) => continue,
+                received => received?,
+            };
             if let SocketAddr::V6(from) = from
                 && from.ip().is_unicast_link_local()
                 && from.scope_id() != 0
@@ -96,4 +101,26 @@ fn is_joined_already(error: &io::Error) -> bool {
 fn is_joined_already(error: &io::Error) -> bool {
     use windows_sys::Win32::Networking::WinSock::{WSAEADDRINUSE, WSAEINVAL};
     matches!(error.raw_os_error(), Some(WSAEADDRINUSE | WSAEINVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_datagram_too_long_to_be_a_beacon_does_not_end_the_socket() {
+        let any = (Ipv6Addr::LOCALHOST, 0);
+        let (Ok(here), Ok(there)) = (UdpSocket::bind(any).await, UdpSocket::bind(any).await) else {
+            // A system without IPv6 hears no beacons.
+            return;
+        };
+        let to = here.local_addr().unwrap();
+        let socket = BeaconSocket(here);
+        there.send_to(&[0; DATAGRAM_MAX * 2], to).await.unwrap();
+        let mut datagram = [0; DATAGRAM_MAX];
+        // It comes from no link-local address, so that the wait goes on.
+        let patience = std::time::Duration::from_millis(300);
+        let heard = tokio::time::timeout(patience, socket.receive(&mut datagram)).await;
+        assert!(heard.is_err(), "{heard:?}");
+    }
 }

@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, io, time::Duration};
 
 use planetary_proto::{
     identity::{Identity, NodeKey},
-    link::meta::{HEAD_LEN, Meta, MetaError},
+    link::meta::{Capabilities, HEAD_LEN, Meta, MetaError},
 };
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -114,20 +114,24 @@ impl From<io::Error> for HandshakeError {
     }
 }
 
-/// Exchanges `meta` messages; returns the peer's key and the priority that both sides agree on, the
-/// larger one.
+/// Exchanges `meta` messages; returns the peer's key, the priority that both sides agree on, the
+/// larger one, and of `capabilities`, which this side has, those that the other side has as well.
 ///
 /// The caller sets the deadline, because for a listener it began earlier.
 ///
 /// # Errors
 /// The first check that fails, in the order of the protocol.
-pub async fn exchange<S>(stream: &mut S, terms: &Terms<'_>) -> Result<Meta, HandshakeError>
+pub async fn exchange<S>(
+    stream: &mut S,
+    terms: &Terms<'_>,
+    capabilities: Capabilities,
+) -> Result<Meta, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     // An own password that cannot be used is check 3, but nothing can be sent with it.
-    let ours = Meta::emit(terms.identity, terms.priority, terms.password.as_bytes())?;
-    // 123 bytes fit every socket's buffer, so this waits for nobody to read.
+    let ours = Meta::emit(terms.identity, terms.priority, capabilities, terms.password.as_bytes())?;
+    // So few bytes fit every socket's buffer, so this waits for nobody to read.
     stream.write_all(&ours).await?;
     stream.flush().await?;
 
@@ -147,5 +151,9 @@ where
     if !terms.allowed.is_empty() && !terms.allowed.contains(&theirs.key) {
         return Err(HandshakeError::NotAllowed);
     }
-    Ok(Meta { priority: theirs.priority.max(terms.priority), ..theirs })
+    Ok(Meta {
+        priority: theirs.priority.max(terms.priority),
+        capabilities: theirs.capabilities.shared_with(capabilities),
+        ..theirs
+    })
 }

@@ -244,7 +244,9 @@ impl Listener {
                     socket::tune(SockRef::from(&stream))?;
                     Box::new(stream)
                 }
-                Arrival::Quic(incoming) => Box::new(quic::accept(*incoming).await?),
+                Arrival::Quic(incoming) => {
+                    Box::new(quic::accept(local.tls.quic(), *incoming).await?)
+                }
                 #[cfg(unix)]
                 Arrival::File(stream) => Box::new(stream),
             };

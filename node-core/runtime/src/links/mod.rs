@@ -7,7 +7,7 @@
 //! is an [`Established`] link, given to the [`LinkSink`] that the engine implements. Nothing here
 //! reads or writes a frame: that is done by threads of the engine through [`socket`], on the
 //! blocking parts into which a finished link is taken apart; what is no socket gets one from
-//! `bridge`.
+//! `bridge`, and datagrams beside a stream get one from [`lane`].
 //! Invariants: no byte that arrived behind a `meta` message is lost; a key in [`Established`] has
 //! signed the handshake under the link's password; no link runs to or from an address of the
 //! overlay itself (`200::/7`).
@@ -17,12 +17,14 @@ mod bridge;
 pub mod dial;
 pub mod handshake;
 mod interface;
+pub mod lane;
 pub mod listen;
 pub mod peers;
 pub mod probe;
 mod quic;
 pub mod socket;
 mod socks;
+mod steady;
 pub mod tls;
 mod transport;
 #[cfg(unix)]
@@ -37,7 +39,10 @@ use std::{
 
 pub use interface::InterfaceError;
 pub(crate) use interface::outside_addresses;
-use planetary_proto::identity::{Identity, NodeKey};
+use planetary_proto::{
+    identity::{Identity, NodeKey},
+    link::meta::Capabilities,
+};
 use socket2::Socket;
 pub use socks::SocksError;
 use thiserror::Error;
@@ -45,6 +50,7 @@ use thiserror::Error;
 use self::{
     dial::DialError,
     handshake::HandshakeError,
+    lane::DatagramLane,
     tls::{Tls, TlsSetupError},
 };
 
@@ -100,10 +106,14 @@ impl LocalEnd {
 pub struct Established {
     /// The transport, in the state that [`socket`] works on.
     pub stream: LinkStream,
+    /// The lane for frames of traffic beside the stream, where both ends know of it.
+    pub datagrams: Option<DatagramLane>,
     /// The key that signed the peer's handshake.
     pub peer: NodeKey,
     /// The larger of both sides' priorities. Lower is preferred.
     pub priority: u8,
+    /// What both ends can do on this link beyond the protocol of the network.
+    pub capabilities: Capabilities,
     /// The socket address of the other side, or of the proxy before it; `None` on a socket file.
     pub remote: Option<SocketAddr>,
     /// Who dialled.

@@ -13,10 +13,16 @@
 //! bounded by the congestion window and [`UNSENT_MAX`] on top: a frame written behind it would wait
 //! where no more urgent one can overtake it.
 //!
+//! Between nodes of this program frames may travel as datagrams beside the stream
+//! ([`super::lane`]). Stock nodes are offered that, too, as part of the connection's own handshake,
+//! and do not take it up.
+//!
+//! Loss on the line is not taken for congestion ([`super::steady`]).
+//!
 //! Source: protocol chapter 2.4.
 
 use std::{
-    io,
+    io::{self, IoSliceMut},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::Pin,
     sync::{Arc, Weak},
@@ -25,10 +31,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use planetary_proto::link::meta::Capabilities;
 use quinn::{
-    AsyncUdpSocket, ClientConfig, Connection, Endpoint, EndpointConfig, Incoming, RecvStream,
-    Runtime, SendStream, ServerConfig, TokioRuntime, TransportConfig, VarInt,
+    AsyncUdpSocket, ClientConfig, Connection, Endpoint, EndpointConfig, Incoming,
+    MtuDiscoveryConfig, RecvStream, Runtime, SendStream, ServerConfig, TokioRuntime,
+    TransportConfig, UdpPoller, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
+    udp::{RecvMeta, Transmit},
 };
 use socket2::{Domain, Socket, Type};
 use tokio::{
@@ -36,7 +45,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{admission::HANDSHAKES_MAX, bridge::bridge, socket::UNSENT_MAX, transport::Wire};
+use super::{
+    admission::HANDSHAKES_MAX,
+    bridge::bridge,
+    lane::{self, DatagramLane, FrameMax},
+    socket::{self, UNSENT_MAX},
+    steady::SteadyConfig,
+    transport::Wire,
+};
 
 /// After so long without a packet of the other side, a connection is dead. The network's value, as
 /// the next one.
@@ -55,6 +71,24 @@ const PEER_WINDOW: u32 = 4 * 1024 * 1024;
 /// What the system may hold for a socket, where it allows so much: bursts of a fast peer are lost
 /// otherwise while the processor is busy. More is not needed, for QUIC paces what it sends.
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
+
+/// Datagrams that nobody has taken yet. The oldest make room: a burst of a fast line that the
+/// processor is late for. A stranger can make us hold so much, too, for as long as a handshake may
+/// take.
+const DATAGRAMS_UNREAD_MAX: usize = 256 * 1024;
+
+/// Datagrams that are not sent yet: enough for what leaves at once. More would wait where nothing
+/// can overtake it.
+const DATAGRAMS_UNSENT_MAX: usize = 32 * 1024;
+
+/// A path is searched for packets of this size at most, if the line carries so much: a jumbo frame.
+const LINE_MAX: u16 = FrameMax::LIMIT as u16;
+
+/// IPv6 and UDP. Over IPv4 twenty bytes remain unused.
+const HEADERS: u16 = 48;
+
+/// What the system takes in one go to be cut into packets: the payload of the largest UDP packet.
+const TRANSMIT_MAX: usize = 65_535 - HEADERS as usize;
 
 /// How long a listener that is closed waits for its connections to say goodbye.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
@@ -81,27 +115,47 @@ impl Settings {
         client: Arc<rustls::ClientConfig>,
         server: Arc<rustls::ServerConfig>,
     ) -> Result<Self, NoInitialCipherSuite> {
-        let mut client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client)?));
-        client.transport_config(Arc::new(transport(0)));
+        let client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client)?));
         let mut server = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server)?));
-        server.transport_config(Arc::new(transport(1)));
         // Handshakes that nobody has taken yet. Whoever comes on top is refused.
         server.max_incoming(HANDSHAKES_MAX);
         server.incoming_buffer_size(u64::from(STRANGER_WINDOW));
         server.incoming_buffer_size_total(HANDSHAKES_MAX as u64 * 16 * 1024);
         Ok(Self { client, server })
     }
+
+    fn client(&self, remote: SocketAddr) -> ClientConfig {
+        let mut client = self.client.clone();
+        client.transport_config(Arc::new(transport(0, remote)));
+        client
+    }
+
+    fn server(&self, remote: SocketAddr) -> ServerConfig {
+        let mut server = self.server.clone();
+        server.transport_config(Arc::new(transport(1, remote)));
+        server
+    }
 }
 
-/// What both sides agree on. `streams` is how many the other side may open.
-fn transport(streams: u8) -> TransportConfig {
+/// What this side of a connection with `remote` does. `streams` is how many the other side may
+/// open.
+fn transport(streams: u8, remote: SocketAddr) -> TransportConfig {
+    let mut discovery = MtuDiscoveryConfig::default();
+    // What leaves this machine in one piece is all that is worth a try. The library's own limit
+    // suits most lines.
+    if let Some(line) = socket::path_mtu(remote) {
+        discovery.upper_bound(line.min(LINE_MAX).saturating_sub(HEADERS));
+    }
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(IDLE_MAX.try_into().ok())
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_concurrent_bidi_streams(streams.into())
         .max_concurrent_uni_streams(0_u8.into())
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(DATAGRAMS_UNREAD_MAX))
+        .datagram_send_buffer_size(DATAGRAMS_UNSENT_MAX)
+        .mtu_discovery_config(Some(discovery))
+        .congestion_controller_factory(Arc::new(SteadyConfig))
         .stream_receive_window(PEER_WINDOW.into())
         .receive_window(STRANGER_WINDOW.into())
         .send_window(u64::from(UNSENT_MAX));
@@ -124,7 +178,7 @@ pub(super) async fn connect(
     let endpoint = endpoint(wrap(bind(any)?)?)?;
     // An address as a name sends none.
     let name = name.map_or_else(|| remote.ip().to_string(), str::to_owned);
-    let connecting = endpoint.connect_with(settings.client.clone(), remote, &name);
+    let connecting = endpoint.connect_with(settings.client(remote), remote, &name);
     let connection = connecting.map_err(io::Error::other)?.await?;
     let (send, recv) = connection.open_bi().await?;
     Ok(Stream::new(connection, send, recv))
@@ -204,8 +258,9 @@ impl Bound {
 ///
 /// # Errors
 /// What the other side's QUIC answers.
-pub(super) async fn accept(incoming: Incoming) -> io::Result<Stream> {
-    let connection = incoming.accept()?.await?;
+pub(super) async fn accept(settings: &Settings, incoming: Incoming) -> io::Result<Stream> {
+    let server = settings.server(incoming.remote_address());
+    let connection = incoming.accept_with(Arc::new(server))?.await?;
     let (send, recv) = connection.accept_bi().await?;
     Ok(Stream::new(connection, send, recv))
 }
@@ -216,6 +271,7 @@ pub(super) struct Stream {
     send: SendStream,
     recv: RecvStream,
     send_window: u64,
+    frame_max: FrameMax,
     /// Waits until the other side has received everything.
     finishing: Option<Finishing>,
 }
@@ -224,11 +280,20 @@ type Finishing = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl Stream {
     fn new(connection: Connection, send: SendStream, recv: RecvStream) -> Self {
-        Self { connection, send, recv, send_window: UNSENT_MAX.into(), finishing: None }
+        Self {
+            connection,
+            send,
+            recv,
+            send_window: UNSENT_MAX.into(),
+            frame_max: FrameMax::default(),
+            finishing: None,
+        }
     }
 
-    /// Lets as much be written as is sent soon.
-    fn adjust_send_window(&mut self) {
+    /// Lets as much be written as is sent soon, and datagrams be as large as the path carries,
+    /// which what is sent here has found out.
+    fn follow_path(&mut self) {
+        self.frame_max.follow(&self.connection);
         let window = self.connection.stats().path.cwnd + u64::from(UNSENT_MAX);
         if window != self.send_window {
             self.send_window = window;
@@ -253,7 +318,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.adjust_send_window();
+        self.follow_path();
         AsyncWrite::poll_write(Pin::new(&mut self.send), cx, buf)
     }
 
@@ -284,6 +349,18 @@ impl Drop for Stream {
 }
 
 impl Wire for Stream {
+    fn capabilities(&self) -> Capabilities {
+        if lane::AVAILABLE && self.connection.max_datagram_size().is_some() {
+            Capabilities::DATAGRAMS
+        } else {
+            Capabilities::NONE
+        }
+    }
+
+    fn open_lane(&self) -> io::Result<Option<DatagramLane>> {
+        lane::open(&self.connection, &self.frame_max).map(Some)
+    }
+
     fn into_socket(self: Box<Self>) -> io::Result<Socket> {
         // No stranger any more.
         self.connection.set_receive_window(PEER_WINDOW.into());
@@ -310,5 +387,60 @@ fn wrap(socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
 
 fn endpoint(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Endpoint> {
     let runtime = Arc::new(TokioRuntime);
-    Endpoint::new_with_abstract_socket(EndpointConfig::default(), None, socket, runtime)
+    let socket = Arc::new(Jumbo(socket));
+    let mut config = EndpointConfig::default();
+    // The smallest and the largest that are allowed are far away.
+    let _ = config.max_udp_payload_size(LINE_MAX);
+    Endpoint::new_with_abstract_socket(config, None, socket, runtime)
+}
+
+/// A socket that takes as many packets of any size in one go as the library likes to give it. Ten
+/// of nine thousand bytes are more than the system takes, and would be lost without a word.
+#[derive(Debug)]
+struct Jumbo(Arc<dyn AsyncUdpSocket>);
+
+impl AsyncUdpSocket for Jumbo {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Arc::clone(&self.0).create_io_poller()
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let len_max = match transmit.segment_size {
+            Some(segment) if transmit.contents.len() > TRANSMIT_MAX => {
+                (TRANSMIT_MAX / segment * segment).max(1)
+            }
+            _ => return self.0.try_send(transmit),
+        };
+        // If the system takes the first part only, the library comes with all of it once more. What
+        // arrives twice is known by its number.
+        for contents in transmit.contents.chunks(len_max) {
+            self.0.try_send(&Transmit { contents, ..transmit.clone() })?;
+        }
+        Ok(())
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_recv(cx, bufs, meta)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.0.max_transmit_segments()
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.0.max_receive_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.0.may_fragment()
+    }
 }

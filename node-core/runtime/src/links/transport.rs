@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
 };
 
-use planetary_proto::link::meta::Meta;
+use planetary_proto::link::meta::{Capabilities, Meta};
 use socket2::Socket;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,11 +17,22 @@ use tokio_rustls::TlsStream;
 use super::{
     Direction, Established, LinkStream,
     handshake::{HandshakeError, Terms, exchange},
+    lane::DatagramLane,
     socket,
 };
 
 /// A connection whose bytes are the link's, while the runtime still owns it.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync {
+    /// What it can do beyond the stream of bytes.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::NONE
+    }
+
+    /// Opens the lane for datagrams beside the stream, once the peer has said that it knows of it.
+    fn open_lane(&self) -> io::Result<Option<DatagramLane>> {
+        Ok(None)
+    }
+
     /// Hands the connection over to blocking threads: its own socket, or one that stands for it.
     fn into_socket(self: Box<Self>) -> io::Result<Socket>;
 }
@@ -65,13 +76,20 @@ impl Transport {
         origin: Origin,
     ) -> Result<Established, HandshakeError> {
         let Origin { remote, direction, interface, uri } = origin;
-        let Meta { key: peer, priority } = self.exchange(terms).await?;
+        let Meta { key: peer, priority, capabilities } = self.exchange(terms).await?;
+        let datagrams = if capabilities.contain(Capabilities::DATAGRAMS) {
+            self.open_lane().map_err(HandshakeError::Io)?
+        } else {
+            None
+        };
         let (stream, leftover) = self.into_parts().map_err(HandshakeError::Io)?;
         let found_on = None;
         Ok(Established {
             stream,
+            datagrams,
             peer,
             priority,
+            capabilities,
             remote,
             direction,
             interface,
@@ -88,8 +106,18 @@ impl Transport {
 
     async fn exchange(&mut self, terms: &Terms<'_>) -> Result<Meta, HandshakeError> {
         match self {
-            Self::Plain(wire) => exchange(wire, terms).await,
-            Self::Tls(stream) => exchange(&mut **stream, terms).await,
+            Self::Plain(wire) => {
+                let capabilities = wire.capabilities();
+                exchange(wire, terms, capabilities).await
+            }
+            Self::Tls(stream) => exchange(&mut **stream, terms, Capabilities::NONE).await,
+        }
+    }
+
+    fn open_lane(&self) -> io::Result<Option<DatagramLane>> {
+        match self {
+            Self::Plain(wire) => wire.open_lane(),
+            Self::Tls(_) => Ok(None),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Windows: the system calls back, on threads of its own.
+//! Windows: the system calls back, on threads of its own, when the network changes and when the
+//! computer wakes up.
 
 use std::{ffi::c_void, io, ptr, sync::Arc, time::SystemTime};
 
@@ -11,12 +12,20 @@ use windows_sys::Win32::{
         NotifyUnicastIpAddressChange,
     },
     Networking::WinSock::AF_UNSPEC,
+    System::Power::{
+        DEVICE_NOTIFY_SUBSCRIBE_PARAMETERS, HPOWERNOTIFY, PowerRegisterSuspendResumeNotification,
+        PowerUnregisterSuspendResumeNotification,
+    },
+    UI::WindowsAndMessaging::{
+        DEVICE_NOTIFY_CALLBACK, PBT_APMRESUMEAUTOMATIC, PBT_APMRESUMESUSPEND,
+    },
 };
 
 /// See [`super::Notices`].
 pub(super) struct Source {
-    /// Stands first, so that these are cancelled before what the callbacks point to goes.
+    /// Stand first, so that these are cancelled before what the callbacks point to goes.
     registrations: Vec<Registration>,
+    power: Option<PowerRegistration>,
     /// What the callbacks tell.
     _arrived: Arc<Notify>,
 }
@@ -29,6 +38,9 @@ unsafe impl Send for Registration {}
 // SAFETY: nothing can be done with a shared one.
 unsafe impl Sync for Registration {}
 
+/// The same for power.
+struct PowerRegistration(HPOWERNOTIFY);
+
 /// The list of name servers is no file here; it changes along with addresses.
 pub(super) const fn resolver_written_at() -> Option<SystemTime> {
     None
@@ -36,7 +48,8 @@ pub(super) const fn resolver_written_at() -> Option<SystemTime> {
 
 impl Source {
     pub(super) fn open(arrived: &Arc<Notify>) -> io::Result<Self> {
-        let mut source = Self { registrations: Vec::new(), _arrived: Arc::clone(arrived) };
+        let mut source =
+            Self { registrations: Vec::new(), power: None, _arrived: Arc::clone(arrived) };
         let context = Arc::as_ptr(arrived).cast::<c_void>();
         // SAFETY: `context` points to the `Notify` that the source keeps until each of the
         // registrations is cancelled, which waits for callbacks under way, and the handle is a
@@ -52,6 +65,10 @@ impl Source {
         source.register(|handle| unsafe {
             NotifyRouteChange2(AF_UNSPEC, Some(route_changed), context, false, handle)
         })?;
+        // Without it, sleep is seen by the clock, a little later.
+        source.power = register_power(context)
+            .inspect_err(|error| tracing::debug!(%error, "the system does not tell when it wakes"))
+            .ok();
         Ok(source)
     }
 
@@ -64,6 +81,34 @@ impl Source {
             }
             error => Err(io::Error::from_raw_os_error(error.cast_signed())),
         }
+    }
+}
+
+fn register_power(context: *const c_void) -> io::Result<PowerRegistration> {
+    let mut subscription = DEVICE_NOTIFY_SUBSCRIBE_PARAMETERS {
+        Callback: Some(power_changed),
+        Context: context.cast_mut(),
+    };
+    let mut handle = ptr::null_mut();
+    // SAFETY: what the context points to is kept until the registration is cancelled, as for the
+    // others; the system copies the structure, and the place of the handle is ours.
+    let done = unsafe {
+        PowerRegisterSuspendResumeNotification(
+            DEVICE_NOTIFY_CALLBACK,
+            (&raw mut subscription).cast(),
+            &raw mut handle,
+        )
+    };
+    match done {
+        NO_ERROR => Ok(PowerRegistration(handle as HPOWERNOTIFY)),
+        error => Err(io::Error::from_raw_os_error(error.cast_signed())),
+    }
+}
+
+impl Drop for PowerRegistration {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from a successful registration and is given back once.
+        unsafe { PowerUnregisterSuspendResumeNotification(self.0) };
     }
 }
 
@@ -102,10 +147,44 @@ unsafe extern "system" fn route_changed(
     unsafe { tell(context) };
 }
 
+/// Answers the system, which takes zero for "heard".
+unsafe extern "system" fn power_changed(
+    context: *const c_void,
+    event: u32,
+    _: *const c_void,
+) -> u32 {
+    if matches!(event, PBT_APMRESUMEAUTOMATIC | PBT_APMRESUMESUSPEND) {
+        // SAFETY: the context is that of the registration.
+        unsafe { tell(context) };
+    }
+    NO_ERROR
+}
+
 /// # Safety
 /// `context` points to a [`Notify`] that outlives the call.
 unsafe fn tell(context: *const c_void) {
     // SAFETY: as required of the caller.
     let arrived = unsafe { &*context.cast::<Notify>() };
     arrived.notify_one();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wake_is_told_and_not_the_way_into_sleep() {
+        use windows_sys::Win32::UI::WindowsAndMessaging::PBT_APMSUSPEND;
+
+        let told = |event| {
+            let arrived = Notify::new();
+            // SAFETY: the context outlives the call.
+            unsafe { power_changed((&raw const arrived).cast(), event, ptr::null()) };
+            let waiting = std::pin::pin!(arrived.notified());
+            let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
+            waiting.poll(&mut nobody).is_ready()
+        };
+        assert!(told(PBT_APMRESUMEAUTOMATIC) && told(PBT_APMRESUMESUSPEND));
+        assert!(!told(PBT_APMSUSPEND));
+    }
 }

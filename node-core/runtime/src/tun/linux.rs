@@ -1,31 +1,37 @@
-//! TUN on Linux: `/dev/net/tun`, opened by the `tun` crate and configured over netlink.
+//! TUN on Linux: `/dev/net/tun`, opened with several queues and configured over netlink.
 //!
-//! The descriptor is non-blocking, so that a busy reader pays one system call per packet; only when
-//! there is no packet does it wait, for the device and for an event descriptor that
+//! The descriptors are non-blocking, so that a busy reader pays one system call per packet; only
+//! when there is no packet does it wait, for its queue and for an event descriptor that
 //! [`Device::close`] signals.
+//!
+//! Before every packet stands a header of the system's (`vnet`), read and written by vectored calls
+//! so that packets are not copied for it.
 //!
 //! The interface gets no link-local address (`addr_gen_mode none`): it has no neighbours, and
 //! without one the system sends no router solicitations into the overlay and finds no LAN to
 //! announce itself on.
 
+mod attach;
 mod guard;
 pub(crate) mod netlink;
+mod vnet;
 
 use std::{
-    io::{self, IoSlice},
-    os::fd::{FromRawFd, IntoRawFd, OwnedFd},
+    io::{self, IoSlice, IoSliceMut},
+    os::fd::OwnedFd,
 };
 
 use rustix::{
     event::{EventfdFlags, eventfd},
-    io::{Errno, ioctl_fionbio, read, write, writev},
+    io::{Errno, readv, write, writev},
 };
 
-use self::guard::Guard;
+use self::{attach::Attached, guard::Guard};
 use super::{
-    TunError, TunSettings, Unguarded,
+    PARTS_MAX, TunError, TunFeatures, TunSettings, Unguarded,
     unix::{Wake, wait},
 };
+use crate::offload::Offload;
 
 /// What `"auto"` becomes, with the first free number in place of the 0.
 const AUTO_NAME: &str = "planetary";
@@ -38,15 +44,15 @@ const NAME_LEN_MAX: usize = 15;
 
 /// How many packets the system queues towards us before it drops.
 ///
-/// The device gives no back-pressure, so a long queue is nothing but delay: the reader always
-/// drains, and our own queues drop with more sense. 128 covers a few milliseconds without the
-/// processor at 50,000 packets a second.
-const QUEUE_LEN: u32 = 128;
+/// The device gives no back-pressure and the reader always drains, so the queue is long only while
+/// the reader has no processor: a flood of 100,000 packets a second on a busy machine lost a
+/// seventh of them with 128, and a fortieth with this.
+const QUEUE_LEN: u32 = 1_000;
 
 /// An open device.
 #[derive(Debug)]
 pub(super) struct Device {
-    packets: OwnedFd,
+    attached: Attached,
     closed: OwnedFd,
     /// Held for what it does, or why there is none.
     guard: Result<Guard, Unguarded>,
@@ -54,47 +60,96 @@ pub(super) struct Device {
 
 impl Device {
     /// Opens and configures the device that `settings` ask for; also returns its name.
-    pub(super) fn open(settings: &TunSettings) -> Result<(Self, String), TunError> {
-        let (packets, name) = match settings.name.as_str() {
-            "auto" => open_auto()?,
-            name => (open_named(name)?, name.to_owned()),
+    pub(super) fn open(
+        settings: &TunSettings,
+        features: TunFeatures,
+    ) -> Result<(Self, String), TunError> {
+        let (attached, name) = match settings.name.as_str() {
+            "auto" => open_auto(features)?,
+            name => (open_named(name, features)?, name.to_owned()),
         };
         let index = netlink::configure(&name, settings, QUEUE_LEN)?;
-        let system = |step| move |error: Errno| TunError::System { step, source: error.into() };
-        ioctl_fionbio(&packets, true).map_err(system("making the TUN device non-blocking"))?;
-        let closed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(system("making an event descriptor"))?;
+        let closed = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let closed = closed.map_err(|error| TunError::System {
+            step: "making an event descriptor",
+            source: error.into(),
+        })?;
         // A node without it works, and its person is told.
         let guard = Guard::set(&name, index, settings);
         let guard = guard.map_err(|error| Unguarded::Refused(error.to_string()));
-        Ok((Self { packets, closed, guard }, name))
+        Ok((Self { attached, closed, guard }, name))
     }
 
     pub(super) fn unguarded(&self) -> Option<&Unguarded> {
         self.guard.as_ref().err()
     }
 
-    pub(super) fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
+    pub(super) const fn queues(&self) -> usize {
+        self.attached.queues.len()
+    }
+
+    pub(super) const fn offloads(&self) -> bool {
+        self.attached.offloads
+    }
+
+    pub(super) fn recv(&self, queue: usize, packet: &mut [u8]) -> io::Result<(usize, Offload)> {
         loop {
-            match read(&self.packets, &mut *packet) {
-                Ok(len) => return Ok(len),
-                Err(Errno::AGAIN) => {}
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
+            if let Some(received) = self.try_recv(queue, packet)? {
+                return Ok(received);
             }
-            if wait(&self.packets, &self.closed)? == Wake::Closed {
-                return Ok(0);
+            if wait(self.queue(queue)?, &self.closed)? == Wake::Closed {
+                return Ok((0, Offload::None));
             }
         }
     }
 
-    pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
-        write(&self.packets, packet)?;
-        Ok(())
+    pub(super) fn try_recv(
+        &self,
+        queue: usize,
+        packet: &mut [u8],
+    ) -> io::Result<Option<(usize, Offload)>> {
+        let queue = self.queue(queue)?;
+        loop {
+            let mut header = [0; vnet::HEADER_LEN];
+            let header_len = if self.attached.has_header { header.len() } else { 0 };
+            let mut parts =
+                [IoSliceMut::new(&mut header[..header_len]), IoSliceMut::new(&mut *packet)];
+            let len = match readv(queue, &mut parts) {
+                Ok(len) => len.saturating_sub(header_len),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            match vnet::parse(header, &mut packet[..len]) {
+                Ok(offload) if len > 0 => return Ok(Some((len, offload))),
+                Ok(_) => {}
+                Err(error) => tracing::trace!(len, %error, "a packet of the system is dropped"),
+            }
+        }
     }
 
-    pub(super) fn send_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        writev(&self.packets, parts)?;
+    pub(super) fn send(
+        &self,
+        queue: usize,
+        parts: &[IoSlice<'_>],
+        offload: Offload,
+    ) -> io::Result<()> {
+        let queue = self.queue(queue)?;
+        if !self.attached.has_header {
+            if offload != Offload::None {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            writev(queue, parts)?;
+            return Ok(());
+        }
+        let head = parts.first().map_or(&[][..], |head| head);
+        let len = parts.iter().map(|part| part.len()).sum();
+        let header = vnet::emit(offload, head, len)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let mut all = [IoSlice::new(&header); 1 + PARTS_MAX];
+        let body = all[1..].get_mut(..parts.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        body.copy_from_slice(parts);
+        writev(queue, &all[..=parts.len()])?;
         Ok(())
     }
 
@@ -102,10 +157,22 @@ impl Device {
         // Fails only when the counter is full, that is, when it has been signalled already.
         let _ = write(&self.closed, &1_u64.to_ne_bytes());
     }
+
+    fn queue(&self, queue: usize) -> io::Result<&OwnedFd> {
+        self.attached.queues.get(queue).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // The interface goes away, unless it existed before. Then whoever opens it next may expect
+        // packets that are finished. Not every system knows the request.
+        let _ = attach::set_offload(&self.attached.queues[0], 0);
+    }
 }
 
 /// Opens the first of our usual names that is free.
-fn open_auto() -> Result<(OwnedFd, String), TunError> {
+fn open_auto(features: TunFeatures) -> Result<(Attached, String), TunError> {
     for number in 0..AUTO_NAMES_MAX {
         let name = format!("{AUTO_NAME}{number}");
         // An existing interface could be one that somebody keeps for another program, so it counts
@@ -113,7 +180,7 @@ fn open_auto() -> Result<(OwnedFd, String), TunError> {
         if netlink::exists(&name)? {
             continue;
         }
-        match open_named(&name) {
+        match open_named(&name, features) {
             // Somebody was faster.
             Err(TunError::NameTaken(_)) => {}
             opened => return Ok((opened?, name)),
@@ -124,13 +191,9 @@ fn open_auto() -> Result<(OwnedFd, String), TunError> {
 
 /// Opens the device called `name`, which may exist already if it is a TUN device that nobody has
 /// open.
-fn open_named(name: &str) -> Result<OwnedFd, TunError> {
+fn open_named(name: &str, features: TunFeatures) -> Result<Attached, TunError> {
     check_name(name)?;
-    let mut configuration = tun::Configuration::default();
-    configuration.tun_name(name);
-    let device = tun::create(&configuration).map_err(|error| refusal(name, error.into()))?;
-    // SAFETY: the descriptor is open, and `into_raw_fd` has given up its ownership.
-    Ok(unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) })
+    attach::attach(name, features).map_err(|error| refusal(name, error))
 }
 
 /// The rules of the kernel for interface names; it would also take `%d` for a pattern.
@@ -147,16 +210,15 @@ fn check_name(name: &str) -> Result<(), TunError> {
 }
 
 /// Says why `/dev/net/tun` could not be opened under a name.
-fn refusal(name: &str, error: io::Error) -> TunError {
-    match Errno::from_io_error(&error) {
-        Some(Errno::PERM | Errno::ACCESS) => TunError::NoPermission,
-        Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => {
+fn refusal(name: &str, error: Errno) -> TunError {
+    match error {
+        Errno::PERM | Errno::ACCESS => TunError::NoPermission,
+        Errno::NOENT | Errno::NODEV | Errno::NXIO => {
             TunError::NoDriver("this system has no TUN driver (/dev/net/tun)")
         }
-        Some(Errno::BUSY) => TunError::NameTaken(name.to_owned()),
-        // The name belongs to an interface of another kind.
-        Some(Errno::INVAL | Errno::EXIST) => TunError::NameTaken(name.to_owned()),
-        _ => TunError::System { step: "opening a TUN device", source: error },
+        // The second: the name belongs to an interface of another kind.
+        Errno::BUSY | Errno::INVAL | Errno::EXIST => TunError::NameTaken(name.to_owned()),
+        other => TunError::System { step: "opening a TUN device", source: other.into() },
     }
 }
 

@@ -21,16 +21,14 @@ use rustix::{
 use tun::AbstractDevice;
 
 use super::{
-    TunError, TunSettings, Unguarded,
+    PARTS_MAX, TunError, TunFeatures, TunSettings, Unguarded,
     unix::{Wake, wait},
 };
+use crate::offload::Offload;
 
 /// What a family before a packet says, in network byte order.
 const FAMILY_IPV6: [u8; 4] = (libc::AF_INET6 as u32).to_be_bytes();
 const FAMILY_IPV4: [u8; 4] = (libc::AF_INET as u32).to_be_bytes();
-
-/// Most parts of one packet. Packets come whole or with a header apart.
-const PARTS_MAX: usize = 7;
 
 /// An open device.
 #[derive(Debug)]
@@ -43,7 +41,12 @@ pub(super) struct Device {
 
 impl Device {
     /// Opens and configures the device that `settings` ask for; also returns its name.
-    pub(super) fn open(settings: &TunSettings) -> Result<(Self, String), TunError> {
+    ///
+    /// The system has one queue and finishes its packets itself.
+    pub(super) fn open(
+        settings: &TunSettings,
+        _features: TunFeatures,
+    ) -> Result<(Self, String), TunError> {
         let mut configuration = tun::Configuration::default();
         configuration.mtu(settings.mtu);
         if settings.name != "auto" {
@@ -64,28 +67,57 @@ impl Device {
         Ok((Self { packets, closed, close }, name))
     }
 
-    pub(super) fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
+    #[expect(clippy::unused_self, reason = "other systems have more")]
+    pub(super) const fn queues(&self) -> usize {
+        1
+    }
+
+    #[expect(clippy::unused_self, reason = "other systems can")]
+    pub(super) const fn offloads(&self) -> bool {
+        false
+    }
+
+    pub(super) fn recv(&self, queue: usize, packet: &mut [u8]) -> io::Result<(usize, Offload)> {
+        loop {
+            if let Some(received) = self.try_recv(queue, packet)? {
+                return Ok(received);
+            }
+            if wait(&self.packets, &self.closed)? == Wake::Closed {
+                return Ok((0, Offload::None));
+            }
+        }
+    }
+
+    pub(super) fn try_recv(
+        &self,
+        queue: usize,
+        packet: &mut [u8],
+    ) -> io::Result<Option<(usize, Offload)>> {
+        if queue != 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         loop {
             let mut family = [0; 4];
             let mut parts = [IoSliceMut::new(&mut family), IoSliceMut::new(packet)];
             match readv(&self.packets, &mut parts) {
                 // Less than a family is no packet.
-                Ok(len @ 5..) => return Ok(len - 4),
-                Ok(_) | Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => {}
+                Ok(len @ 5..) => return Ok(Some((len - 4, Offload::None))),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
                 Err(error) => return Err(error.into()),
-            }
-            if wait(&self.packets, &self.closed)? == Wake::Closed {
-                return Ok(0);
             }
         }
     }
 
-    pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.send_vectored(&[IoSlice::new(packet)])
-    }
-
-    pub(super) fn send_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+    pub(super) fn send(
+        &self,
+        queue: usize,
+        parts: &[IoSlice<'_>],
+        offload: Offload,
+    ) -> io::Result<()> {
+        if queue != 0 || offload != Offload::None {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let first = parts.iter().find_map(|part| part.first());
         let family = match first.map(|byte| byte >> 4) {
             Some(6) => &FAMILY_IPV6,

@@ -2,10 +2,19 @@
 //! back.
 //!
 //! A [`Tun`] is one open device with its address, prefix and MTU set and the interface up. Packets
-//! are bare IP packets without any header of the system's own. One thread calls [`Tun::recv`] in a
-//! loop while any number of others call [`Tun::send`]; both take `&self` and hold no lock, and
-//! neither allocates. [`Tun::close`] from any thread ends a waiting `recv` at once. Dropping the
-//! last reference removes the interface.
+//! are bare IP packets without any header of the system's own. A device has one or more queues.
+//! One thread for each calls [`Tun::recv`] in a loop while any number of others call
+//! [`Tun::send`]; both take `&self` and hold no lock, and neither allocates. [`Tun::close`] from
+//! any thread ends every waiting `recv` at once. Dropping the last reference removes the interface.
+//!
+//! The system spreads flows over the queues and keeps each to one of them. It reads a flow's
+//! packets from the queue on which a packet of that flow, in either direction, was last written
+//! (for about three seconds, then by a hash of its own). So whoever writes chooses who reads the
+//! answers: all packets of a flow belong on the same queue, or those of the other direction change
+//! queues in mid-flow and overtake each other; and different flows belong on different queues.
+//!
+//! Where [`Tun::offloads`], the system gives and takes packets that are not finished, up to 65,535
+//! bytes whatever the MTU is: see [`Offload`].
 //!
 //! On Linux a guard comes with the device: packets from or to the overlay's addresses cross no
 //! other interface. No command is ever run: addresses and the guard are set by system calls. Routes
@@ -23,7 +32,9 @@ mod windows;
 use std::{
     io::{self, IoSlice},
     net::Ipv6Addr,
+    num::NonZero,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use thiserror::Error;
@@ -35,8 +46,13 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
+use crate::offload::Offload;
+
 /// Smallest MTU that IPv6 allows.
 pub const MTU_MIN: u16 = 1280;
+
+/// Most parts of one packet: its headers, and the payloads of as many packets as are ever joined.
+pub const PARTS_MAX: usize = 1 + crate::offload::JOINED_MAX;
 
 /// What the device shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +66,31 @@ pub struct TunSettings {
     /// How many leading bits of the address are the overlay's: packets to all addresses with the
     /// same ones go to the device.
     pub prefix_len: u8,
+}
+
+/// Most queues of a device. Each costs a descriptor and whoever drains it a thread and a buffer,
+/// and beyond this many readers the links are the limit.
+const QUEUES_MAX: usize = 4;
+
+/// How much of what the system can do shall be used. A device has as much of it as there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunFeatures {
+    /// Queues at most, 1 or more.
+    pub queues: usize,
+    /// Whether packets may be taken and given unfinished.
+    pub offload: bool,
+}
+
+impl TunFeatures {
+    /// One queue of finished packets.
+    pub const PLAIN: Self = Self { queues: 1, offload: false };
+
+    /// As many queues as this machine has cores, to a limit, and offload.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Self { queues: cores.min(QUEUES_MAX), offload: true }
+    }
 }
 
 /// An open TUN device.
@@ -121,46 +162,71 @@ impl Tun {
     ///
     /// # Errors
     /// See [`TunError`]. Nothing is left behind.
-    pub fn open(settings: &TunSettings) -> Result<Self, TunError> {
+    pub fn open(settings: &TunSettings, features: TunFeatures) -> Result<Self, TunError> {
         if settings.mtu < MTU_MIN {
             return Err(TunError::BadMtu(settings.mtu));
         }
         if settings.prefix_len > 128 {
             return Err(TunError::BadPrefix(settings.prefix_len));
         }
-        let (device, name) = system::Device::open(settings)?;
+        let (device, name) = system::Device::open(settings, features)?;
         Ok(Self { device, name, mtu: settings.mtu, closed: AtomicBool::new(false) })
+    }
+
+    /// How many queues there are, 1 or more. They are numbered from 0.
+    #[must_use]
+    pub fn queues(&self) -> usize {
+        self.device.queues()
+    }
+
+    /// Whether packets are taken and given unfinished. Where not, [`Tun::recv`] says
+    /// [`Offload::None`] of every packet, and [`Tun::send`] takes no other.
+    #[must_use]
+    pub fn offloads(&self) -> bool {
+        self.device.offloads()
     }
 
     /// Waits for a packet that the system wants to send and copies it into `packet`; 0 once the
     /// device is closed.
     ///
-    /// A packet longer than `packet` is cut, so the buffer should have room for [`Tun::mtu`] bytes.
+    /// A packet longer than `packet` is cut, so the buffer should have room for 65,535 bytes, or
+    /// where there is no offload for [`Tun::mtu`]. Only a TCP or UDP packet over IPv6 is given
+    /// unfinished, and only if it is whole; what its headers say of its length is true.
     ///
     /// # Errors
-    /// What the system answers, for example when the interface was taken away.
-    pub fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
+    /// What the system answers, for example when the interface was taken away. `InvalidInput`:
+    /// there is no such queue.
+    pub fn recv(&self, queue: usize, packet: &mut [u8]) -> io::Result<(usize, Offload)> {
         if self.closed.load(Ordering::Relaxed) {
-            return Ok(0);
+            return Ok((0, Offload::None));
         }
-        self.device.recv(packet)
+        self.device.recv(queue, packet)
     }
 
-    /// Hands one IP packet to the system.
+    /// As [`Tun::recv`], but `None` when no packet is there now.
     ///
     /// # Errors
-    /// `InvalidInput` for what is not an IP packet, else what the system answers. The device stays
-    /// usable: a packet that the system refuses is a packet lost.
-    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.device.send(packet)
+    /// As [`Tun::recv`].
+    pub fn try_recv(
+        &self,
+        queue: usize,
+        packet: &mut [u8],
+    ) -> io::Result<Option<(usize, Offload)>> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.device.try_recv(queue, packet)
     }
 
-    /// Hands one IP packet, given in parts, to the system.
+    /// Hands one IP packet, given in at most [`PARTS_MAX`] parts, to the system. Where `offload`
+    /// is not [`Offload::None`], the first part holds all headers.
     ///
     /// # Errors
-    /// As [`Tun::send`].
-    pub fn send_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        self.device.send_vectored(parts)
+    /// `InvalidInput` for what is not an IP packet, for an `offload` that does not fit the packet
+    /// or the device, for too many parts and for a queue that there is not, else what the system
+    /// answers. The device stays usable: a packet that the system refuses is a packet lost.
+    pub fn send(&self, queue: usize, parts: &[IoSlice<'_>], offload: Offload) -> io::Result<()> {
+        self.device.send(queue, parts, offload)
     }
 
     /// Why packets to the overlay address may come in over other interfaces; `None` when they may

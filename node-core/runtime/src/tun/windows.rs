@@ -16,10 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use windows_sys::Win32::{
     Foundation::{
-        ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_NOT_FOUND, ERROR_OBJECT_ALREADY_EXISTS,
-        NO_ERROR, WIN32_ERROR,
+        ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_HANDLE_EOF, ERROR_NOT_FOUND,
+        ERROR_OBJECT_ALREADY_EXISTS, NO_ERROR, WIN32_ERROR,
     },
     NetworkManagement::{
         IpHelper::{
@@ -35,7 +36,8 @@ use windows_sys::Win32::{
 };
 use wintun_bindings::{Adapter, Error, MAX_RING_CAPACITY, Session, Wintun, load_from_path};
 
-use super::{TunError, TunSettings, Unguarded};
+use super::{TunError, TunFeatures, TunSettings, Unguarded};
+use crate::offload::Offload;
 
 /// What `"auto"` becomes.
 const AUTO_NAME: &str = "planetary0";
@@ -45,6 +47,11 @@ const TUNNEL_TYPE: &str = "Planetary Network";
 
 /// Longest name of an adapter in UTF-16 units.
 const NAME_LEN_MAX: usize = 127;
+
+/// What the interface costs, so that the system never prefers it where a program asks for no
+/// interface, as for multicast: it would, because the driver says that it is fast. Other interfaces
+/// have less than a hundred.
+const METRIC: u32 = 1_000;
 
 /// How long the IPv6 side of a new adapter may take to appear.
 const INTERFACE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -63,7 +70,12 @@ impl std::fmt::Debug for Device {
 
 impl Device {
     /// Opens and configures the device that `settings` ask for; also returns its name.
-    pub(super) fn open(settings: &TunSettings) -> Result<(Self, String), TunError> {
+    ///
+    /// The driver has one queue, of finished packets.
+    pub(super) fn open(
+        settings: &TunSettings,
+        _features: TunFeatures,
+    ) -> Result<(Self, String), TunError> {
         let name = match settings.name.as_str() {
             "auto" => AUTO_NAME,
             name => name,
@@ -83,22 +95,56 @@ impl Device {
         Ok((Self { session }, name))
     }
 
-    pub(super) fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
-        let received = match self.session.receive_blocking() {
-            Err(Error::ShuttingDown) => return Ok(0),
-            received => received?,
-        };
-        let bytes = received.bytes();
-        let len = bytes.len().min(packet.len());
-        packet[..len].copy_from_slice(&bytes[..len]);
-        Ok(len)
+    #[expect(clippy::unused_self, reason = "other systems have more")]
+    pub(super) const fn queues(&self) -> usize {
+        1
     }
 
-    pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.send_vectored(&[IoSlice::new(packet)])
+    #[expect(clippy::unused_self, reason = "other systems can")]
+    pub(super) const fn offloads(&self) -> bool {
+        false
     }
 
-    pub(super) fn send_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+    pub(super) fn recv(&self, queue: usize, packet: &mut [u8]) -> io::Result<(usize, Offload)> {
+        if queue != 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        match self.session.receive_blocking() {
+            Err(Error::ShuttingDown) => Ok((0, Offload::None)),
+            received => Ok((copy(received?.bytes(), packet), Offload::None)),
+        }
+    }
+
+    pub(super) fn try_recv(
+        &self,
+        queue: usize,
+        packet: &mut [u8],
+    ) -> io::Result<Option<(usize, Offload)>> {
+        if queue != 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        match self.session.try_receive() {
+            // The session is told to end.
+            Err(_)
+                if io::Error::last_os_error().raw_os_error() == Some(ERROR_HANDLE_EOF as i32) =>
+            {
+                Ok(None)
+            }
+            received => {
+                Ok(received?.map(|received| (copy(received.bytes(), packet), Offload::None)))
+            }
+        }
+    }
+
+    pub(super) fn send(
+        &self,
+        queue: usize,
+        parts: &[IoSlice<'_>],
+        offload: Offload,
+    ) -> io::Result<()> {
+        if queue != 0 || offload != Offload::None {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let len = u16::try_from(len).ok().filter(|len| *len > 0);
         let len = len.ok_or(io::ErrorKind::InvalidInput)?;
@@ -127,13 +173,30 @@ impl Device {
     }
 }
 
-/// Loads the driver's library from beside this program.
+/// Copies as much of `from` as there is room for.
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let len = from.len().min(to.len());
+    to[..len].copy_from_slice(&from[..len]);
+    len
+}
+
+/// Loads the driver's library from beside this program, once. It works on threads of the system,
+/// which may come back to it after the last of its functions has returned, so it stays until the
+/// process ends.
 fn load() -> Result<Wintun, TunError> {
+    static LOADED: Mutex<Option<Wintun>> = Mutex::new(None);
+    let mut loaded = LOADED.lock();
+    if let Some(library) = &*loaded {
+        return Ok(Arc::clone(library));
+    }
     let missing = "there is no wintun.dll beside this program";
     let path = library_path().ok_or(TunError::NoDriver(missing))?;
     // SAFETY: the file lies beside the running program, so whoever could replace it could replace
     // the program too.
-    unsafe { load_from_path(path) }.map_err(|error| refusal("loading wintun.dll", error))
+    let library =
+        unsafe { load_from_path(path) }.map_err(|error| refusal("loading wintun.dll", error))?;
+    *loaded = Some(Arc::clone(&library));
+    Ok(library)
 }
 
 fn library_path() -> Option<PathBuf> {
@@ -164,7 +227,7 @@ fn guid(name: &str) -> u128 {
     seen.fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
 }
 
-/// Sets the MTU and switches off what an interface without neighbours has no use for.
+/// Sets MTU and metric and switches off what an interface without neighbours has no use for.
 fn set_interface(luid: NET_LUID_LH, mtu: u16) -> Result<(), TunError> {
     let deadline = Instant::now() + INTERFACE_TIME_MAX;
     let mut row = loop {
@@ -186,6 +249,8 @@ fn set_interface(luid: NET_LUID_LH, mtu: u16) -> Result<(), TunError> {
         }
     };
     row.NlMtu = u32::from(mtu);
+    row.UseAutomaticMetric = false;
+    row.Metric = METRIC;
     row.RouterDiscoveryBehavior = RouterDiscoveryDisabled;
     row.DadTransmits = 0;
     // The system refuses the value that it reports here.
@@ -193,7 +258,7 @@ fn set_interface(luid: NET_LUID_LH, mtu: u16) -> Result<(), TunError> {
     // SAFETY: the row is the one that the system filled in.
     match unsafe { SetIpInterfaceEntry(&raw mut row) } {
         NO_ERROR => Ok(()),
-        error => Err(failure("setting the MTU", error)),
+        error => Err(failure("setting MTU and metric", error)),
     }
 }
 
@@ -234,4 +299,41 @@ fn refusal(step: &'static str, error: Error) -> TunError {
         return TunError::NoPermission;
     }
     TunError::System { step, source: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_system_would_change_or_refuse_are_refused() {
+        for name in ["planetary0", "My network", "π"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", " a", "a ", "a\\b", "a/b", "a:b", "a\"b", "a\nb", &"x".repeat(128)] {
+            assert!(matches!(check_name(name), Err(TunError::BadName { .. })), "{name}");
+        }
+        assert!(check_name(&"x".repeat(127)).is_ok());
+    }
+
+    #[test]
+    fn an_adapter_is_known_by_its_name() {
+        assert_eq!(guid("planetary0"), guid("planetary0"));
+        assert_ne!(guid("planetary0"), guid("planetary1"));
+    }
+
+    #[test]
+    fn a_missing_driver_is_told() {
+        let address = "200::1".parse().unwrap();
+        let settings = TunSettings { name: "auto".into(), mtu: 1280, address, prefix_len: 7 };
+        let opened = super::super::Tun::open(&settings, TunFeatures::PLAIN);
+        assert!(matches!(opened, Err(TunError::NoDriver(_))), "{opened:?}");
+    }
+
+    #[test]
+    fn a_packet_is_cut_to_its_place() {
+        let mut place = [0; 3];
+        assert_eq!((copy(&[1, 2, 3, 4], &mut place), place), (3, [1, 2, 3]));
+        assert_eq!((copy(&[9], &mut place), place), (1, [9, 2, 3]));
+    }
 }

@@ -1,4 +1,4 @@
-//! Sixteen lanes in an AVX-512 register, with the rotation that AVX2 lacks.
+//! Sixteen lanes in an AVX-512 register, with the rotation that AVX2 lacks, or thirty-two in two.
 
 use super::Lanes;
 use std::arch::x86_64::*;
@@ -62,7 +62,8 @@ impl Lanes for Avx512 {
         ];
         let (blocks, _) = keystream.as_chunks_mut::<64>();
         for phase in 0..4 {
-            let rows = gather_blocks(quarters.map(|quarter| quarter[phase]));
+            let [a, b, c, d] = quarters;
+            let rows = gather_blocks([a[phase], b[phase], c[phase], d[phase]]);
             for (group, row) in rows.into_iter().enumerate() {
                 let block = &mut blocks[4 * group + phase];
                 // SAFETY: see the note above; `block` has the 64 bytes that are written, at any
@@ -70,6 +71,62 @@ impl Lanes for Avx512 {
                 unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), row) };
             }
         }
+    }
+}
+
+/// Twice sixteen words.
+///
+/// The steps of the cipher wait for one another, and one register's worth of blocks leaves half of
+/// the vector units idle meanwhile. Two are twice the work in 1.35 times the time (Zen 5), although
+/// not all of them fit into the registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Pair(Avx512, Avx512);
+
+impl Lanes for Avx512Pair {
+    const BLOCKS: usize = 2 * Avx512::BLOCKS;
+
+    type Keystream = [u8; 2048];
+
+    #[inline(always)]
+    fn keystream() -> [u8; 2048] {
+        [0; 2048]
+    }
+
+    #[inline(always)]
+    fn splat(word: u32) -> Self {
+        Self(Avx512::splat(word), Avx512::splat(word))
+    }
+
+    #[inline(always)]
+    fn lane_numbers() -> Self {
+        let numbers = Avx512::lane_numbers();
+        Self(numbers, numbers.add(Avx512::splat(16)))
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(self.0.add(other.0), self.1.add(other.1))
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        Self(self.0.xor(other.0), self.1.xor(other.1))
+    }
+
+    #[inline(always)]
+    fn rotate_left<const L: i32, const R: i32>(self) -> Self {
+        Self(self.0.rotate_left::<L, R>(), self.1.rotate_left::<L, R>())
+    }
+
+    #[inline(always)]
+    fn store(words: &[Self; 16], keystream: &mut [u8; 2048]) {
+        let (mut first, mut second) = ([words[0].0; 16], [words[0].1; 16]);
+        for (i, word) in words.iter().enumerate() {
+            (first[i], second[i]) = (word.0, word.1);
+        }
+        let (halves, _) = keystream.as_chunks_mut();
+        Avx512::store(&first, &mut halves[0]);
+        Avx512::store(&second, &mut halves[1]);
     }
 }
 

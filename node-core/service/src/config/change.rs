@@ -53,6 +53,9 @@ pub(super) fn apply(
     if let Some(private) = change.node_info_privacy {
         set(document, "", "node_info_privacy", private);
     }
+    if let Some(looks) = change.release_check {
+        set(document, "releases", "check", looks);
+    }
     if let Some(level) = change.log_level {
         set(document, "log", "level", level.name());
     }

@@ -37,6 +37,7 @@ const CLASSES: &[(&str, Class)] = &[
     ("lan.listen_port", |config| set(config.lan.listen_port != 0)),
     ("admin.listen", |config| admin(config).to_owned()),
     ("names.enabled", |config| config.names.to_string()),
+    ("fast.enabled", |config| config.fast_sessions.to_string()),
     ("gateway.socks", |config| set(config.gateway.socks.is_some())),
     ("gateway.http", |config| set(config.gateway.http.is_some())),
     ("gateway.danger_beyond_this_machine", |config| {
@@ -44,6 +45,7 @@ const CLASSES: &[(&str, Class)] = &[
     }),
     ("public_peers.url", |config| set(!config.public_peers.url.is_empty())),
     ("public_peers.key", |config| set(config.public_peers.key.is_some())),
+    ("releases.check", |config| config.releases.to_string()),
     ("metrics.listen", |config| set(config.metrics.is_some())),
     ("log.format", |config| config.log_format.as_str().to_owned()),
     ("log.level", |config| config.log_level.as_str().to_owned()),

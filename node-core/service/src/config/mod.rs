@@ -85,10 +85,14 @@ pub struct Config {
     pub admin: Admin,
     /// Whether names of nodes are answered on this machine.
     pub names: bool,
+    /// Whether fast sessions are agreed on with other nodes of this program.
+    pub fast_sessions: bool,
     /// Proxies for programs of this machine.
     pub gateway: GatewayConfig,
     /// Where the list of public peers is fetched from.
     pub public_peers: PublicPeersConfig,
+    /// Whether newer versions of this program are looked for.
+    pub releases: bool,
     /// Where figures for Prometheus are served: a loopback address, or nowhere.
     pub metrics: Option<SocketAddr>,
     /// The least severe event that is logged.
@@ -338,8 +342,10 @@ impl Default for Config {
             },
             admin: Admin::default(),
             names: true,
+            fast_sessions: true,
             gateway: GatewayConfig::default(),
             public_peers: PublicPeersConfig::default(),
+            releases: true,
             metrics: None,
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,

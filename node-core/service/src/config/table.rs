@@ -78,12 +78,14 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { name: "metrics", explains: "Figures for Prometheus." },
     Section { name: "gateway", explains: "Proxies into the network for programs on this machine." },
     Section { name: "names", explains: "Names instead of addresses, for friends." },
+    Section { name: "fast", explains: "Fast sessions with other nodes of this program." },
     Section { name: "direct", explains: "Direct links to friends." },
     Section { name: "dht", explains: "Finding friends when no other way leads to them." },
     Section {
         name: "public_peers",
         explains: "Where the list of public peers is fetched from, once a day.",
     },
+    Section { name: "releases", explains: "Telling of newer versions of this program." },
     Section { name: "log", explains: "What the service writes to the system's log." },
 ];
 
@@ -540,6 +542,20 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
+    Key {
+        name: "fast.enabled",
+        default: "true",
+        accepts: "true or false",
+        explains: "Agrees with other nodes of this program on sessions of their own kind: a\n\
+                   faster cipher, with keys that quantum computers do not break. Other nodes\n\
+                   notice nothing.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.fast_sessions = flag(item)?;
+            Ok(())
+        },
+    },
     later("direct.enabled", "false", "true or false", "Opens direct links to friends."),
     later("dht.enabled", "false", "true or false", "Publishes and looks up sealed records."),
     Key {
@@ -568,6 +584,19 @@ pub(super) const KEYS: &[Key] = &[
                 "" => None,
                 digits => Some(signing_key(digits)?),
             };
+            Ok(())
+        },
+    },
+    Key {
+        name: "releases.check",
+        default: "true",
+        accepts: "true or false",
+        explains: "Asks once a day for the newest version, where whoever built this program has\n\
+                   given it a place to ask and a key to believe it by. Nothing is installed.",
+        example: "",
+        available: true,
+        read: |item, config| {
+            config.releases = flag(item)?;
             Ok(())
         },
     },

@@ -21,7 +21,7 @@ fn fingerprint(config: &Config) -> String {
         config;
     let Config { sessions, transit, node_info, node_info_privacy, tun, filter, log_level, .. } =
         config;
-    let Config { lan, public_peers, web_certificate, .. } = config;
+    let Config { lan, public_peers, web_certificate, fast_sessions, .. } = config;
     // The default of the table is what an absent key means while the filter is closed.
     let sessions = sessions.unwrap_or(Audience::Circles);
     let links = format!(
@@ -30,7 +30,7 @@ fn fingerprint(config: &Config) -> String {
     );
     format!(
         "{links} {sessions:?} {transit:?} {node_info:?} {node_info_privacy} {tun:?} {filter:?} \
-         {log_level:?} {lan:?} {public_peers:?} {web_certificate:?}"
+         {log_level:?} {lan:?} {public_peers:?} {web_certificate:?} {fast_sessions}"
     )
 }
 
@@ -61,6 +61,7 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "allowed_keys",
             "dht.enabled",
             "direct.enabled",
+            "fast.enabled",
             "filter.echo",
             "filter.inbound",
             "gateway.danger_beyond_this_machine",
@@ -86,6 +87,7 @@ fn table_has_every_key_once_and_each_in_a_known_section() {
             "peers",
             "public_peers.key",
             "public_peers.url",
+            "releases.check",
             "save.on_battery",
             "save.on_metered",
             "sessions",

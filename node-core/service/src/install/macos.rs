@@ -33,7 +33,13 @@ pub(super) fn installation(_program: &Path, on_system: bool) -> Vec<Step> {
     if on_system {
         // Not loaded is fine: this ends an older program, if one runs.
         steps.push(command("launchctl", &format!("bootout system/{LABEL}"), Failure::IsFine));
-        steps.push(command("launchctl", &format!("bootstrap system {PLIST_PATH}"), Failure::Ends));
+        // Somebody may have disabled it by hand; who installs it wants it.
+        steps.push(command("launchctl", &format!("enable system/{LABEL}"), Failure::IsFine));
+        steps.push(Step::Run {
+            program: "sh",
+            arguments: vec!["-c".to_owned(), bootstrap()],
+            failure: Failure::Ends,
+        });
         steps.push(Step::Say(
             "The service runs. To control it without root, join its group:\n  \
              sudo dseditgroup -o edit -a YOUR-NAME -t user planetary"
@@ -41,6 +47,15 @@ pub(super) fn installation(_program: &Path, on_system: bool) -> Vec<Step> {
         ));
     }
     steps
+}
+
+/// Hands the daemon to launchd, which refuses for as long as the older one is ending: the word to
+/// end it is not waited for. Its stop takes ten seconds at most.
+fn bootstrap() -> String {
+    let once = format!("launchctl bootstrap system {PLIST_PATH}");
+    format!(
+        "for second in 1 2 3 4 5 6 7 8 9 10; do {once} 2>/dev/null && exit; sleep 1; done; {once}"
+    )
 }
 
 /// What `uninstall` does.
@@ -134,6 +149,36 @@ mod tests {
             ]
         );
         assert!(PLIST_PATH.ends_with(&format!("/{LABEL}.plist")));
+    }
+
+    /// launchd says no twice, as it does while the daemon of an older version is ending.
+    #[cfg(unix)]
+    #[test]
+    fn daemon_is_handed_over_once_the_older_one_has_ended() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let run = |answers: &str| {
+            std::fs::write(at("left"), answers).unwrap();
+            let tool = "#!/bin/sh\nread -r left < \"$0.left\"\necho $((left - 1)) > \"$0.left\"\n\
+                        echo busy >&2\n[ \"$left\" -le 0 ]\n";
+            std::fs::write(at("launchctl"), tool).unwrap();
+            std::fs::rename(at("left"), at("launchctl.left")).unwrap();
+            std::fs::write(at("sleep"), "#!/bin/sh\n").unwrap();
+            for name in ["launchctl", "sleep"] {
+                let mode = PermissionsExt::from_mode(0o755);
+                std::fs::set_permissions(at(name), mode).unwrap();
+            }
+            let path = format!("{}:/usr/bin:/bin", folder.path().display());
+            let mut sh = std::process::Command::new("sh");
+            sh.args(["-c", &bootstrap()]).env("PATH", path).output().unwrap()
+        };
+        let output = run("2\n");
+        assert!(output.status.success() && output.stderr.is_empty());
+        let output = run("99\n");
+        assert!(!output.status.success());
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "busy\n");
     }
 
     #[test]

@@ -15,8 +15,6 @@ mod linux;
 mod macos;
 #[cfg(any(windows, test))]
 mod windows;
-#[cfg(windows)]
-mod windows_service;
 
 use std::fmt;
 use std::fs;
@@ -31,7 +29,9 @@ use self::macos as platform;
 #[cfg(windows)]
 use self::windows as platform;
 #[cfg(windows)]
-pub use self::windows_service::run_as_service;
+pub use self::windows::run_as_service;
+#[cfg(windows)]
+pub(crate) use self::windows::tell;
 use crate::args::{InstallArguments, UninstallArguments};
 use crate::state::atomic::{self, OsDisk};
 
@@ -44,6 +44,9 @@ enum Step {
     File { path: PathBuf, content: String, mode: u32, owner: Owner, existing: Existing },
     /// Copies this program.
     Program { path: PathBuf },
+    /// Copies the file of that name that lies beside this program, if there is one.
+    #[cfg_attr(not(any(windows, test)), expect(dead_code, reason = "others need one file alone"))]
+    Beside { path: PathBuf },
     /// Removes a file, if it is there.
     #[cfg_attr(not(any(unix, test)), expect(dead_code, reason = "Windows has folders only"))]
     RemoveFile { path: PathBuf },
@@ -218,6 +221,16 @@ impl Step {
                 copy_program(own_program, &path)
                     .map_err(|source| InstallError::File { path, source })
             }
+            Self::Beside { path } => {
+                let beside = own_program.with_file_name(path.file_name().unwrap_or_default());
+                let path = below(root, path);
+                match copy_program(&beside, &path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        Err(InstallError::File { path, source })
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::RemoveFile { path } => remove(below(root, path), |path| fs::remove_file(path)),
             Self::RemoveTree { path } => remove(below(root, path), |path| fs::remove_dir_all(path)),
             Self::Run { program, arguments, failure } => run(program, arguments, *failure),
@@ -278,7 +291,7 @@ fn remove(path: PathBuf, remove: impl Fn(&Path) -> io::Result<()>) -> Result<(),
 }
 
 fn run(program: &str, arguments: &[String], failure: Failure) -> Result<(), InstallError> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let output = system_command(program).args(arguments).stdin(Stdio::null()).output();
     let reason = match output {
         Ok(output) if output.status.success() => return Ok(()),
         _ if failure == Failure::IsFine => return Ok(()),
@@ -290,6 +303,16 @@ fn run(program: &str, arguments: &[String], failure: Failure) -> Result<(), Inst
         Err(error) => error.to_string(),
     };
     Err(InstallError::Command { command: command_line(program, arguments), reason })
+}
+
+#[cfg(not(windows))]
+fn system_command(program: &str) -> Command {
+    Command::new(program)
+}
+
+#[cfg(windows)]
+fn system_command(program: &str) -> Command {
+    Command::new(platform::system_program(program))
 }
 
 fn command_line(program: &str, arguments: &[String]) -> String {
@@ -310,6 +333,7 @@ impl fmt::Display for Step {
                 write!(f, "file    {} ({mode:o}), unless it is there", path.display())
             }
             Self::Program { path } => write!(f, "program {}", path.display()),
+            Self::Beside { path } => write!(f, "file    {}, if there is one", path.display()),
             Self::RemoveFile { path } | Self::RemoveTree { path } => {
                 write!(f, "remove  {}", path.display())
             }

@@ -2,12 +2,12 @@
 //! (sd_notify(3)).
 //!
 //! One datagram to the socket named in the environment; without one, nobody asked. Other systems
-//! have no such question: launchd takes a running process for a ready one, and the Windows service
-//! entry reports for itself.
+//! have no such question: launchd takes a running process for a ready one. On Windows the service
+//! control manager is told, by the entry through which it started the service.
 
 /// What can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(crate) enum News {
     /// The control socket answers.
     Ready,
     /// The service is on its way out.
@@ -21,7 +21,9 @@ pub(super) fn tell(news: News) {
     if let Some(socket) = std::env::var_os("NOTIFY_SOCKET") {
         let _ = linux::send(&socket, news.as_bytes());
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(windows)]
+    crate::install::tell(news);
+    #[cfg(not(any(target_os = "linux", windows)))]
     let _ = news;
 }
 

@@ -26,6 +26,8 @@ use std::io;
 
 use planetary_ipc::endpoint::BindError;
 
+#[cfg(windows)]
+pub(crate) use self::manager::News;
 use self::running::Running;
 pub(crate) use self::starting::start;
 pub use self::starting::{StartError, Started};

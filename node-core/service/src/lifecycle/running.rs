@@ -25,8 +25,12 @@ use crate::node::Node;
 use crate::public::tend;
 use crate::survey::clock::COMPARISON_GAP;
 
-/// Time between two looks at what moves all the time.
+/// Time between two looks at what moves all the time, while somebody reads it, and at the clock, on
+/// which it may depend who is let in.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The same while nobody reads it: what is wrong is still written to the log.
+const LOOK_INTERVAL_UNREAD: Duration = Duration::from_secs(20);
 
 /// Time after which listeners that could not be opened are tried again.
 const LISTEN_RETRY: Duration = Duration::from_secs(30);
@@ -34,6 +38,9 @@ const LISTEN_RETRY: Duration = Duration::from_secs(30);
 /// Time between two looks at the system around the node: a little less than what a condition must
 /// last to be shown, so that a blip is seen to be over before.
 const SURVEY_INTERVAL: Duration = Duration::from_secs(4);
+
+/// The same while nobody reads what is found.
+const SURVEY_INTERVAL_UNREAD: Duration = Duration::from_secs(20);
 
 /// Time between two looks at what power and network cost.
 const SUPPLY_INTERVAL: Duration = Duration::from_secs(30);
@@ -49,6 +56,8 @@ pub(super) struct Running {
     pub(super) attending: JoinHandle<()>,
     /// For tools that were written for the reference.
     pub(super) admin: Admin,
+    /// A node that cannot be started is tried again.
+    stays: bool,
 }
 
 impl Running {
@@ -58,11 +67,15 @@ impl Running {
     /// [`RunError`]; nothing is left running.
     pub(super) async fn enter(started: Started) -> Result<Self, RunError> {
         let listener = Listener::bind(&started.control)?;
+        let stays = started.settings.arguments.stay;
         let node = Arc::new(Node::new(started));
         node.sweep_names().await;
         // A failure is told where the others are.
         let _ = node.reconcile_figures().await;
-        node.follow_intent().await?;
+        match stays {
+            true => node.try_to_follow_intent().await,
+            false => node.follow_intent().await?,
+        }
         // Before any client is answered: who finds the service there finds all of it.
         let mut admin = Admin::default();
         admin.follow(&node).await;
@@ -80,7 +93,7 @@ impl Running {
         }));
         let attending = tokio::spawn(Arc::clone(&node).attend_circles());
         manager::tell(News::Ready);
-        Ok(Self { node, close_control, control, attending, admin })
+        Ok(Self { node, close_control, control, attending, admin, stays })
     }
 
     /// Serves until a signal or `outside` says stop.
@@ -90,21 +103,24 @@ impl Running {
         outside: impl Future<Output = ()>,
     ) -> Stopping {
         tokio::pin!(outside);
-        let mut look = time::interval(LOOK_INTERVAL);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut looked, mut clock_seen) = (Instant::now(), Instant::now());
         let mut retry = time::interval_at(Instant::now() + LISTEN_RETRY, LISTEN_RETRY);
         retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tend = time::interval_at(Instant::now() + tend::INTERVAL, tend::INTERVAL);
         tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tending: Option<JoinHandle<()>> = None;
-        let mut survey = time::interval(SURVEY_INTERVAL);
-        survey.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut surveyed: Option<Instant> = None;
         let mut supply = time::interval(SUPPLY_INTERVAL);
         supply.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut compared: Option<Instant> = None;
         let mut changes = None;
         loop {
             follow(&mut changes, &self.node);
+            let (look_gap, survey_gap) = match self.node.is_watched() {
+                true => (LOOK_INTERVAL, SURVEY_INTERVAL),
+                false => (LOOK_INTERVAL_UNREAD, SURVEY_INTERVAL_UNREAD),
+            };
+            let survey_at = surveyed.map_or_else(Instant::now, |at| at + survey_gap);
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Stop => break,
@@ -115,7 +131,11 @@ impl Running {
                 () = &mut outside => break,
                 _ = retry.tick() => {
                     self.admin.retry();
-                    in_background(&self.node, |node| async move {
+                    let stays = self.stays;
+                    in_background(&self.node, move |node| async move {
+                        if stays {
+                            node.try_to_follow_intent().await;
+                        }
                         node.retry_listeners().await;
                     });
                 }
@@ -123,7 +143,8 @@ impl Running {
                 _ = tend.tick(), if tending.as_ref().is_none_or(JoinHandle::is_finished) => {
                     tending = Some(tokio::spawn(tend::tend(Arc::clone(&self.node))));
                 }
-                _ = survey.tick() => {
+                () = time::sleep_until(survey_at) => {
+                    surveyed = Some(Instant::now());
                     let others = compared.is_none_or(|at| at.elapsed() >= COMPARISON_GAP);
                     compared = if others { Some(Instant::now()) } else { compared };
                     in_background(&self.node, move |node| async move {
@@ -138,7 +159,12 @@ impl Running {
                     });
                     continue;
                 }
-                _ = look.tick() => {}
+                () = time::sleep_until(looked + look_gap) => {}
+                () = time::sleep_until(clock_seen + LOOK_INTERVAL), if self.node.knows_people() => {
+                    clock_seen = Instant::now();
+                    self.node.follow_clock().await;
+                    continue;
+                }
                 () = self.node.changed() => {}
                 () = next_change(&mut changes) => {
                     // Changes come in groups.
@@ -148,6 +174,7 @@ impl Running {
             self.node.follow_clock().await;
             self.admin.follow(&self.node).await;
             self.node.publish().await;
+            (looked, clock_seen) = (Instant::now(), Instant::now());
         }
         Stopping::begin(self)
     }

@@ -5,7 +5,7 @@
 //! then the records, which may be set aside. A failure leaves behind at most an empty state folder
 //! and files that were set aside.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use planetary_ipc::{HealthItem, Severity};
 use planetary_proto::identity::Identity;
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::args::RunArguments;
 use crate::config::{Config, ConfigError, ConfigFile};
 use crate::health::{Condition, Health, Moment};
+use crate::log::file::LogFile;
 use crate::log::{self, LogHandle};
 use crate::node::{self, Passing, Settings};
 use crate::places::{NoHome, Places};
@@ -21,6 +22,7 @@ use crate::public::Public;
 use crate::public::kept::{ChosenRecord, Kept, PausedRecord};
 use crate::public::statistics::StatisticsRecord;
 use crate::public::store::ListRecord;
+use crate::releases::{Releases, ReleasesRecord};
 use crate::state::circles::{CirclesKeeper, LoadedCircles};
 use crate::state::forwards::Forwards;
 use crate::state::friends::FriendsKeeper;
@@ -48,6 +50,17 @@ pub enum StartError {
     /// A record cannot be used.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The log cannot be written.
+    #[error(
+        "{}: the log cannot be written: {source}; choose another file with --log-file",
+        path.display()
+    )]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     NoRandomness(getrandom::Error),
@@ -74,6 +87,8 @@ pub struct Started {
     pub sequence: SequenceKeeper,
     /// What is known of public peers.
     pub public: Public,
+    /// What is known of newer versions.
+    pub releases: Releases,
     /// Who may reach this computer.
     pub friends: FriendsKeeper,
     /// The forwarded ports.
@@ -99,8 +114,9 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
     )?;
     StateDir::check(&places.state_dir)?;
     let config = load_config(&places)?;
+    let log_file = arguments.log_file.take().map(|path| open_log(&path)).transpose()?;
     // A process that has a log keeps it.
-    let log = log::start(config.log_level, config.log_format).ok();
+    let log = log::start(config.log_level, config.log_format, log_file).ok();
     let now = Moment::now();
     let mut health = Health::default();
 
@@ -122,6 +138,12 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         load_record::<ListRecord>(&state_dir, LIST_DAMAGED, &mut health, now)?,
         load_record::<StatisticsRecord>(&state_dir, STATISTICS_DAMAGED, &mut health, now)?,
     );
+    let releases = Releases::new(load_record::<ReleasesRecord>(
+        &state_dir,
+        RELEASES_DAMAGED,
+        &mut health,
+        now,
+    )?);
     let forwards = load_record::<Forwards>(&state_dir, FORWARDS_DAMAGED, &mut health, now)?;
     let (friends, damage) = FriendsKeeper::load(&state_dir, now.unix_s)?;
     if let Some(damage) = damage {
@@ -152,6 +174,7 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         identity_path: loaded.path,
         intent,
         public,
+        releases,
         friends,
         forwards,
         networks,
@@ -160,6 +183,10 @@ pub(crate) fn start(mut arguments: RunArguments) -> Result<Started, StartError> 
         health,
         log,
     })
+}
+
+fn open_log(path: &Path) -> Result<LogFile, StartError> {
+    LogFile::open(path).map_err(|source| StartError::Log { path: path.to_owned(), source })
 }
 
 fn load_config(places: &Places) -> Result<Config, ConfigError> {
@@ -189,6 +216,10 @@ const FORWARDS_DAMAGED: (&str, &str) =
 const LIST_DAMAGED: (&str, &str) = (
     "public_list_damaged",
     "The list of public peers that ships with the program is used until it is fetched again.",
+);
+const RELEASES_DAMAGED: (&str, &str) = (
+    "releases_damaged",
+    "What was known of newer versions of this program was lost; it is asked again.",
 );
 const STATISTICS_DAMAGED: (&str, &str) =
     ("peer_statistics_damaged", "How well peers answered before is lost.");

@@ -25,7 +25,7 @@ impl Stopping {
 
     /// Ends what runs, or leaves it to the end of the process when the time is up.
     pub(super) async fn finish(self) {
-        let Running { node, close_control, control, attending, mut admin } = self.0;
+        let Running { node, close_control, control, attending, mut admin, .. } = self.0;
         admin.close();
         // What it writes, it writes whole.
         attending.abort();

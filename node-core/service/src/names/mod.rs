@@ -89,6 +89,7 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unwired {
     /// There is no resolver that can be told.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "other systems have one"))]
     #[error("there is no resolver that can be told to ask here")]
     NoResolver,
     /// It does not let this program tell it.
@@ -144,6 +145,15 @@ pub async fn sweep() {
     if timeout(WIRE_PATIENCE, system::sweep()).await.is_err() {
         tracing::warn!("what an earlier run told the system's resolver may be there still");
     }
+}
+
+/// As [`sweep`], at once and for who takes the service away.
+///
+/// # Errors
+/// What the system answers.
+#[cfg(windows)]
+pub(crate) fn forget() -> std::io::Result<()> {
+    system::remove()
 }
 
 async fn keep(place: Place, told: watch::Sender<Names>, mut stopped: oneshot::Receiver<()>) {

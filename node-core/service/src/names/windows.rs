@@ -100,7 +100,7 @@ fn write(server: &str) -> io::Result<()> {
     plain(written)
 }
 
-fn remove() -> io::Result<()> {
+pub(super) fn remove() -> io::Result<()> {
     match plain(LOCAL_MACHINE.remove_tree(RULE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Ok(()) => {

@@ -100,6 +100,7 @@ fn with_settings_of(running: &Config, edited: &Config) -> Config {
         gateway: edited.gateway.clone(),
         public_peers: edited.public_peers.clone(),
         metrics: edited.metrics,
+        releases: edited.releases,
         log_level: edited.log_level,
         ..running.clone()
     }
@@ -138,6 +139,7 @@ fn plain(config: &Config, config_file: String) -> Settings {
             url: (!list.url.is_empty()).then(|| list.url.clone()),
             key: list.key.map(|key| planetary_ipc::NodeKey(*key.as_bytes())),
         },
+        release_check: config.releases,
         config_file,
     }
 }

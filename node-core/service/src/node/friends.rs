@@ -188,6 +188,12 @@ impl Node {
         }
     }
 
+    /// Whether there is anybody for whom the time may change something.
+    #[must_use]
+    pub fn knows_people(&self) -> bool {
+        !self.friends.lock().keeper.friends().friends().is_empty() || self.has_circles()
+    }
+
     /// Whether the rules have people asked.
     #[cfg(test)]
     pub(crate) fn rules_ask(&self) -> bool {
@@ -251,8 +257,7 @@ impl Node {
 
     /// Notes which friends and members are online. Something is written at most every ten minutes.
     pub(super) async fn look_for_people(&self, engine: &Engine) {
-        let has_friends = !self.friends.lock().keeper.friends().friends().is_empty();
-        if !has_friends && !self.has_circles() {
+        if !self.knows_people() {
             return;
         }
         let asked = tokio::time::timeout(super::SNAPSHOT_PATIENCE, engine.sessions()).await;

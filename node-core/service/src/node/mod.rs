@@ -28,7 +28,7 @@ mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -61,6 +61,7 @@ use crate::lifecycle::Started;
 use crate::log::LogHandle;
 use crate::policy::Doors;
 use crate::public::Public;
+use crate::releases::Releases;
 use crate::report::{Facts, Observer, plain};
 use crate::state::StateDir;
 use crate::state::networks::Networks;
@@ -81,10 +82,13 @@ pub struct Node {
     sequence: Mutex<SequenceKeeper>,
     failed_listeners: Mutex<Vec<FailedListener>>,
     public: Public,
+    releases: Releases,
     friends: Mutex<friends::Keeping>,
     circles: Mutex<circles::Keeping>,
     /// The exchange of circles has something to do.
     circles_due: Notify,
+    /// Clients that read the status.
+    clients: AtomicUsize,
     /// Clients that show questions.
     askers: AtomicUsize,
     /// What the person has said of local networks.
@@ -162,10 +166,12 @@ impl Node {
             sequence: Mutex::new(started.sequence),
             failed_listeners: Mutex::default(),
             public: started.public,
+            releases: started.releases,
             friends: Mutex::new(friends),
             networks: Mutex::new(started.networks),
             circles: Mutex::new(circles),
             circles_due: Notify::new(),
+            clients: AtomicUsize::new(0),
             askers: AtomicUsize::new(0),
             exploring: exploring::Exploring::default(),
             naming: naming::Naming::default(),
@@ -193,6 +199,23 @@ impl Node {
             Connect::Up => self.start_engine().await,
             Connect::Down => Ok(()),
         }
+    }
+
+    /// As [`Node::follow_intent`], for who stays when that fails: why is told where the other
+    /// conditions are.
+    pub async fn try_to_follow_intent(&self) {
+        let intent = self.changing.lock().await;
+        if intent.connect == Connect::Down || self.engine().is_some() {
+            return;
+        }
+        if let Err(error) = self.start_engine().await {
+            tracing::error!(%error, "the node does not start");
+            self.raise(not_started(
+                format!("It is switched on, but: {error}. It is tried again all the time."),
+                "Mend what is named, or set `tun.name` to \"none\".",
+            ));
+        }
+        self.news.notify_one();
     }
 
     /// Brings the node up and remembers it. A node that is up stays as it is.
@@ -305,6 +328,18 @@ impl Node {
         !self.settings.read().config.lan.password.as_bytes().is_empty()
     }
 
+    /// What is known of newer versions.
+    #[must_use]
+    pub const fn releases(&self) -> &Releases {
+        &self.releases
+    }
+
+    /// Whether the settings let newer versions be looked for.
+    #[must_use]
+    pub fn looks_for_releases(&self) -> bool {
+        self.settings.read().config.releases
+    }
+
     /// Where the settings are.
     #[must_use]
     pub fn config_path(&self) -> &Path {
@@ -321,6 +356,20 @@ impl Node {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.subscribe()
+    }
+
+    /// Remembers how many clients there are.
+    pub fn serve_clients(&self, clients: usize) {
+        if self.clients.swap(clients, Ordering::Relaxed) == 0 {
+            // Whoever keeps the status fresh has slept.
+            self.news.notify_one();
+        }
+    }
+
+    /// Whether somebody reads the status, so that it is to be kept fresh.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.clients.load(Ordering::Relaxed) > 0 || self.serves_figures()
     }
 
     /// Waits until something changed that the engine does not know of.
@@ -396,6 +445,7 @@ impl Node {
             supply: self.supply(),
             transit: (transit::plain(setting), transit::plain(mode)),
             saving: self.saving(),
+            releases: self.releases.told(self.looks_for_releases(), self.public.offline),
             root_changes: 0,
             health: self.health.lock().visible(now),
         })
@@ -452,6 +502,7 @@ impl Node {
             groups: config.session_groups()?,
             transit: transit::core(self.transit().1),
             node_info: settings.node_info(),
+            fast_sessions: config.fast_sessions,
             first_seq,
             tun: settings.tun(&identity),
             identity,
@@ -503,21 +554,17 @@ impl Node {
         if let Err(error) = self.start_engine().await {
             tracing::error!(%error, "the node is down: it does not start with the new \
                 configuration");
-            self.raise(Condition {
-                code: NODE_NOT_STARTED,
-                severity: Severity::Error,
-                title: "The node does not start".to_owned(),
-                text: format!("With the new configuration: {error}."),
-                action: Some("Correct the configuration, then run `planetary up`.".to_owned()),
-                affects_connectivity: true,
-                may_pass: false,
-            });
+            self.raise(not_started(
+                format!("With the new configuration: {error}."),
+                "Correct the configuration, then run `planetary up`.",
+            ));
         }
     }
 
     /// Keeps the file of sequence numbers ahead of the node.
     fn cover(&self, snapshot: &Snapshot) {
-        let stored = self.sequence.lock().cover(&self.state_dir, snapshot.highest_seq);
+        let before_the_next_look = snapshot.highest_seq.saturating_add(UNSEEN_MAX);
+        let stored = self.sequence.lock().cover(&self.state_dir, before_the_next_look);
         match stored {
             Ok(()) => self.health.lock().clear(STATE_NOT_STORED),
             Err(error) => self.raise(Condition {
@@ -560,6 +607,19 @@ pub(crate) fn config_exposed(config: &Config, path: &Path) -> Option<Condition> 
 }
 
 /// The engine's own thread is gone, which only a mistake in the program can do.
+/// The node should be up and is not; `text` says since when and why.
+fn not_started(text: String, action: &str) -> Condition {
+    Condition {
+        code: NODE_NOT_STARTED,
+        severity: Severity::Error,
+        title: "The node does not start".to_owned(),
+        text,
+        action: Some(action.to_owned()),
+        affects_connectivity: true,
+        may_pass: false,
+    }
+}
+
 fn broken() -> Condition {
     Condition {
         code: NODE_BROKEN,
@@ -579,8 +639,12 @@ const NEWS_MAX: usize = 1024;
 /// that hangs does not take the service with it.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How far sequence numbers may get between two looks at the engine: they follow the clock in
+/// seconds, and looks are at most this far apart (`lifecycle/running.rs`).
+const UNSEEN_MAX: u64 = 20;
+
 const NODE_BROKEN: &str = "node_broken";
-const NODE_NOT_STARTED: &str = "node_not_started";
+pub(crate) const NODE_NOT_STARTED: &str = "node_not_started";
 const CONFIG_NOT_READ: &str = "config_not_read";
 const CONFIG_EXPOSED: &str = "config_exposed";
 const STATE_NOT_STORED: &str = "state_not_stored";

@@ -161,6 +161,7 @@ impl Settings {
             || old.allowed_keys != newer.allowed_keys
             || old.node_info != newer.node_info
             || old.node_info_privacy != newer.node_info_privacy
+            || old.fast_sessions != newer.fast_sessions
     }
 }
 
@@ -283,5 +284,6 @@ mod tests {
         assert!(old.needs_restart(&newer("tun.mtu = 1500")));
         assert!(!old.needs_restart(&newer("group_password = \"x\"\ntransit = \"leaf\"")));
         assert!(old.needs_restart(&newer("node_info_privacy = false")));
+        assert!(old.needs_restart(&newer("fast.enabled = false")));
     }
 }

@@ -19,7 +19,7 @@ use planetary_ipc::{ForeignSettings, ImportItem};
 use planetary_proto::identity::{Identity, NodeKey};
 use zeroize::Zeroizing;
 
-use super::{Condition, Config, Connect, EditError, NODE_NOT_STARTED, Node, Severity, SwitchError};
+use super::{Condition, Config, Connect, EditError, Node, SwitchError, not_started};
 use crate::config::Edited;
 use crate::health::Moment;
 use crate::state::identity;
@@ -259,13 +259,8 @@ impl Node {
 }
 
 fn not_back(error: &SwitchError) -> Condition {
-    Condition {
-        code: NODE_NOT_STARTED,
-        severity: Severity::Error,
-        title: "The node does not start".to_owned(),
-        text: format!("After a change that failed: {error}."),
-        action: Some("Run `planetary up`; the log of the service has more.".to_owned()),
-        affects_connectivity: true,
-        may_pass: false,
-    }
+    not_started(
+        format!("After a change that failed: {error}."),
+        "Run `planetary up`; the log of the service has more.",
+    )
 }

@@ -1,5 +1,5 @@
-//! Downloading a list of public peers, by a privileged program, from a place that only the
-//! configuration file can name.
+//! Downloading small files (a list of public peers, the newest version) by a privileged program,
+//! from a place that only the configuration file names, or whoever built the program.
 //!
 //! Whatever answers is a stranger: size, time and redirects are bounded, and every address that a
 //! name or a redirect leads to is checked before it is connected to, so that nobody can use the
@@ -26,7 +26,7 @@ const REDIRECTS_MAX: u32 = 3;
 ///
 /// # Errors
 /// What went wrong, in words.
-pub(super) fn download(
+pub(crate) fn download(
     url: &str,
     len_max: usize,
     secure_only: bool,
@@ -38,7 +38,8 @@ pub(super) fn download(
         .timeout_global(Some(TIME_MAX))
         // A proxy of the environment would go where nothing is checked.
         .proxy(None)
-        .user_agent(concat!("planetaryd/", env!("CARGO_PKG_VERSION")))
+        // Nobody needs to know more.
+        .user_agent("planetaryd")
         .max_idle_connections(0)
         .build();
     let resolver = Guard { inner: DefaultResolver::default(), reach };
@@ -57,9 +58,7 @@ fn in_words(error: &Error) -> String {
         Error::Timeout(_) => format!("it took longer than {} s", TIME_MAX.as_secs()),
         Error::BodyExceedsLimit(most) => format!("it is longer than {most} bytes"),
         Error::TooManyRedirects => format!("the server redirects more than {REDIRECTS_MAX} times"),
-        Error::RequireHttpsOnly(_) => {
-            "without `public_peers.key` it must be https, redirects included".to_owned()
-        }
+        Error::RequireHttpsOnly(_) => "it must be https, redirects included".to_owned(),
         Error::Io(error) => error.to_string(),
         Error::Other(error) => error.to_string(),
         other => crate::config::printable(&other.to_string()),
@@ -75,9 +74,7 @@ struct Guard {
 
 /// A name or a redirect leads where it must not.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the server is at {0}, where this computer fetches no list from without `public_peers.key`"
-)]
+#[error("the server is at {0}, which is no address of the public internet")]
 struct Forbidden(SocketAddr);
 
 /// Nobody outside of this computer is to be talked to.
@@ -112,7 +109,7 @@ impl Resolver for Guard {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
 
@@ -120,7 +117,7 @@ pub(super) mod tests {
 
     /// A web server of one thread, which answers each path with what `answer` gives: a status line,
     /// headers, and the body.
-    pub(in super::super) fn serve(
+    pub(crate) fn serve(
         answer: impl Fn(&str) -> Option<(String, Vec<u8>)> + Send + 'static,
     ) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -162,7 +159,7 @@ pub(super) mod tests {
     fn places_of_this_computer_are_refused_without_a_key() {
         let server = serve(|_| ok(b"secret of this computer"));
         let error = download(&server, 100, false, Reach::Public).unwrap_err();
-        assert!(error.contains("127.0.0.1") && error.contains("public_peers.key"), "{error}");
+        assert!(error.contains("127.0.0.1") && error.contains("public internet"), "{error}");
         let error = download(&server, 100, true, Reach::Any).unwrap_err();
         assert!(error.contains("https"), "{error}");
         let error = download("http://[200::1]/", 100, false, Reach::Any).unwrap_err();

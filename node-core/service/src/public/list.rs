@@ -255,7 +255,7 @@ pub fn place(text: &str) -> Option<String> {
 
 impl Date {
     /// Reads `2026-01-31`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let mut number = |digits: usize| -> Option<u16> {
             let part = parts.next()?;
@@ -280,12 +280,17 @@ impl Date {
     /// Days from this one to the one of `unix_s`; 0 if that is earlier.
     #[must_use]
     pub fn days_until(self, unix_s: u64) -> u64 {
+        (unix_s / 86_400).saturating_sub(self.days())
+    }
+
+    /// Days since 1970-01-01.
+    pub(crate) fn days(self) -> u64 {
         // Years that begin in March have their odd day at the end.
         let shifted = u64::from(self.year) - u64::from(self.month <= 2);
         let month = (u64::from(self.month) + 9) % 12;
         let in_year = (153 * month + 2) / 5 + u64::from(self.day) - 1;
         let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + in_year;
-        (unix_s / 86_400).saturating_sub(days.saturating_sub(DAYS_TO_1970))
+        days.saturating_sub(DAYS_TO_1970)
     }
 }
 

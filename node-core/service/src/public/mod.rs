@@ -12,7 +12,7 @@
 //! The chosen peers stand beside the person's own, which nothing here ever touches.
 
 pub mod choice;
-mod fetch;
+pub(crate) mod fetch;
 pub mod filter;
 pub mod jobs;
 pub mod kept;

@@ -23,7 +23,7 @@ use crate::health::Moment;
 use crate::state::record::Record;
 
 /// Longest file with a signature: 128 hexadecimal digits, and room for a line end.
-const SIGNATURE_LEN_MAX: usize = 1024;
+pub(crate) const SIGNATURE_LEN_MAX: usize = 1024;
 
 /// Age of the copy at which it is fetched anew by itself.
 const REFRESH_AGE_S: u64 = 86_400;
@@ -241,7 +241,7 @@ pub fn refresh(
 }
 
 /// Reads a signature: 128 hexadecimal digits, or base64.
-fn read_signature(text: &[u8]) -> Option<Signature> {
+pub(crate) fn read_signature(text: &[u8]) -> Option<Signature> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let mut bytes = [0; 64];
     if text.len() == 128 {
@@ -258,7 +258,8 @@ fn read_signature(text: &[u8]) -> Option<Signature> {
     Some(Signature::from_bytes(bytes))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -274,8 +275,9 @@ impl RefreshError {
             ),
             Self::Fetch { .. } | Self::FetchSignature { .. } => (
                 ErrorCode::Unreachable,
-                "check `public_peers.url` and this computer's internet connection; the list in \
-                 use stays",
+                "check `public_peers.url` and this computer's internet connection; without \
+                 `public_peers.key` it must be https, and in the public internet; the list in use \
+                 stays",
             ),
             Self::Signature => (
                 ErrorCode::Unreachable,

@@ -1,6 +1,6 @@
 //! What happens by itself, about once a minute while the node is up: the list is fetched when it is
-//! old and the network is not paid by volume, what the links show is remembered, and a chosen peer
-//! that is gone for good is replaced.
+//! old and the network is not paid by volume, so is the newest version, what the links show is
+//! remembered, and a chosen peer that is gone for good is replaced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::replace::Seen;
 use super::search;
 use crate::health::{Condition, Moment};
 use crate::node::Node;
+use crate::releases;
 
 /// Time between two looks.
 pub const INTERVAL: Duration = Duration::from_secs(60);
@@ -35,6 +36,7 @@ pub async fn tend(node: Arc<Node>) {
         // A failure is logged and shown with the list.
         let _ = super::refresh(&node).await;
     }
+    releases::look(&node, now).await;
     remember(&node, &engine, now).await;
     replace(&node, &engine, now).await;
 }

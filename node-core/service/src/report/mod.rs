@@ -27,7 +27,8 @@ use std::time::Duration;
 use planetary_circles::Reason;
 use planetary_ipc::{
     Access, Direction, Dropped, Gateway, HealthItem, Lan, ListenerStatus, Names, NodeKey,
-    PeerError, Question, Saving, Status, Subnet, Transit, TransitMode, TunStatus, UnixTime,
+    PeerError, Question, Releases, Saving, Status, Subnet, Transit, TransitMode, TunStatus,
+    UnixTime,
 };
 use planetary_proto::identity;
 use planetary_runtime::Snapshot;
@@ -96,6 +97,8 @@ pub struct Facts {
     pub transit: (TransitMode, TransitMode),
     /// Why these differ, if they do.
     pub saving: Option<Saving>,
+    /// What is known of newer versions.
+    pub releases: Releases,
     /// How often the root of the tree changed lately; the observer counts.
     pub root_changes: usize,
     /// Conditions that were noticed elsewhere and are to be shown.
@@ -143,6 +146,7 @@ impl Facts {
             supply: Supply::default(),
             transit: Default::default(),
             saving: None,
+            releases: Releases::default(),
             root_changes: 0,
             health: health.visible(now),
         }
@@ -248,6 +252,7 @@ impl Observer {
                 battery: facts.supply.battery,
             },
             gateway: facts.gateway,
+            releases: facts.releases,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The way to one other node.
 
-use planetary_ipc::{Hop, NextHop, PathReport, SessionReport, SessionState, Target};
-use planetary_proto::identity::NodeKey;
+use planetary_ipc::{Cipher, Hop, NextHop, PathReport, SessionReport, SessionState, Target};
+use planetary_proto::{identity::NodeKey, session::Suite};
 use planetary_runtime::{self as runtime, Snapshot, Topology};
 
 use super::{address, milliseconds, plain, topology};
@@ -36,9 +36,18 @@ pub fn describe(
             rx_bytes: session.map(|session| session.rx_bytes),
             tx_bytes: session.map(|session| session.tx_bytes),
             uptime_s: session.map(|session| session.uptime.as_secs()),
+            cipher: session.map(|session| cipher(session.fast)),
         },
         age_s: path.map(|path| path.age.as_secs()),
         hops: hops(found, snapshot, known),
+    }
+}
+
+const fn cipher(fast: Option<Suite>) -> Cipher {
+    match fast {
+        None => Cipher::Compatible,
+        Some(Suite::Aes256Gcm) => Cipher::Aes256Gcm,
+        Some(Suite::ChaCha20Poly1305) => Cipher::Chacha20Poly1305,
     }
 }
 

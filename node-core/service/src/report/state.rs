@@ -1,7 +1,7 @@
 //! The one word for how the node is, and the sentence behind it.
 //!
 //! ```text
-//! switched off                                              down
+//! switched off, or it does not start                        down
 //! the engine is gone                                        offline
 //! an answer through the network within the last 60 s        connected, or degraded when an item
 //!                                                           of health says that traffic suffers
@@ -19,6 +19,7 @@ use planetary_ipc::{HealthItem, State, UnixTime};
 
 use super::Facts;
 use crate::health::{Moment, SHOW_DELAY};
+use crate::node::NODE_NOT_STARTED;
 
 /// How long a node without a link may be on its way. A link over half the world is up in a second
 /// or two; a person who waits longer wants to know what is wrong.
@@ -92,7 +93,9 @@ impl Standing {
 /// Returns the word and the sentence.
 pub(super) fn judge(facts: &Facts, health: &[HealthItem], gap: Gap) -> (State, Option<String>) {
     if !facts.up {
-        return (State::Down, Some("switched off".to_owned()));
+        let failed = health.iter().any(|item| item.code == NODE_NOT_STARTED);
+        let why = if failed { "it could not be started" } else { "switched off" };
+        return (State::Down, Some(why.to_owned()));
     }
     if facts.is_proven() && gap.unlinked < SHOW_DELAY {
         let suffering = health.iter().find(|item| item.affects_connectivity);

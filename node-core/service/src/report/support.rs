@@ -158,6 +158,8 @@ fn counters(facts: &Facts, status: &Status) -> Vec<Counter> {
             ("drop_session", counters.drop_session),
             ("drop_too_big", counters.drop_too_big),
             ("drop_guest", counters.drop_guest),
+            ("datagrams_out", counters.datagrams_out),
+            ("datagrams_in", counters.datagrams_in),
             ("news_lost", counters.news_lost),
             ("rate_limited", stats.rate_limited),
             ("weak_keys", stats.weak_keys),

@@ -629,6 +629,7 @@ fn topology_has_names_ways_and_what_was_explored() {
         heard_ago: None,
         rx_bytes: 5,
         tx_bytes: 6,
+        fast: Some(planetary_proto::session::Suite::Aes256Gcm),
     };
     let known = planetary_runtime::Topology {
         own: key(1),

@@ -54,11 +54,10 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_planetaryd"));
         command.arg("run").arg("--state-dir").arg(self.dir.path());
-        command
-            .arg("--control")
-            .arg(self.path("control.sock"))
-            .args(["--no-lan", "--tun", "none"])
-            .args(arguments);
+        command.arg("--control").arg(self.path("control.sock")).arg("--no-lan").args(arguments);
+        if !arguments.contains(&"--tun") {
+            command.args(["--tun", "none"]);
+        }
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
         command
     }

@@ -7,7 +7,7 @@
 use planetary_proto::{
     Instant, LinkId, Misbehaviour, NodeKey,
     forward::{Decision, WATERMARK_START},
-    session::{SEAL_OVERHEAD_MAX, SESSION_TRAFFIC},
+    session::{FAST_HEAD_LEN, SESSION_FAST, SESSION_TRAFFIC},
     upper::{
         PAYLOAD_EXTENSION, PAYLOAD_INBAND, PAYLOAD_IPV6,
         ipv6::{Echo, Territory, check_inbound, check_outbound},
@@ -15,7 +15,7 @@ use planetary_proto::{
     wire::{FrameKind, TrafficHeader, TrafficView},
 };
 
-use super::{Host, Running};
+use super::{Host, Running, Task};
 use crate::check::Fault;
 
 impl Host {
@@ -59,18 +59,36 @@ impl Host {
             self.change(at, |node, now| node.handle_stuck(source, from, dest, now));
         }
         if dest == self.key() {
-            let mut payload = frame.split_off(body_start + view.payload_offset());
-            self.deliver(source, &mut payload, at);
+            let payload = frame.split_off(body_start + view.payload_offset());
+            self.endure(source, payload, at);
         }
     }
 
-    /// A payload is for this node.
-    fn deliver(&mut self, source: NodeKey, payload: &mut [u8], at: Instant) {
+    /// A payload is for this node; the weather decides what becomes of it.
+    fn endure(&mut self, source: NodeKey, mut payload: Vec<u8>, at: Instant) {
+        let weather = self.weather;
+        if (weather.drops)(&payload) || weather.happens(weather.loss, &mut self.rng) {
+            return;
+        }
+        if weather.happens(weather.copies, &mut self.rng) {
+            let late = at + weather.delay(&mut self.rng);
+            self.schedule(late, Task::Late { source, payload: payload.clone() });
+        }
+        if weather.happens(weather.delays, &mut self.rng) {
+            let late = at + weather.delay(&mut self.rng);
+            return self.schedule(late, Task::Late { source, payload });
+        }
+        self.deliver(source, &mut payload, at);
+    }
+
+    /// A payload has reached this node.
+    pub(super) fn deliver(&mut self, source: NodeKey, payload: &mut [u8], at: Instant) {
         match payload.first() {
             Some(1 | 2) => {
                 self.change(at, |node, now| node.handle_handshake(source, payload, now));
             }
             Some(&SESSION_TRAFFIC) => self.open(source, payload, at),
+            Some(&SESSION_FAST) => self.open_fast(source, payload, at),
             _ => {}
         }
     }
@@ -98,6 +116,21 @@ impl Host {
                 self.change(at, |node, now| node.handle_undecryptable(source, now));
             }
             Err(_) => {}
+        }
+    }
+
+    fn open_fast(&mut self, source: NodeKey, payload: &mut [u8], at: Instant) {
+        let mono = self.clock.now(at).mono;
+        let Some(Running { node, .. }) = &mut self.running else { return };
+        let Some(session) = node.session_table_mut().session_mut(&source) else {
+            return self.change(at, |node, now| node.handle_undecryptable(source, now));
+        };
+        if session.open_fast(payload, mono) {
+            node.handle_use(mono);
+            self.tally.fast += 1;
+            self.take_data(source, &payload[FAST_HEAD_LEN..], at);
+        } else {
+            self.tally.fast_refused += 1;
         }
     }
 
@@ -154,18 +187,13 @@ impl Host {
             let from = table.coords().clone();
             return self.change(at, |node, now| node.handle_stuck(own, Some(from), key, now));
         };
-        let mut buffer = vec![0; SEAL_OVERHEAD_MAX];
-        buffer.push(kind);
-        buffer.extend_from_slice(packet);
-        let Some(start) = session.sealer.seal(&mut buffer, SEAL_OVERHEAD_MAX) else { return };
         let mono = self.clock.now(at).mono;
-        session.last_said = Some(mono);
-        let payload = &buffer[start..];
+        let Some(payload) = session.seal(&[&[kind], packet].concat(), mono) else { return };
         let from = table.coords();
         let header = TrafficHeader { path: &path, from, source: &own, dest: &key, watermark };
         let mut frame = Vec::with_capacity(header.encoded_len(payload.len()) + payload.len());
         header.emit(payload.len(), &mut frame);
-        frame.extend_from_slice(payload);
+        frame.extend_from_slice(&payload);
         node.handle_use(mono);
         self.queue(link, own, key, frame, at);
     }

@@ -20,6 +20,7 @@ use std::{
 use planetary_proto::{
     Event, ExtensionMessage, ForwardingTable, Identity, Instant, LinkId, Misbehaviour, Node,
     NodeConfig, NodeKey, Now, Transit,
+    session::Suites,
     time::Duration,
     upper::{InbandAnswer, InbandKind, ipv6::Territory},
 };
@@ -36,6 +37,7 @@ use crate::{
     schedule::{Schedule, Slot},
     sessions::Sessions,
     tally::Tally,
+    weather::Weather,
 };
 
 /// Names a host of a world.
@@ -67,6 +69,8 @@ pub(crate) enum Task {
     Ping(u32),
     /// A rogue has another idea.
     Mischief,
+    /// A payload arrives later than it could have.
+    Late { source: NodeKey, payload: Vec<u8> },
 }
 
 /// A task for another host.
@@ -115,6 +119,10 @@ pub(crate) struct Host {
     pub(crate) mischief: Option<Mischief>,
     /// What its node carries for others.
     transit: Transit,
+    /// Which ciphers of fast sessions are fast on it, if its node has any.
+    pub(crate) fast: Option<Suites>,
+    /// What becomes of payloads for it.
+    pub(crate) weather: Weather,
     trace: DefaultHasher,
     /// What is for other hosts.
     pub(crate) parcels: Vec<Parcel>,
@@ -158,6 +166,8 @@ impl Host {
             pinged: 0,
             mischief,
             transit: Transit::default(),
+            fast: Some(Suites::ALL),
+            weather: Weather::FAIR,
             trace: DefaultHasher::new(),
             parcels: Vec::new(),
             closed: Vec::new(),
@@ -223,6 +233,7 @@ impl Host {
             groups: Default::default(),
             transit: self.transit,
             node_info: b"{}".to_vec(),
+            fast: self.fast,
             first_seq,
         };
         let mut seed = [0; 32];
@@ -309,6 +320,11 @@ impl Host {
             Task::Wake => self.wake(at),
             Task::Ping(number) => self.send_ping(number, at),
             Task::Mischief => self.invent(at),
+            Task::Late { source, mut payload } => {
+                if self.is_up() {
+                    self.deliver(source, &mut payload, at);
+                }
+            }
         }
     }
 
@@ -367,12 +383,11 @@ impl Host {
             Event::CloseLink(link, misbehaviour) => self.dismiss(link, misbehaviour, at),
             Event::Send(key, data) => {
                 let now = self.clock.now(at);
-                if let Some(running) = &mut self.running {
-                    running.node.send_sealed(&key, &data, now);
-                    running.node.handle_use(now.mono);
-                    if let Some(session) = running.node.session_table_mut().session_mut(&key) {
-                        session.last_said = Some(now.mono);
-                    }
+                let Some(Running { node, .. }) = &mut self.running else { return };
+                let session = node.session_table_mut().session_mut(&key);
+                if let Some(payload) = session.and_then(|session| session.seal(&data, now.mono)) {
+                    node.send_payload(&key, &payload, now);
+                    node.handle_use(now.mono);
                 }
             }
             Event::Inband(key, answer) => self.news.push((at, News::Answer(key, answer))),

@@ -39,8 +39,9 @@ const FORGET_MAX: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
 /// Nothing moves for this long: the network is at rest.
 const REST: Duration = Duration::from_secs(5);
-/// Sessions, paths and keys that are not kept warm are forgotten by then.
-const EXPIRY: Duration = Duration::from_secs(130);
+/// Sessions, paths and keys that are not kept warm are forgotten by then, and the keys of all fast
+/// sessions.
+const EXPIRY: Duration = Duration::from_secs(230);
 /// A node at rest may be woken this often, per second: 0.3 for itself, and once in 40 seconds at
 /// either end of each session that is kept warm, of which there are about a dozen.
 const WAKES_MAX: f64 = 0.6;

@@ -1,4 +1,7 @@
 //! Linux: polkit and systemd.
+//!
+//! Members of the service's group may start it without a question, by the rule that packages bring
+//! (`installers/linux/polkit-1`); everybody else is asked by `pkexec`.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -26,15 +29,23 @@ pub(super) fn can(step: Step) -> bool {
 }
 
 pub(super) async fn carry_out(step: Step) -> Result<(), Failure> {
-    let mut command = Command::new(PKEXEC);
-    match step {
+    let verb = match step {
         Step::Install => {
             let gone = || Failure::of(ErrorCode::Unsupported, "the service's program is gone");
-            command.arg(service_program().ok_or_else(gone)?).arg("install");
+            let program = service_program().ok_or_else(gone)?;
+            return run(Command::new(PKEXEC).arg(program).arg("install")).await;
         }
-        Step::Start => drop(command.args([SYSTEMCTL, "start", UNIT])),
-        Step::Restart => drop(command.args([SYSTEMCTL, "restart", UNIT])),
+        Step::Start => "start",
+        Step::Restart => "restart",
+    };
+    let mut allowed = Command::new(SYSTEMCTL);
+    if run(allowed.args(["--no-ask-password", verb, UNIT])).await.is_ok() {
+        return Ok(());
     }
+    run(Command::new(PKEXEC).args([SYSTEMCTL, verb, UNIT])).await
+}
+
+async fn run(command: &mut Command) -> Result<(), Failure> {
     let run = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
     let output = run.map_err(|error| Failure::of(ErrorCode::SystemRefused, error.to_string()))?;
     outcome(output.status.code(), &output.stderr)

@@ -104,6 +104,9 @@ export type BookFriend = {
   verified?: boolean;
 };
 
+/** What a session is sealed with. */
+export type Cipher = "compatible" | "aes-256-gcm" | "chacha20-poly1305";
+
 /** A circle as this computer has it, without its members. */
 export type Circle = {
   /** What its members may reach on this computer. */
@@ -1105,6 +1108,31 @@ export type RejectedEntry = {
   reason: string;
 };
 
+/** A version that was released. */
+export type Release = {
+  /** The day of its release, `2026-01-31`. */
+  date: string;
+  /** What changed, and where to have it: an `https` URL for a person to open. */
+  notes_url: string;
+  /** Such as `0.2.0`. */
+  version: string;
+};
+
+/** Whether newer versions are looked for. */
+export type ReleaseCheck = "unavailable" | "off" | "offline" | "on";
+
+/** What is known of newer versions. */
+export type Releases = {
+  /** Whether they are looked for. */
+  check: ReleaseCheck;
+  /** When the last answer came that could be believed, or `null` if none has. */
+  checked_at: number | null;
+  /** Why the last attempt failed, or `null` if it did not. */
+  error: PeerError | null;
+  /** The newest version, if it is newer than the service, else `null`. */
+  newer: Release | null;
+};
+
 /** Answer to a request. */
 export type Reply = Status & {
   type: "status";
@@ -1649,6 +1677,8 @@ export type SealingKey = {
 
 /** The session with a node. */
 export type SessionReport = {
+  /** What is sealed with at this moment, or `null` without a session. */
+  cipher: Cipher | null;
   /** Bytes received, or `null` without a session. */
   rx_bytes: number | null;
   /** How far it is. */
@@ -1691,6 +1721,8 @@ export type Settings = {
   node_info_privacy: boolean;
   /** Where the list of public peers comes from. */
   public_list: PublicList;
+  /** Whether newer versions of the program are looked for. */
+  release_check: boolean;
   /** Whether it carries next to nothing while this computer runs on its battery. */
   save_on_battery: boolean;
   /** Whether it carries next to nothing while the network is paid by volume. */
@@ -1729,6 +1761,8 @@ export type SettingsChange = {
   public_list_key?: string | null;
   /** URL of the list of public peers; empty for the one that ships with the program. */
   public_list_url?: string | null;
+  /** Whether newer versions of the program are looked for. */
+  release_check?: boolean | null;
   /** Whether it carries next to nothing while this computer runs on its battery. */
   save_on_battery?: boolean | null;
   /** Whether it carries next to nothing while the network is paid by volume. */
@@ -1813,6 +1847,8 @@ export type Status = {
   proven_at: number | null;
   /** What waits for an answer of the person, the oldest first. */
   questions: Question[];
+  /** What is known of newer versions of the program. */
+  releases: Releases;
   /** Key of the root of the tree, or `null` while unknown. */
   root: string | null;
   /** Number of nodes whose place in the tree is known. */

@@ -15,6 +15,7 @@ import names from './en/names.json';
 import palette from './en/palette.json';
 import peers from './en/peers.json';
 import questions from './en/questions.json';
+import releases from './en/releases.json';
 import settings from './en/settings.json';
 import share from './en/share.json';
 import shell from './en/shell.json';
@@ -37,6 +38,7 @@ export const en = {
   ...palette,
   ...peers,
   ...questions,
+  ...releases,
   ...settings,
   ...share,
   ...shell,

@@ -137,6 +137,10 @@ export const ENTRIES = {
     group: 'identity',
     keys: ['settings.identity.import', 'settings.identity.import.hint', 'settings.words.import'],
   },
+  release_check: {
+    group: 'about',
+    keys: ['releases.check', 'releases.check.hint', 'releases.words'],
+  },
   versions: {
     group: 'about',
     keys: [

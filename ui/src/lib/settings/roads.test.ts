@@ -1,25 +1,9 @@
-import { render, screen, waitFor, within } from '@testing-library/svelte';
-import userEvent from '@testing-library/user-event';
+import { screen, waitFor, within } from '@testing-library/svelte';
 import { beforeEach, describe, expect, it } from 'vitest';
-import App from '../../App.svelte';
-import { MockBackend } from '../api/mock/backend';
-import { readScenario } from '../api/mock/scenario';
+import { open } from '../../test-app';
 import { changeLanguage, t } from '../i18n/index.svelte';
-import { App as Stores } from '../stores/app.svelte';
-import type { View } from '../stores/navigation.svelte';
 
 beforeEach(() => changeLanguage('en'));
-
-async function open(query = '', view: View = 'settings') {
-  const backend = new MockBackend(readScenario(`?frozen&${query}`));
-  const app = new Stores(backend);
-  await app.preferences.load();
-  app.navigation.go(view);
-  render(App, { props: { app } });
-  await screen.findByTestId(`view-${view}`);
-  await new Promise((resolve) => setTimeout(resolve));
-  return { app, backend, user: userEvent.setup() };
-}
 
 const undo = () => screen.getByRole('button', { name: t('common.undo') });
 const CAFE = 'Harbour Cafe';
@@ -31,7 +15,7 @@ describe('local networks', () => {
     within(screen.getAllByTestId('lan-interface').find((row) => row.textContent.includes(CAFE))!);
 
   it('say what is done on each, and offer only what can be said', async () => {
-    await open('lan=every');
+    await open('settings', 'lan=every');
     expect(states()).toEqual(['excluded', 'active', 'unknown', 'refused', 'unknown', 'failed']);
     // One whose network cannot be told has no answer either.
     expect(screen.getAllByTestId('lan-look')).toHaveLength(2);
@@ -40,7 +24,7 @@ describe('local networks', () => {
   });
 
   it('are looked on no longer, and again', async () => {
-    const { app, user } = await open();
+    const { app, user } = await open('settings');
     await user.click(cafe().getByTestId('lan-stop'));
     await waitFor(() => expect(states()).toEqual(['active', 'refused']));
     await user.click(undo());
@@ -49,7 +33,7 @@ describe('local networks', () => {
   });
 
   it('are not shown while it is switched off', async () => {
-    const { app, user } = await open();
+    const { app, user } = await open('settings');
     await user.click(screen.getByTestId('switch-lan'));
     await waitFor(() => expect(app.service.status?.lan.enabled).toBe(false));
     expect(states()).toEqual([]);
@@ -58,7 +42,7 @@ describe('local networks', () => {
   });
 
   it('are asked about on Home, once for each network', async () => {
-    const { app, user } = await open('lan=asked', 'home');
+    const { app, user } = await open('home', 'lan=asked');
     const question = screen.getByTestId('lan-question');
     expect(question.textContent).toContain(CAFE);
     await user.click(screen.getByTestId('lan-no'));
@@ -74,14 +58,14 @@ describe('local networks', () => {
   });
 
   it('are asked about nowhere when all are known', async () => {
-    await open('', 'home');
+    await open('home');
     expect(screen.queryByTestId('lan-question')).toBeNull();
   });
 });
 
 describe('what is carried for others', () => {
   it('is chosen at once, and taken back', async () => {
-    const { app, user } = await open();
+    const { app, user } = await open('settings');
     expect(screen.getByTestId('carried').textContent).toContain('48');
     await user.click(screen.getByTestId('transit-leaf'));
     await waitFor(() => expect(app.service.status?.transit.mode).toBe('leaf'));
@@ -93,7 +77,7 @@ describe('what is carried for others', () => {
   });
 
   it('is less on battery, until that is switched off', async () => {
-    const { user } = await open('saving=battery');
+    const { user } = await open('settings', 'saving=battery');
     expect(screen.getByTestId('saving').textContent).toContain(
       t('settings.transit.saving.battery'),
     );
@@ -104,7 +88,7 @@ describe('what is carried for others', () => {
 
 describe('proxies', () => {
   it('are switched on at their usual address, which is copied', async () => {
-    const { app, backend, user } = await open();
+    const { app, backend, user } = await open('settings');
     await user.click(screen.getByTestId('switch-gateway_socks'));
     await waitFor(() => expect(app.service.status?.gateway.socks?.up).toBe(true));
     await user.click(await screen.findByTestId('gateway_socks-copy'));
@@ -114,7 +98,7 @@ describe('proxies', () => {
   });
 
   it('move to another port of this computer, and nowhere else', async () => {
-    const { app, user } = await open('gateway=user_space');
+    const { app, user } = await open('settings', 'gateway=user_space');
     expect(screen.getByTestId('user-space').textContent).toContain('127.0.0.1:5380');
     const field = screen.getByTestId('gateway_socks-address');
     await user.clear(field);
@@ -128,7 +112,7 @@ describe('proxies', () => {
   });
 
   it('say why they do not listen', async () => {
-    const { user } = await open('gateway=user_space');
+    const { user } = await open('settings', 'gateway=user_space');
     const field = screen.getByTestId('gateway_socks-address');
     await user.clear(field);
     await user.type(field, '631{Enter}');
@@ -139,7 +123,7 @@ describe('proxies', () => {
 
 describe('figures for Prometheus', () => {
   it('are copied as what a program is told', async () => {
-    const { backend, user } = await open();
+    const { backend, user } = await open('settings');
     await user.click(screen.getByTestId('switch-metrics'));
     await user.click(await screen.findByTestId('metrics-copy'));
     expect(backend.copied).toEqual(['http://127.0.0.1:9090/metrics']);
@@ -150,14 +134,14 @@ describe('forwarded ports', () => {
   const rows = () => screen.queryAllByTestId('forward').map((row) => row.textContent);
 
   it('say what runs through them, and what is wrong', async () => {
-    await open();
+    await open('settings');
     const [first, , third] = rows();
     expect(first).toContain(t('forward.open', { connections: 2 }));
     expect(third).toContain(t('forward_error.address_in_use'));
   });
 
   it('are removed and brought back', async () => {
-    const { user } = await open();
+    const { user } = await open('settings');
     await user.click(screen.getAllByTestId('forward-remove')[0]!);
     await waitFor(() => expect(rows()).toHaveLength(2));
     await user.click(undo());
@@ -166,7 +150,7 @@ describe('forwarded ports', () => {
   });
 
   it('are added from a sheet that says what that does', async () => {
-    const { app, user } = await open();
+    const { app, user } = await open('settings');
     await user.click(screen.getByTestId('add-forward'));
     const submit = () => screen.getByTestId<HTMLButtonElement>('forward-submit');
     await user.type(screen.getByTestId('forward-here'), '8080');
@@ -187,7 +171,7 @@ describe('forwarded ports', () => {
   });
 
   it('keep what was typed when the service refuses', async () => {
-    const { user } = await open();
+    const { user } = await open('settings');
     await user.click(screen.getByTestId('add-forward'));
     await user.click(screen.getByTestId('forward-way-in'));
     expect(screen.getByText(t('forward.who'))).toBeTruthy();
@@ -202,7 +186,7 @@ describe('forwarded ports', () => {
   });
 
   it('wait while the node is off', async () => {
-    await open('scene=down');
+    await open('settings', 'scene=down');
     expect(rows().every((row) => row.includes(t('settings.local.off')))).toBe(true);
     expect(rows()).toHaveLength(3);
   });

@@ -52,6 +52,7 @@ export function inverse(before: Values, after: Values): SettingsChange {
     back.node_info_privacy = before.node_info_privacy;
   }
   if (before.log_level !== after.log_level) back.log_level = before.log_level;
+  if (before.release_check !== after.release_check) back.release_check = before.release_check;
   const [old, list] = [before.public_list, after.public_list];
   if (old.url !== list.url) back.public_list_url = old.url ?? '';
   if (old.key !== list.key) back.public_list_key = old.key ?? '';

@@ -1,10 +1,14 @@
 //! The control socket on Windows: a named pipe for local clients.
 //!
 //! Who may open it is decided by the pipe's access list, which the kernel enforces at every open
-//! ([`access_list`]). Remote clients are rejected, a pipe whose name is already taken is not
+//! ([`access_list`]): the system, its administrators, and for the system's service the group
+//! `planetary`. Its members are on the list themselves, as they were when the service started,
+//! because somebody who was put into a group is known as a member only after signing in again.
+//! Remote clients are rejected, a pipe whose name is already taken is not
 //! joined, and clients may not make instances of their own. A client looks at the owner of the pipe
 //! before it says a word.
 
+mod people;
 mod security;
 
 use std::fs::OpenOptions;
@@ -20,7 +24,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     SECURITY_IDENTIFICATION,
 };
 
-use super::{BindError, PeerCredentials, ReachError};
+pub use security::foreign_owner;
+
+use super::{BindError, GROUP, PeerCredentials, ReachError};
 use crate::message::Right;
 
 /// Where the system's service listens.
@@ -50,9 +56,8 @@ const CLIENT_ACCESS: u32 = FILE_GENERIC_READ | FILE_WRITE_DATA | FILE_WRITE_ATTR
 /// Nobody over the network; the system, administrators and the account that made the pipe all.
 const PRIVATE: &str = "D:P(D;;GA;;;NU)(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;OW)";
 
-/// Whoever sits at the computer may use the system's service: [`CLIENT_ACCESS`] and the right to
-/// read the owner.
-const AT_THE_COMPUTER: &str = "(A;;0x12018b;;;IU)";
+/// What people may who use the system's service: [`CLIENT_ACCESS`] and the right to read the owner.
+const USE: &str = "0x12018b";
 
 /// A listening control pipe.
 #[derive(Debug)]
@@ -116,7 +121,7 @@ pub async fn connect(path: &Path) -> Result<ClientStream, ReachError> {
             }
             opened => opened.map_err(failed)?,
         };
-        return match security::foreign_owner(&pipe).map_err(failed)? {
+        return match foreign_owner(&pipe).map_err(failed)? {
             None => Ok(pipe),
             Some(owner) => Err(ReachError::Untrusted { path: path.to_owned(), owner }),
         };
@@ -130,8 +135,17 @@ fn create(path: &Path, options: &ServerOptions) -> io::Result<NamedPipeServer> {
 
 /// Who may open the pipe.
 fn access_list(path: &Path) -> String {
-    let of_the_system = path == Path::new(SYSTEM_PATH);
-    format!("{PRIVATE}{}", if of_the_system { AT_THE_COMPUTER } else { "" })
+    let people = match path == Path::new(SYSTEM_PATH) {
+        true => people::of_group(GROUP),
+        false => Vec::new(),
+    };
+    list_for(&people)
+}
+
+/// The list of a pipe that these may use, besides those who always may.
+fn list_for(people: &[String]) -> String {
+    let entries = people.iter().map(|sid| format!("(A;;{USE};;;{sid})"));
+    [PRIVATE.to_owned()].into_iter().chain(entries).collect()
 }
 
 /// The service may learn who we are, but not act in our name.
@@ -165,14 +179,18 @@ mod tests {
     fn access_lists_are_understood_and_strangers_are_on_none() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _inside = runtime.enter();
-        for (number, list) in [access_list(Path::new(SYSTEM_PATH)), access_list(Path::new("other"))]
-            .iter()
-            .enumerate()
-        {
+        let members = ["S-1-5-21-1-2-3-1001", "S-1-5-32-545"].map(str::to_owned);
+        let lists = [
+            access_list(Path::new(SYSTEM_PATH)),
+            access_list(Path::new("other")),
+            list_for(&members),
+        ];
+        assert!(members.iter().all(|sid| lists[2].contains(&format!("(A;;{USE};;;{sid})"))));
+        for (number, list) in lists.iter().enumerate() {
             let name = format!(r"\\.\pipe\planetary-list-{number}-{}", std::process::id());
             security::create(Path::new(&name), &ServerOptions::new(), list).expect(list);
-            // Everyone, anonymous, guests, all authenticated users.
-            for stranger in ["WD", "AN", "BG", "AU"] {
+            // Everyone, anonymous, guests, all authenticated users, whoever sits at the computer.
+            for stranger in ["WD", "AN", "BG", "AU", "IU"] {
                 assert!(!list.contains(stranger), "{list}");
             }
         }
@@ -182,7 +200,7 @@ mod tests {
     async fn own_pipe_belongs_to_nobody_else() {
         let path = PathBuf::from(format!(r"\\.\pipe\planetary-own-{}", std::process::id()));
         let listener = Listener::bind(&path).unwrap();
-        assert_eq!(security::foreign_owner(&listener.waiting).unwrap(), None);
+        assert_eq!(foreign_owner(&listener.waiting).unwrap(), None);
     }
 
     #[tokio::test]

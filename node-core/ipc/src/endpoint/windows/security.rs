@@ -1,6 +1,6 @@
 //! What Windows keeps of a pipe's security: who may open it, and whose it is.
 //!
-//! The only unsafe code of this crate: the system's functions for access lists and owners.
+//! Unsafe for the system's functions for access lists and owners.
 
 use std::ffi::c_void;
 use std::io;
@@ -60,9 +60,12 @@ pub(super) fn client(file: std::fs::File) -> io::Result<NamedPipeClient> {
     unsafe { NamedPipeClient::from_raw_handle(file.into_raw_handle()) }
 }
 
-/// Whose a pipe is, if that is somebody else than the system, its administrators or the account
-/// that runs this program: the owner in the system's notation.
-pub(super) fn foreign_owner(pipe: &impl AsRawHandle) -> io::Result<Option<String>> {
+/// Whose a pipe or a file is, if that is somebody else than the system, its administrators or the
+/// account that runs this program: the owner in the system's notation.
+///
+/// # Errors
+/// What the system answers; the handle must have the right to read who the owner is.
+pub fn foreign_owner(pipe: &impl AsRawHandle) -> io::Result<Option<String>> {
     let mut owner: PSID = null_mut();
     let mut descriptor = null_mut();
     // SAFETY: the handle is open for as long as it is borrowed, and both places are ours.
@@ -136,7 +139,7 @@ fn information(
 }
 
 /// An identifier as the system writes it, such as `S-1-5-18`.
-fn text_of(sid: PSID) -> io::Result<String> {
+pub(super) fn text_of(sid: PSID) -> io::Result<String> {
     let mut text = null_mut();
     // SAFETY: the identifier is valid and the place of the text ours.
     if unsafe { ConvertSidToStringSidW(sid, &raw mut text) } == 0 {

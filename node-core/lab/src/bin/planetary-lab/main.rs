@@ -3,20 +3,26 @@
 //! The numbers are those of processor cost, not of a wire: both ends, the load and the kernel share
 //! the cores of one machine. What counts is the ratio between programs that ran in the same
 //! minutes, so each round measures raw wire, ours and the reference, and every figure is a median
-//! of rounds.
+//! of rounds. `docs/performance.md` says how each is measured, and what can be said by it.
 
 #![expect(clippy::print_stdout, reason = "a command line program talks on stdout")]
 
 #[cfg(target_os = "linux")]
 mod figures;
 #[cfg(target_os = "linux")]
-mod idle;
+mod load;
 #[cfg(target_os = "linux")]
-mod iperf;
+mod machine;
+#[cfg(target_os = "linux")]
+mod parts;
 #[cfg(target_os = "linux")]
 mod rounds;
 #[cfg(target_os = "linux")]
+mod samples;
+#[cfg(target_os = "linux")]
 mod table;
+#[cfg(target_os = "linux")]
+mod targets;
 
 #[cfg(target_os = "linux")]
 fn main() -> anyhow::Result<()> {

@@ -1,31 +1,31 @@
-//! The rounds: every figure once for each program, then all again.
+//! The rounds: every figure once for each contender, then all again.
 
 use std::fs;
-use std::net::IpAddr;
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
-use planetary_lab::{Deadline, Echo, Kind, Lab, Mishap, Node, Ping, Row, Wire, attempt};
-use serde_json::json;
+use planetary_lab::{Lab, attempt};
+use serde_json::{Value, json};
 
-use crate::figures::{self, Samples, Subject};
-use crate::iperf::{self, Load};
-use crate::{idle, table};
+use crate::figures::{Congestion, Line, Scheme, Subject};
+use crate::machine;
+use crate::parts::{Bench, Contender, all_lines, usual_lines};
+use crate::samples::Samples;
+use crate::table;
 
 /// Compare the node with the reference implementation.
 #[derive(clap::Parser)]
 #[command(name = "planetary-lab", bin_name = "cargo xtask bench")]
 pub(crate) struct Arguments {
     /// How many rounds; medians are taken over them
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// How long each load lasts, in seconds
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 2)]
     seconds: u32,
-    /// Two rounds of two seconds: a first look, not a measurement
+    /// One round of one second: a first look, not a measurement
     #[arg(long)]
     quick: bool,
     /// Only these parts
@@ -41,6 +41,12 @@ pub(crate) struct Arguments {
     /// How long that silence is, in seconds
     #[arg(long, default_value_t = 300)]
     silence: u64,
+    /// How TCP sends, under links and inside, unless a part says otherwise
+    #[arg(long, value_enum, default_value_t = Congestion::Cubic)]
+    congestion: Congestion,
+    /// How long to wait for an idle machine in all, in seconds
+    #[arg(long, default_value_t = 120)]
+    patience: u64,
     /// Measure against another build of ours, whose programs are in this folder, and not against
     /// the reference
     #[arg(long, value_name = "FOLDER")]
@@ -51,13 +57,33 @@ pub(crate) struct Arguments {
 }
 
 /// What is measured on grounds of its own.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Two nodes and one link
-    Pair,
+    /// The measures against other ones, in the first round
+    Checks,
+    /// Two nodes and one link: the first echo, streams, latency, processor, memory
+    Direct,
+    /// The same with sessions that the reference can have, too
+    Compatible,
+    /// One of ours that sends to the reference
+    Mixed,
+    /// Two nodes and small packets: floods, and rates with what is lost
+    Datagrams,
     /// Three nodes in a row
     Transit,
-    /// Four nodes in a circle, of which a link is cut
+    /// Five nodes in a row
+    Transits,
+    /// Links over TLS and QUIC
+    Links,
+    /// A line of 20 ms that loses 0.5 %
+    Line,
+    /// One node that asks 1 and 100 others at once
+    Destinations,
+    /// Lines of 20 and 100 ms that lose 0.1 to 2 %
+    Lines,
+    /// One node that asks 1,000 others at once
+    Thousand,
+    /// Four nodes in a circle, of which a line is cut
     Recovery,
     /// Two nodes, or a few, and what happens in the course of a day
     Mishaps,
@@ -67,7 +93,22 @@ enum Part {
 
 impl Part {
     /// Those that take minutes, not hours.
-    const USUAL: [Self; 3] = [Self::Pair, Self::Transit, Self::Recovery];
+    const USUAL: [Self; 10] = [
+        Self::Checks,
+        Self::Direct,
+        Self::Compatible,
+        Self::Mixed,
+        Self::Datagrams,
+        Self::Transit,
+        Self::Transits,
+        Self::Links,
+        Self::Line,
+        Self::Destinations,
+    ];
+
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 impl Arguments {
@@ -80,85 +121,62 @@ impl Arguments {
     }
 }
 
-/// What happens, and under which name it is measured.
-const MISHAPS: [(figures::Figure, Mishap); 8] = [
-    (figures::CUT, Mishap::Cut(Duration::from_secs(5))),
-    (figures::NAP, Mishap::Nap(Duration::from_secs(20))),
-    (figures::MOVE, Mishap::Move),
-    (figures::RESTART, Mishap::Restart(Duration::from_secs(5))),
-    (figures::KILL, Mishap::Kill),
-    (figures::CUT_ONE, Mishap::CutOne),
-    (figures::MUTE_ONE, Mishap::MuteOne),
-    (figures::ROUTE, Mishap::RouteLost(Duration::from_secs(10))),
-];
-
-/// The reference finds no path for over a minute now and then.
-const PATIENCE_SECONDS: u64 = 130;
-
-/// A node of ours answers ten echo requests a second of one key; faster ones would measure the few
-/// that are let in, and not what lies between them.
-const PING_GAP: Duration = Duration::from_millis(105);
-
-/// Pings of a series: enough for a 99th percentile to mean something.
-const PINGS: u32 = 120;
-
-/// How long is waited for an idle machine before each step.
-const IDLE_SECONDS: u64 = 30;
-
-/// Runs all rounds, prints the table, writes the samples.
+/// Runs all rounds, prints the tables, writes the samples.
 pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
     let (rounds, seconds) =
-        if arguments.quick { (2, 2) } else { (arguments.rounds, arguments.seconds) };
-    let silence = Duration::from_secs(arguments.silence);
-    let mut bench = Bench { samples: Samples::default(), seconds, silence };
-    let mut busy = Vec::new();
+        if arguments.quick { (1, 1) } else { (arguments.rounds, arguments.seconds) };
+    let mut run = Run {
+        bench: Bench {
+            samples: Samples::default(),
+            checks: Vec::new(),
+            ciphers: Default::default(),
+            seconds,
+            silence: Duration::from_secs(arguments.silence),
+            congestion: arguments.congestion,
+        },
+        patience: Duration::from_secs(arguments.patience),
+        failed: Vec::new(),
+    };
+    let machine = machine::describe();
+    println!("{}", serde_json::to_string_pretty(&machine)?);
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
-        busy.push(idle::wait(IDLE_SECONDS)?);
-        if arguments.parts().contains(&Part::Pair) {
-            attempt("bench raw", |lab| bench.raw(lab))?;
-        }
-        let mut subjects = [Subject::Ours, Subject::Reference];
+        // Who goes first changes from round to round.
+        let mut contenders = [Subject::Ours, Subject::Reference]
+            .map(|subject| Contender { subject, against: arguments.against.as_deref() });
         if round % 2 == 0 {
-            subjects.reverse();
+            contenders.reverse();
         }
-        for subject in subjects {
-            busy.push(idle::wait(IDLE_SECONDS)?);
-            let (kind, programs) = match (subject, &arguments.against) {
-                (Subject::Reference, None) => (Kind::Reference, None),
-                (Subject::Reference, Some(folder)) => (Kind::Ours, Some(folder)),
-                _ => (Kind::Ours, None),
-            };
-            for part in arguments.parts() {
-                if *part == Part::Mishaps {
-                    bench.mishaps(subject, kind, programs)?;
-                    continue;
-                }
-                let name = part.to_possible_value().map(|part| part.get_name().to_owned());
-                attempt(&format!("bench {}", name.unwrap_or_default()), |lab| {
-                    if let Some(folder) = programs {
-                        lab.use_programs(folder);
-                    }
-                    match part {
-                        Part::Pair => bench.pair(lab, subject, kind),
-                        Part::Transit => bench.transit(lab, subject, kind),
-                        Part::Recovery => bench.recovery(lab, subject, kind),
-                        Part::Idle => bench.idle(lab, subject, kind),
-                        Part::Mishaps => unreachable!("each has grounds of its own"),
-                    }
-                })?;
+        for part in arguments.parts() {
+            if round == 1 || *part != Part::Checks {
+                run.part(*part, &contenders)?;
             }
         }
     }
     if let Some(folder) = &arguments.against {
         println!("\n\"reference\" is the other build of ours in {}", folder.display());
     }
-    println!("\n{}", table::render(&bench.samples));
+    let Run { bench, failed, .. } = run;
+    println!("{}", table::render(&bench.samples));
+    bench.checks.iter().for_each(|check| println!("{check}"));
+    for (subject, cipher) in &bench.ciphers {
+        println!("{subject}: {cipher}");
+    }
+    for failure in &failed {
+        println!("failed: {failure}");
+    }
     let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let control = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")?;
+    let ciphers: Value = bench
+        .ciphers
+        .iter()
+        .map(|(subject, cipher)| (subject.to_string(), json!(cipher)))
+        .collect();
     let record = json!({
-        "at": at, "rounds": rounds, "seconds": seconds, "busy_cores": busy,
-        "congestion_control": control.trim(),
+        "at": at, "rounds": rounds, "seconds": seconds, "machine": machine,
+        "congestion_control": arguments.congestion.name(),
+        "checks": bench.checks.iter().map(|check| check.to_json()).collect::<Vec<_>>(),
+        "ciphers": ciphers,
+        "failed": failed,
         "samples": bench.samples.to_json(),
     });
     fs::create_dir_all(&arguments.out)?;
@@ -168,196 +186,94 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-struct Bench {
-    samples: Samples,
-    seconds: u32,
-    silence: Duration,
+struct Run {
+    bench: Bench,
+    /// How long an idle machine may still be waited for.
+    patience: Duration,
+    failed: Vec<String>,
 }
 
-impl Bench {
-    fn load(&self, streams: u32, reverse: bool) -> Load {
-        Load { seconds: self.seconds, streams, reverse }
+impl Run {
+    /// One part, each contender in turn.
+    fn part(&mut self, part: Part, contenders: &[Contender<'_>]) -> Result<()> {
+        let other = |subject| Contender { subject, against: None };
+        match part {
+            Part::Checks => {
+                self.on_grounds(part, Bench::check_round_trips)?;
+                self.on_grounds(part, |bench, lab| {
+                    bench.check_accounts(lab, other(Subject::Ours))
+                })?;
+                self.on_grounds(part, Bench::check_relay)
+            }
+            Part::Direct => {
+                self.on_grounds(part, Bench::raw)?;
+                self.each(part, contenders, Bench::direct)
+            }
+            Part::Compatible => self.each(part, &[other(Subject::Compatible)], Bench::other_pair),
+            Part::Mixed => self.each(part, &[other(Subject::Mixed)], Bench::other_pair),
+            Part::Datagrams => {
+                self.on_grounds(part, Bench::raw_datagrams)?;
+                self.each(part, contenders, Bench::datagrams)
+            }
+            Part::Transit => self.rows(part, contenders, 1),
+            Part::Transits => self.rows(part, contenders, 3),
+            Part::Links => [Scheme::Tls, Scheme::Quic].into_iter().try_for_each(|scheme| {
+                self.each(part, contenders, |b, lab, who| b.links(lab, who, scheme))
+            }),
+            Part::Line => self.lines(part, contenders, &usual_lines()),
+            Part::Lines => self.lines(part, contenders, &all_lines()),
+            Part::Destinations => {
+                self.on_grounds(part, |b, lab| b.destinations(lab, contenders, &[1, 100]))
+            }
+            Part::Thousand => {
+                self.on_grounds(part, |b, lab| b.destinations(lab, contenders, &[1000]))
+            }
+            Part::Recovery => self.each(part, contenders, Bench::recovery),
+            Part::Mishaps => contenders.iter().try_for_each(|who| self.bench.mishaps(*who)),
+            Part::Idle => self.each(part, contenders, Bench::after_silence),
+        }
     }
 
-    /// The wire alone.
-    fn raw(&mut self, lab: &Lab) -> Result<()> {
-        let (a, b) = (lab.host("a")?, lab.host("b")?);
-        let target = lab.wire(&a, &b)?.ends()[1].v6;
-        for (figure, load) in [
-            (figures::DIRECT, self.load(1, false)),
-            (figures::DIRECT_REVERSE, self.load(1, true)),
-            (figures::DIRECT_FOUR, self.load(4, false)),
-        ] {
-            let through = iperf::run(&a, &b, IpAddr::V6(target), load)?;
-            self.samples.add(figure, Subject::Raw, through.megabits);
+    fn rows(&mut self, part: Part, contenders: &[Contender<'_>], transits: u8) -> Result<()> {
+        self.on_grounds(part, |bench, lab| bench.raw_row(lab, transits))?;
+        self.each(part, contenders, |bench, lab, who| bench.row(lab, who, transits))
+    }
+
+    fn lines(&mut self, part: Part, contenders: &[Contender<'_>], lines: &[Line]) -> Result<()> {
+        for line in lines {
+            // Without nodes it is the same whatever they link by.
+            if line.scheme == Scheme::Tcp {
+                self.on_grounds(part, |bench, lab| bench.raw_line(lab, *line))?;
+            }
+            self.each(part, contenders, |b, lab, who| b.bad_line(lab, who, *line))?;
         }
-        let pings = Ping::new(target).times(PINGS, PING_GAP).once(&a, 2)?;
-        let (median, tail) = (pings.median_ms(), pings.quantile_ms(0.99));
-        self.samples.add(figures::PING_MEDIAN, Subject::Raw, median.context("no answers")?);
-        self.samples.add(figures::PING_TAIL, Subject::Raw, tail.context("no answers")?);
         Ok(())
     }
 
-    /// Two nodes and one link.
-    fn pair(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
-        let (near, far) = (lab.host("a")?, lab.host("b")?);
-        let uri = lab.wire(&near, &far)?.ends()[1].uri("tcp", 9001);
-        let b = lab.add(lab.node(kind, &far)?.listen(&uri))?;
-        let a = lab.add(lab.node(kind, &near)?.peer(&uri))?;
-
-        let echo = Echo::start(&far)?;
-        let start = Instant::now();
-        b.launch()?;
-        a.launch()?;
-        let answered = echo.first(&near, b.address(), Deadline::seconds(PATIENCE_SECONDS))?;
-        self.samples.add(figures::FIRST_ECHO, subject, (answered - start).as_secs_f64());
-
-        let pings = Ping::new(b.address()).times(PINGS, PING_GAP).once(&near, 2)?;
-        let (median, tail) = (pings.median_ms(), pings.quantile_ms(0.99));
-        self.samples.add(figures::PING_MEDIAN, subject, median.context("no answers")?);
-        self.samples.add(figures::PING_TAIL, subject, tail.context("no answers")?);
-        self.samples.add(figures::MEMORY_IDLE, subject, larger(&a, &b, |u| u.resident_kib)?);
-
-        let nodes = [&*a, &*b];
-        let through = self.costed(subject, figures::COST, &nodes, &nodes)?;
-        self.samples.add(figures::DIRECT, subject, through);
-        for (figure, load) in [
-            (figures::DIRECT_REVERSE, self.load(1, true)),
-            (figures::DIRECT_FOUR, self.load(4, false)),
-        ] {
-            let through = iperf::run(&near, &far, IpAddr::V6(b.address()), load)?;
-            self.samples.add(figure, subject, through.megabits);
-        }
-        self.ping_under_load(subject, &a, &b)?;
-        self.samples.add(figures::MEMORY_PEAK, subject, larger(&a, &b, |u| u.peak_kib)?);
-        Ok(())
-    }
-
-    /// One stream between the first and the last node; processor time of some of them on the way.
-    fn costed(
+    fn each(
         &mut self,
-        subject: Subject,
-        figure: figures::Figure,
-        ends: &[&Node],
-        counted: &[&Node],
-    ) -> Result<f64> {
-        let (first, last) = (ends[0], ends[ends.len() - 1]);
-        let spent = || -> Result<f64> {
-            counted.iter().map(|node| Ok(node.usage()?.processor.as_secs_f64())).sum()
-        };
-        let before = spent()?;
-        let address = IpAddr::V6(last.address());
-        let through = iperf::run(first.host(), last.host(), address, self.load(1, false))?;
-        let cost = (spent()? - before) / (through.bytes / 1e9);
-        self.samples.add(figure, subject, cost);
-        Ok(through.megabits)
+        part: Part,
+        contenders: &[Contender<'_>],
+        work: impl Fn(&mut Bench, &Lab, Contender<'_>) -> Result<()>,
+    ) -> Result<()> {
+        contenders
+            .iter()
+            .try_for_each(|who| self.on_grounds(part, |bench, lab| work(bench, lab, *who)))
     }
 
-    fn ping_under_load(&mut self, subject: Subject, a: &Node, b: &Node) -> Result<()> {
-        let load = self.load(1, false);
-        let (from, to, address) = (a.host().clone(), b.host().clone(), b.address());
-        let pings = thread::scope(|scope| {
-            let stream = scope.spawn(|| iperf::run(&from, &to, IpAddr::V6(address), load));
-            let count = load.seconds * 9;
-            let pings = Ping::new(address).times(count, PING_GAP).once(&from, 2);
-            let stream = stream.join().unwrap_or_else(|_| Err(anyhow::anyhow!("iperf panicked")));
-            stream.and(pings)
-        })?;
-        let median = pings.median_ms().context("no answers under load")?;
-        self.samples.add(figures::PING_LOADED, subject, median);
-        Ok(())
-    }
-
-    /// Three nodes in a row.
-    fn transit(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
-        let Row { nodes, .. } = lab.chain(&[kind; 3], "tcp")?;
-        let (first, last) = (&nodes[0], &nodes[2]);
-        first.wait_until_reaches(last, Deadline::seconds(PATIENCE_SECONDS))?;
-        let ping = Ping::new(last.address()).times(PINGS / 2, PING_GAP);
-        let median = ping.once(first.host(), 2)?.median_ms().context("no answers")?;
-        self.samples.add(figures::TRANSIT_PING, subject, median);
-        let through =
-            self.costed(subject, figures::TRANSIT_COST, &[&**first, &**last], &[&*nodes[1]])?;
-        self.samples.add(figures::TRANSIT, subject, through);
-        Ok(())
-    }
-
-    /// Four nodes in a circle: the far wire of the way in use is cut, and nobody is told.
-    fn recovery(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
-        let Row { nodes, wires } = lab.ring(&[kind; 4], "tcp")?;
-        let (a, c) = (&nodes[0], &nodes[2]);
-        a.wait_until_reaches(c, Deadline::seconds(PATIENCE_SECONDS))?;
-        let carried = |wire: &Wire| -> Result<u64> {
-            Ok(wire.ends()[0].bytes_sent()? + wire.ends()[1].bytes_sent()?)
-        };
-        // The two wires that end at c: from b, and to d.
-        let far = [&wires[1], &wires[2]];
-        let before = [carried(far[0])?, carried(far[1])?];
-        Ping::new(c.address())
-            .packet(1200)
-            .times(50, Duration::from_millis(5))
-            .once(a.host(), 2)?;
-        let grown = [carried(far[0])? - before[0], carried(far[1])? - before[1]];
-        let echo = Echo::start(c.host())?;
-        far[usize::from(grown[1] > grown[0])].cut()?;
-        let cut = Instant::now();
-        let back = echo.first(a.host(), c.address(), Deadline::seconds(PATIENCE_SECONDS));
-        let took = seconds_or_patience(back.map(|back| back - cut));
-        self.samples.add(figures::RECOVERY, subject, took);
-        Ok(())
-    }
-
-    /// Each on grounds of its own.
-    fn mishaps(&mut self, subject: Subject, kind: Kind, programs: Option<&PathBuf>) -> Result<()> {
-        for (figure, mishap) in MISHAPS {
-            let took = attempt(&format!("bench {mishap:?}"), |lab| {
-                if let Some(folder) = programs {
-                    lab.use_programs(folder);
-                }
-                Ok(mishap.strike(lab, [kind; 2]))
-            })?;
-            self.samples.add(figure, subject, seconds_or_patience(took));
+    /// Does some work on fresh grounds, on a machine that is idle if it can be had. Work that fails
+    /// is told at the end, and the others go on.
+    fn on_grounds(
+        &mut self,
+        part: Part,
+        work: impl FnOnce(&mut Bench, &Lab) -> Result<()>,
+    ) -> Result<()> {
+        let waited = machine::wait_for_quiet(self.patience)?;
+        self.patience = self.patience.saturating_sub(waited);
+        let done = attempt(&format!("bench {}", part.name()), |lab| work(&mut self.bench, lab));
+        if let Err(error) = done {
+            self.failed.push(format!("{}: {error:#}", part.name()));
         }
         Ok(())
     }
-
-    /// Four nodes in a row talk, are silent, and the first one speaks again.
-    fn idle(&mut self, lab: &Lab, subject: Subject, kind: Kind) -> Result<()> {
-        let Row { nodes, .. } = lab.chain(&[kind; 4], "tcp")?;
-        let (first, next, last) = (&nodes[0], &nodes[1], &nodes[3]);
-        let others = [(figures::IDLE_NEAR, next), (figures::IDLE_FAR, last)];
-        let mut echoes = Vec::new();
-        for (_, other) in others {
-            let echo = Echo::start(other.host())?;
-            let deadline = Deadline::seconds(PATIENCE_SECONDS);
-            echo.first(first.host(), other.address(), deadline)?;
-            echoes.push(echo);
-        }
-        thread::sleep(self.silence);
-        for ((figure, other), echo) in others.into_iter().zip(&echoes) {
-            let begun = Instant::now();
-            let deadline = Deadline::seconds(PATIENCE_SECONDS);
-            let back = echo.first(first.host(), other.address(), deadline);
-            let took = seconds_or_patience(back.map(|back| back - begun));
-            self.samples.add(figure, subject, took * 1000.0);
-        }
-        Ok(())
-    }
-}
-
-/// In seconds; the reference does not always find another way, and the round goes on.
-fn seconds_or_patience(took: Result<Duration>) -> f64 {
-    took.map_or_else(
-        |error| {
-            println!("note: {error:#}, counted as {PATIENCE_SECONDS} s");
-            PATIENCE_SECONDS as f64
-        },
-        |took| took.as_secs_f64(),
-    )
-}
-
-/// The larger of two nodes, in MB.
-fn larger(a: &Node, b: &Node, kib: impl Fn(planetary_lab::Usage) -> u64) -> Result<f64> {
-    let larger = kib(a.usage()?).max(kib(b.usage()?));
-    Ok(larger as f64 * 1024.0 / 1e6)
 }

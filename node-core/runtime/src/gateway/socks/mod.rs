@@ -23,7 +23,7 @@ use super::{
     relay::{Tally, farewell, relay},
     target::ReachError,
 };
-use crate::http::HEAD_TIME_MAX;
+use crate::{datagram::is_about_one, http::HEAD_TIME_MAX};
 
 /// Longest datagram that is taken, headers included.
 const DATAGRAM_LEN_MAX: usize = 65_535;
@@ -118,7 +118,11 @@ async fn associate(mut client: TcpStream, host: &Host, tally: &Tally) {
                 Ok(0) | Err(_) => return,
             },
             received = near.recv_from(&mut from_near) => {
-                let Ok((len, from)) = received else { return };
+                let (len, from) = match received {
+                    Ok(received) => received,
+                    Err(error) if is_about_one(&error) => continue,
+                    Err(_) => return,
+                };
                 if known.map_or(from.ip() != there.ip(), |known| known != from) {
                     continue;
                 }

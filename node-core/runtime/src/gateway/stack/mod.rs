@@ -17,12 +17,14 @@
 //! [`BACKLOG_MAX`] a port. Who may send a packet here at all is the packet filter's business.
 //!
 //! A connection whose far end is gone is noticed: it is asked for a sign of life every
-//! [`KEEP_ALIVE`], and given up after [`SILENCE_MAX`].
+//! [`KEEP_ALIVE`], and given up after [`SILENCE_MAX`]. One that nobody holds any more has no longer
+//! than that for its last words.
 //!
 //! Source: RFC 9293 (TCP), RFC 768, RFC 8200.
 
 mod datagrams;
 mod device;
+mod exchanges;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -33,7 +35,7 @@ use std::{
     net::{Ipv6Addr, SocketAddrV6},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -44,16 +46,17 @@ use smoltcp::{
         tcp::{self, CongestionControl, State},
     },
     time,
-    wire::{
-        HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint, IpProtocol, Ipv6Packet,
-        TcpPacket,
-    },
+    wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint},
 };
+use tokio::time::Instant;
 
-use self::device::Wire;
 pub use self::{
     datagrams::StackDatagrams,
     stream::{StackListener, StackStream},
+};
+use self::{
+    device::Wire,
+    exchanges::{Connection, Exchanges},
 };
 use crate::data::buffers::Packet;
 
@@ -85,7 +88,7 @@ const OPEN_MAX: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long it may leave us without one.
 const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
-/// How long the last words of a connection that nobody holds any more may take.
+/// How long the far end of a connection that nobody holds any more may be silent.
 const PARTING_MAX: Duration = Duration::from_secs(60);
 
 /// Ports of our own connections (RFC 6335).
@@ -112,15 +115,18 @@ struct Core {
     sockets: SocketSet<'static>,
     /// What shall go out.
     outgoing: VecDeque<Packet>,
+    exchanges: Exchanges,
     /// Ports on which connections are accepted.
     listeners: BTreeMap<u16, Backlog>,
     /// Connections of which this end has finished and the other may not have. What they hold that
-    /// was not read yet would be forgotten with the last timer.
+    /// was not read yet would be forgotten with the last timer, and who is the second to finish
+    /// says so when all else has arrived: a socket whose end is under way last listens no more to
+    /// what the far end says of its window.
     finishing: Vec<SocketHandle>,
     /// What was saved from them; the end follows it.
     saved: BTreeMap<SocketHandle, VecDeque<u8>>,
-    /// Connections that nobody holds any more and that have something left to say.
-    orphans: Vec<SocketHandle>,
+    /// Connections that nobody holds any more and that have something left to say, and since when.
+    orphans: Vec<(SocketHandle, Instant)>,
     connections: usize,
     datagrams: usize,
     next_port: u16,
@@ -167,6 +173,7 @@ impl Stack {
             interface,
             sockets: SocketSet::new(Vec::new()),
             outgoing,
+            exchanges: Exchanges::default(),
             listeners: BTreeMap::new(),
             finishing: Vec::new(),
             saved: BTreeMap::new(),
@@ -201,13 +208,9 @@ impl Stack {
             if let Some(len) = core.next(packet, now) {
                 return len;
             }
-            let core_ref = &mut *core;
-            match core_ref.interface.poll_delay(now, &core_ref.sockets) {
+            match core.idle_for(now) {
                 None => self.0.work.wait(&mut core),
-                Some(delay) => {
-                    let nap = Duration::from(delay).max(NAP);
-                    self.0.work.wait_for(&mut core, nap);
-                }
+                Some(nap) => drop(self.0.work.wait_for(&mut core, nap.max(NAP))),
             }
         }
     }
@@ -294,8 +297,14 @@ impl Core {
         if matches!(admission, Admission::Drop) {
             return;
         }
-        let mut wire = Wire { incoming: Some(packet), outgoing: &mut self.outgoing };
-        self.interface.poll_ingress_single(now, &mut wire, &mut self.sockets);
+        if self.exchanges.repeated(packet).is_some_and(|at| self.has_only_its_end_under_way(&at)) {
+            return;
+        }
+        self.exchanges.note_heard(packet, now);
+        if let Some(saved) = self.exchanges.saved(packet) {
+            self.hand_in(&saved, now);
+        }
+        self.hand_in(packet, now);
         if let Admission::Opening(port, handle) = admission {
             let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
             match (socket.state(), self.listeners.get_mut(&port)) {
@@ -308,13 +317,64 @@ impl Core {
                 _ => self.discard(handle),
             }
         }
-        self.save_unread();
+        self.finish_more();
+    }
+
+    /// Whether all that a connection still awaits is the acknowledgement of its end.
+    fn has_only_its_end_under_way(&self, (far, port): &Connection) -> bool {
+        self.sockets.iter().any(|(_, socket)| match socket {
+            Socket::Tcp(socket) => {
+                is_between(socket, *port, *far)
+                    && matches!(socket.state(), State::FinWait1 | State::Closing)
+                    && socket.send_queue() == 0
+            }
+            Socket::Udp(_) => false,
+        })
+    }
+
+    /// Shows a packet to the sockets.
+    fn hand_in(&mut self, packet: &[u8], now: time::Instant) {
+        let mut wire = Wire { incoming: Some(packet), outgoing: &mut self.outgoing };
+        self.interface.poll_ingress_single(now, &mut wire, &mut self.sockets);
+    }
+
+    /// How long there is nothing to send, if nothing comes in and nobody writes.
+    fn idle_for(&mut self, now: time::Instant) -> Option<Duration> {
+        let timer = self.interface.poll_delay(now, &self.sockets);
+        let silent = self.under_way().filter_map(|at| self.exchanges.patience(&at, now)).min();
+        timer.into_iter().chain(silent).min().map(Duration::from)
+    }
+
+    /// The connections with bytes that the far end has not acknowledged.
+    fn under_way(&self) -> impl Iterator<Item = Connection> {
+        self.sockets.iter().filter_map(|(_, socket)| match socket {
+            Socket::Tcp(socket) if socket.state() != State::Closed && socket.send_queue() > 0 => {
+                Some((socket.remote_endpoint()?, socket.local_endpoint()?.port))
+            }
+            _ => None,
+        })
+    }
+
+    /// Has sockets repeat what the far end was silent about for too long. Returns whether there is
+    /// anything to send.
+    fn repeat(&mut self, now: time::Instant) -> bool {
+        let is_due =
+            |at: &Connection| self.exchanges.patience(at, now) == Some(time::Duration::ZERO);
+        let due: Vec<_> = self.under_way().filter(is_due).collect();
+        for connection in &due {
+            for packet in self.exchanges.ask_again(*connection, self.own, now) {
+                self.hand_in(&packet, now);
+            }
+        }
+        !due.is_empty() && self.emit(now)
     }
 
     /// Copies the next packet that shall go out now.
     fn next(&mut self, packet: &mut [u8], now: time::Instant) -> Option<usize> {
-        while !self.outgoing.is_empty() || self.emit(now) {
+        while !self.outgoing.is_empty() || self.emit(now) || self.repeat(now) {
             let Some(next) = self.outgoing.pop_front() else { continue };
+            let lives = |&(far, port): &Connection| is_known(&self.sockets, port, far);
+            self.exchanges.note_sent(next.bytes(), now, lives);
             if next.bytes().get(24..40) == Some(&self.own.octets()) {
                 // To ourselves, as over the loopback of a system.
                 self.take(next.bytes(), now);
@@ -331,7 +391,7 @@ impl Core {
         let Some((from, port)) = self.opening(packet) else { return Admission::Pass };
         let Some(backlog) = self.listeners.get(&port) else { return Admission::Pass };
         // Asked again, because our answer was lost.
-        if self.is_known(port, from) {
+        if is_known(&self.sockets, port, from) {
             return Admission::Pass;
         }
         if backlog.waiting.len() >= BACKLOG_MAX {
@@ -347,36 +407,24 @@ impl Core {
 
     /// From where and to which port a packet opens a connection, if it does.
     fn opening(&self, packet: &[u8]) -> Option<(IpEndpoint, u16)> {
-        let packet = Ipv6Packet::new_checked(packet).ok()?;
-        if packet.next_header() != IpProtocol::Tcp || packet.dst_addr() != self.own {
+        let (packet, segment) = exchanges::parse(packet)?;
+        if packet.dst_addr() != self.own {
             return None;
         }
-        let segment = TcpPacket::new_checked(packet.payload()).ok()?;
         let opens = segment.syn() && !segment.ack() && !segment.rst() && !segment.fin();
         let from = IpEndpoint::new(IpAddress::Ipv6(packet.src_addr()), segment.src_port());
         opens.then(|| (from, segment.dst_port()))
-    }
-
-    /// Whether there is a connection between a port here and the far end.
-    fn is_known(&self, port: u16, remote: IpEndpoint) -> bool {
-        self.sockets.iter().any(|(_, socket)| match socket {
-            Socket::Tcp(socket) => {
-                socket.local_endpoint().is_some_and(|local| local.port == port)
-                    && socket.remote_endpoint() == Some(remote)
-            }
-            Socket::Udp(_) => false,
-        })
     }
 
     /// A socket for one connection, unless there are too many.
     fn new_socket(&mut self) -> Option<tcp::Socket<'static>> {
         if self.connections >= CONNECTIONS_MAX {
             // One that waits only for what might have been lost on the way must go.
-            let spent = |handle: &SocketHandle| {
+            let spent = |(handle, _): &(SocketHandle, _)| {
                 self.sockets.get::<tcp::Socket<'_>>(*handle).state() == State::TimeWait
             };
             let at = self.orphans.iter().position(spent)?;
-            let handle = self.orphans.swap_remove(at);
+            let (handle, _) = self.orphans.swap_remove(at);
             self.discard(handle);
         }
         let roomy = self.connections < ROOMY_CONNECTIONS;
@@ -413,7 +461,7 @@ impl Core {
         self.check_open()?;
         let remote = IpEndpoint::new(IpAddress::Ipv6(*to.ip()), to.port());
         let port = self.free_port(|core, port| {
-            !core.listeners.contains_key(&port) && !core.is_known(port, remote)
+            !core.listeners.contains_key(&port) && !is_known(&core.sockets, port, remote)
         })?;
         let mut socket = self.new_socket().ok_or(io::ErrorKind::OutOfMemory)?;
         let local = IpListenEndpoint { addr: Some(IpAddress::Ipv6(self.own)), port };
@@ -465,18 +513,22 @@ impl Core {
     fn emit(&mut self, now: time::Instant) -> bool {
         let mut wire = Wire { incoming: None, outgoing: &mut self.outgoing };
         self.interface.poll_egress(now, &mut wire, &mut self.sockets);
-        self.save_unread();
+        self.finish_more();
         self.bury_orphans();
         !self.outgoing.is_empty()
     }
 
-    /// Saves what was not read from connections that have come to their end on both sides. With
-    /// the last timer their sockets forget it.
-    fn save_unread(&mut self) {
+    /// Goes on with connections of which this end has finished: says so, when that had to wait, and
+    /// saves what was not read when both ends have. With the last timer their sockets forget it.
+    fn finish_more(&mut self) {
         let (sockets, saved) = (&mut self.sockets, &mut self.saved);
         self.finishing.retain(|handle| {
             let socket = sockets.get_mut::<tcp::Socket<'_>>(*handle);
             match socket.state() {
+                State::CloseWait if socket.send_queue() == 0 => {
+                    socket.close();
+                    true
+                }
                 State::TimeWait => {
                     let mut unread = vec![0; socket.recv_queue()];
                     let len = socket.recv_slice(&mut unread).unwrap_or(0);
@@ -490,11 +542,15 @@ impl Core {
         });
     }
 
-    /// Forgets connections that nobody holds and that have said their last word.
+    /// Forgets connections that nobody holds and that have said their last word. One whose far end
+    /// answers and takes nothing is reset in the end.
     fn bury_orphans(&mut self) {
         let mut at = 0;
-        while let Some(handle) = self.orphans.get(at).copied() {
-            let socket = self.sockets.get::<tcp::Socket<'_>>(handle);
+        while let Some((handle, since)) = self.orphans.get(at).copied() {
+            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
+            if socket.state() != State::Closed && since.elapsed() >= SILENCE_MAX {
+                socket.abort();
+            }
             // A socket that is to send a reset still knows to whom.
             if socket.state() == State::Closed && socket.remote_endpoint().is_none() {
                 self.orphans.swap_remove(at);
@@ -510,13 +566,27 @@ impl Core {
     fn abandon(&mut self, handle: SocketHandle) {
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
         match socket.state() {
-            State::Closing | State::LastAck | State::TimeWait => {
+            State::CloseWait if !self.finishing.contains(&handle) => socket.abort(),
+            State::CloseWait | State::Closing | State::LastAck | State::TimeWait => {
                 socket.set_timeout(Some(PARTING_MAX.into()));
             }
             _ => socket.abort(),
         }
-        self.orphans.push(handle);
+        self.orphans.push((handle, Instant::now()));
     }
+}
+
+/// Whether there is a connection between a port here and the far end.
+fn is_known(sockets: &SocketSet<'_>, port: u16, remote: IpEndpoint) -> bool {
+    sockets.iter().any(|(_, socket)| match socket {
+        Socket::Tcp(socket) => is_between(socket, port, remote),
+        Socket::Udp(_) => false,
+    })
+}
+
+fn is_between(socket: &tcp::Socket<'_>, port: u16, remote: IpEndpoint) -> bool {
+    socket.local_endpoint().is_some_and(|local| local.port == port)
+        && socket.remote_endpoint() == Some(remote)
 }
 
 /// An address of a socket, as the rest of the program writes it.

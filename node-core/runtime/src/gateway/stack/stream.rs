@@ -83,6 +83,9 @@ impl Core {
         bytes: &[u8],
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.finishing.contains(&handle) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
         match socket.send_slice(bytes) {
             Ok(0) if !bytes.is_empty() => {
@@ -102,9 +105,12 @@ impl Core {
     /// Says that nothing more will come from this end.
     fn finish(&mut self, handle: SocketHandle) {
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
-        if socket.may_send() {
-            socket.close();
+        if socket.may_send() && !self.finishing.contains(&handle) {
+            if socket.state() != State::CloseWait {
+                socket.close();
+            }
             self.finishing.push(handle);
+            self.finish_more();
         }
     }
 

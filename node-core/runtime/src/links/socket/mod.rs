@@ -10,6 +10,7 @@
 //! A write never raises SIGPIPE. The platform files have the same functions; this file holds what
 //! they share.
 
+mod losses;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -17,9 +18,14 @@ mod windows;
 
 use std::{io, net::Shutdown};
 
+pub(crate) use losses::LossWatch;
 use socket2::Socket;
 #[cfg(unix)]
+pub(super) use unix::path_mtu;
+#[cfg(unix)]
 pub use unix::{adopt, is_stalled, limit_unsent, recv, try_send, try_send_vectored, wait_writable};
+#[cfg(windows)]
+pub(super) use windows::path_mtu;
 #[cfg(windows)]
 pub use windows::{
     adopt, is_stalled, limit_unsent, recv, try_send, try_send_vectored, wait_writable,

@@ -85,6 +85,17 @@ fn little_waits_unsent_in_the_system() {
     assert!(unsent <= 2 * UNSENT_MAX as usize, "{unsent} bytes");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn little_waits_unread_on_a_short_line() {
+    let (dialled, accepted) = pair();
+    for socket in [&dialled, &accepted] {
+        let room = socket.recv_buffer_size().unwrap();
+        // Set, so that the system does not let it grow; it may permit less.
+        assert!((200_000..=768 * 1024).contains(&room), "{room}");
+    }
+}
+
 #[test]
 fn parts_are_written_as_one() {
     let (writer, reader) = pair();

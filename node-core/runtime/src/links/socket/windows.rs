@@ -6,6 +6,7 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
+    net::SocketAddr,
     os::windows::io::AsRawSocket,
     time::{Duration, Instant},
 };
@@ -22,6 +23,12 @@ const POLL_MAX: Duration = Duration::from_millis(500);
 #[must_use]
 pub const fn is_stalled(_: &Socket) -> bool {
     false
+}
+
+/// How large a packet the way to `remote` carries, which this system is not asked for.
+#[must_use]
+pub(in crate::links) const fn path_mtu(_: SocketAddr) -> Option<u16> {
+    None
 }
 
 /// Puts a socket into the mode that the functions of this module need.

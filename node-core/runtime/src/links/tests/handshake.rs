@@ -95,7 +95,7 @@ async fn a_node_does_not_link_with_itself() {
 
 #[tokio::test]
 async fn another_version_is_told_by_its_numbers() {
-    let mut meta = Meta::emit(&identity(1), 0, b"").unwrap();
+    let mut meta = Meta::emit(&identity(1), 0, Capabilities::NONE, b"").unwrap();
     // The versions are not signed.
     meta[11] = 1;
     meta[17] = 4;
@@ -106,7 +106,7 @@ async fn another_version_is_told_by_its_numbers() {
 
 #[tokio::test]
 async fn what_is_no_handshake_is_refused() {
-    let whole = Meta::emit(&identity(1), 0, b"").unwrap();
+    let whole = Meta::emit(&identity(1), 0, Capabilities::NONE, b"").unwrap();
     let mut short = whole.clone();
     short[5] = 63;
     let cases = [
@@ -145,7 +145,7 @@ async fn tls_and_plain_do_not_mix() {
 
 #[tokio::test]
 async fn bytes_right_behind_the_handshake_are_kept() {
-    let meta = Meta::emit(&identity(1), 0, b"").unwrap();
+    let meta = Meta::emit(&identity(1), 0, Capabilities::NONE, b"").unwrap();
     let mut link = dial_somebody_who_sends([&meta[..], b"first frame"].concat()).await.unwrap();
     assert_eq!(read(&mut link, 11), b"first frame");
 }
@@ -170,7 +170,7 @@ async fn bytes_right_behind_the_handshake_are_kept_inside_tls() {
         while connection.is_handshaking() {
             connection.complete_io(&mut socket).unwrap();
         }
-        let meta = Meta::emit(&identity(2), 0, b"").unwrap();
+        let meta = Meta::emit(&identity(2), 0, Capabilities::NONE, b"").unwrap();
         connection.writer().write_all(&[&meta[..], b"first frame,"].concat()).unwrap();
         connection.writer().write_all(b" second").unwrap();
         let mut out = Vec::new();

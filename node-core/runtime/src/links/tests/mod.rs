@@ -20,7 +20,10 @@ use std::{
     time::Duration,
 };
 
-use planetary_proto::identity::{Identity, NodeKey};
+use planetary_proto::{
+    identity::{Identity, NodeKey},
+    link::meta::Capabilities,
+};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},

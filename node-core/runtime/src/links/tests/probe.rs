@@ -71,13 +71,13 @@ async fn a_probe_is_held_to_key_and_password() {
 
 #[tokio::test]
 async fn hostile_answers_are_named_and_end_the_probe() {
-    let mut other_version = Meta::emit(&identity(1), 0, b"").unwrap();
+    let mut other_version = Meta::emit(&identity(1), 0, Capabilities::NONE, b"").unwrap();
     other_version[17] = 9;
     for (bytes, code) in [
         (other_version, "incompatible_version"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "not_this_protocol"),
         ([&b"meta\xff\xff"[..], &[0xff; 0xffff]].concat(), "bad_handshake"),
-        (Meta::emit(&identity(2), 0, b"").unwrap(), "connected_to_self"),
+        (Meta::emit(&identity(2), 0, Capabilities::NONE, b"").unwrap(), "connected_to_self"),
     ] {
         assert_eq!(code_of_somebody_who_sends(bytes).await, code);
     }

@@ -16,7 +16,8 @@ use crate::{
     links::uri::{Host, PeerUri},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes in memory take moments; Wine on a busy machine, half a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits for what must happen.
 async fn soon<T>(what: impl Future<Output = T>) -> T {

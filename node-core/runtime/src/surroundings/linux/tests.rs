@@ -10,7 +10,7 @@ use std::process::Command;
 
 use super::*;
 use crate::tun::{
-    Tun, TunSettings,
+    Tun, TunFeatures, TunSettings,
     linux::tests::{ADDRESS, in_namespace, settings},
 };
 
@@ -28,7 +28,7 @@ fn other_interface() {
 }
 
 fn tun() -> Tun {
-    Tun::open(&TunSettings { mtu: 9000, ..settings("auto") }).unwrap()
+    Tun::open(&TunSettings { mtu: 9000, ..settings("auto") }, TunFeatures::PLAIN).unwrap()
 }
 
 fn own() -> Way {

@@ -12,7 +12,7 @@ use planetary_ipc::{CircleId, NodeKey, Severity, VisitOutcome};
 use planetary_proto::ExtensionMessage;
 use planetary_proto::identity;
 use planetary_runtime::News;
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time::{self, Instant};
 
 use super::asking::{Asking, KNOCK_S};
 use super::{Circle, Keeping, StoreError, core, core_id, plain_id};
@@ -24,6 +24,9 @@ use crate::state::circles::Circles;
 
 /// Time between two looks at what is due.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The same while nothing is known to become due.
+const TICK_IDLE: Duration = Duration::from_secs(60);
 
 /// The engine gives up a request after 8 s. One that it says nothing of by now was lost with an
 /// engine that ended.
@@ -50,10 +53,10 @@ enum Step {
 impl Node {
     /// Attends to circles for as long as the service runs. To be called once.
     pub async fn attend_circles(self: Arc<Self>) {
-        let mut tick = time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticked = Instant::now();
         self.tell_circles_of_friends();
         loop {
+            let gap = if self.circles.lock().are_idle() { TICK_IDLE } else { TICK };
             tokio::select! {
                 news = self.next_told() => {
                     let Some(news) = news else { return };
@@ -63,7 +66,10 @@ impl Node {
                         self.take_news(news);
                     }
                 }
-                _ = tick.tick() => self.tick_circles(),
+                () = time::sleep_until(ticked + gap) => {
+                    self.tick_circles();
+                    ticked = Instant::now();
+                }
                 () = self.circles_due.notified() => {}
             }
             self.carry_out().await;
@@ -286,6 +292,14 @@ impl Keeping {
         let mut circle = Circle::new(unix_s);
         circle.inviter = join.map(|join| plain(&join.inviter));
         record.add(*id, circle).is_ok()
+    }
+
+    /// Whether there is nothing that becomes due with the time.
+    fn are_idle(&self) -> bool {
+        self.exchange.is_idle()
+            && self.requests.is_empty()
+            && self.questions.waiting().is_empty()
+            && self.keeper.circles().invites().is_empty()
     }
 
     /// Ends what is over: questions, and requests that an engine took with it.

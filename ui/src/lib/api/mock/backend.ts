@@ -29,6 +29,7 @@ import {
   moreFriends,
   OTHER_PEERS,
   PUBLIC,
+  releasesOf,
   START,
   status,
 } from './data';
@@ -111,6 +112,7 @@ export class MockBackend implements Backend {
     });
     this.#status.access = { ...this.#status.access, ...this.#circles.counts() };
     this.#status.names = this.#names(this.#settings.names);
+    this.#status.releases = releasesOf(scenario, true);
     if (scenario.links === 'every') {
       const others = OTHER_PEERS.map((one) => ({ ...one }));
       this.#status.peers = [...this.#status.peers, ...others];
@@ -345,7 +347,13 @@ export class MockBackend implements Backend {
                 },
               ]
             : [],
-          session: { state: 'established', rx_bytes: 81_000, tx_bytes: 64_000, uptime_s: 431 },
+          session: {
+            state: 'established',
+            rx_bytes: 81_000,
+            tx_bytes: 64_000,
+            uptime_s: 431,
+            cipher: 'aes-256-gcm',
+          },
           age_s: 12,
           hops: [],
         };
@@ -495,7 +503,9 @@ export class MockBackend implements Backend {
     const sessions = next.sessions === 'auto' ? (open ? 'everyone' : 'circles') : next.sessions;
     const listeners = next.listen.map((uri) => ({ uri, up: true, last_error: null }));
     const names = this.#names(next.names);
-    this.#change({ access: { ...this.#status.access, inbound, echo, sessions }, listeners, names });
+    const releases = releasesOf(this.scenario, next.release_check);
+    const access = { ...this.#status.access, inbound, echo, sessions };
+    this.#change({ access, listeners, names, releases });
     return next;
   }
 

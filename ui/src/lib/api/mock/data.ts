@@ -7,11 +7,12 @@ import type {
   LogLine,
   PeerStatus,
   PublicPeer,
+  Releases,
   Status,
 } from '../protocol';
 import { addressOf, subnetOf } from './address';
 import { hex, pick, seeded } from './random';
-import type { Scene } from './scenario';
+import type { Scenario, Scene } from './scenario';
 
 /** When the scenes play, in seconds since 1970. */
 export const START = 1_795_000_000;
@@ -143,6 +144,21 @@ export const OTHER_PEERS: PeerStatus[] = [
   }),
 ];
 
+/** What is known of newer versions. */
+export function releasesOf({ releases }: Pick<Scenario, 'releases'>, on: boolean): Releases {
+  const none = { checked_at: null, error: null, newer: null };
+  if (releases === 'unavailable') return { check: 'unavailable', ...none };
+  if (!on) return { check: 'off', ...none };
+  const known: Releases = { check: 'on', ...none, checked_at: START - 4_300 };
+  if (releases === 'newer') {
+    const notes_url = 'https://planetary.example/releases/0.2.0';
+    return { ...known, newer: { version: '0.2.0', date: '2026-11-14', notes_url } };
+  }
+  const message = 'the list of versions is not signed with the release key of this program';
+  const error = { code: 'versions_not_signed', message, at: START - 900 };
+  return releases === 'failed' ? { ...known, error } : known;
+}
+
 export function status(scene: Scene): Status {
   const empty = scene === 'empty';
   const parent = PEERS[0]?.key ?? null;
@@ -209,6 +225,7 @@ export function status(scene: Scene): Status {
       forwards: 0,
       connections: 0,
     },
+    releases: releasesOf({ releases: 'newest' }, true),
     names: {
       state: 'wired',
       suffix: 'pln.internal',

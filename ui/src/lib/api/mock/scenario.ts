@@ -44,6 +44,9 @@ export const GATEWAYS = ['interface', 'user_space'] as const;
 /** Which links there are: the usual ones, or one of every transport. */
 export const LINKS = ['normal', 'every'] as const;
 
+/** What is known of newer versions: nothing newer, a newer one, a failure, or nobody can be asked. */
+export const RELEASES = ['newest', 'newer', 'failed', 'unavailable'] as const;
+
 export interface Scenario {
   scene: Scene;
   /** Nodes that the topology holds. */
@@ -57,6 +60,7 @@ export interface Scenario {
   saving: (typeof SAVINGS)[number];
   gateway: (typeof GATEWAYS)[number];
   links: (typeof LINKS)[number];
+  releases: (typeof RELEASES)[number];
   /** Whether time stands still, for pictures that are compared. */
   frozen: boolean;
   /** What the person may do with the service. */
@@ -86,6 +90,7 @@ export function readScenario(query: string): Scenario {
     saving: oneOf(SAVINGS, wishes.get('saving')) ?? 'none',
     gateway: oneOf(GATEWAYS, wishes.get('gateway')) ?? 'interface',
     links: oneOf(LINKS, wishes.get('links')) ?? 'normal',
+    releases: oneOf(RELEASES, wishes.get('releases')) ?? 'newest',
     frozen: wishes.has('frozen'),
     rights: oneOf(['change', 'admin'] as const, wishes.get('rights')) ?? 'admin',
     preferences: {

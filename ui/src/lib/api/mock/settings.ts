@@ -19,6 +19,7 @@ export const SETTINGS: Settings = {
   node_info_privacy: true,
   log_level: 'info',
   public_list: { url: 'https://peers.example/list.json', key: null },
+  release_check: true,
   config_file: '/etc/planetary/config.toml',
 };
 
@@ -48,6 +49,7 @@ export function changed(settings: Settings, change: SettingsChange): Settings {
     metrics: local('metrics.listen', settings.metrics, change.metrics),
     node_info_privacy: change.node_info_privacy ?? settings.node_info_privacy,
     log_level: change.log_level ?? settings.log_level,
+    release_check: change.release_check ?? settings.release_check,
     public_list: publicList(settings.public_list, change),
   };
   const open = next.inbound === 'everyone' || next.echo === 'everyone';
