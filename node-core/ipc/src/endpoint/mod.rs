@@ -4,7 +4,8 @@
 //! Both give
 //!
 //! * `Listener::bind(path)`, which never takes the place of a living service and never removes
-//!   anything that is not a dead socket; `accept`, and `credentials` of what it gives;
+//!   anything that is not a dead socket; `accept`, `credentials` of what it gives, and a
+//!   `second_look` at a client that has said something;
 //! * `connect(path)`, which tells a missing service from a missing permission, and refuses to talk
 //!   to a server that is neither root (on Windows the system or its administrators), nor oneself,
 //!   nor the node's account, nor the owner of the socket.
@@ -19,13 +20,16 @@ use crate::message::Right;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub use unix::{ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, credentials};
+pub use unix::{
+    ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, credentials, second_look,
+};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
 pub use windows::{
     ClientStream, Listener, SYSTEM_PATH, ServerStream, connect, credentials, foreign_owner,
+    second_look,
 };
 
 /// Group whose members may use the control socket, and account the service runs as.

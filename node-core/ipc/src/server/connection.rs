@@ -27,9 +27,14 @@ use crate::topology::Topology;
 /// Answers that wait for the writer. The reader stops reading when there are more.
 const ANSWERS_WAITING_MAX: usize = 8;
 
-/// Talks with one client until it goes, misbehaves beyond repair, or the server closes.
-pub(super) async fn run<S, H>(stream: S, caller: PeerCredentials, server: Arc<Server<H>>)
-where
+/// Talks with one client until it goes, misbehaves beyond repair, or the server closes. Once it has
+/// said hello it gets a second `look`.
+pub(super) async fn run<S, H>(
+    stream: S,
+    caller: PeerCredentials,
+    look: impl FnOnce(PeerCredentials) -> PeerCredentials + Send,
+    server: Arc<Server<H>>,
+) where
     S: AsyncRead + AsyncWrite + Send + 'static,
     H: Handler,
 {
@@ -49,7 +54,7 @@ where
         tasks: JoinSet::new(),
     };
     let farewell = tokio::select! {
-        end = reader.run(&mut input) => end,
+        end = reader.run(&mut input, look) => end,
         // The writer ended: the client does not read, or not any more.
         () = answers.closed() => None,
         // An error means that the server is gone, which is the same.
@@ -123,10 +128,14 @@ struct Reader<H> {
 
 impl<H: Handler> Reader<H> {
     /// Reads until the client closes (`None`) or the connection must end (with this error).
-    async fn run<R: AsyncRead + Unpin>(&mut self, input: &mut R) -> Option<ApiError> {
+    async fn run<R: AsyncRead + Unpin>(
+        &mut self,
+        input: &mut R,
+        look: impl FnOnce(PeerCredentials) -> PeerCredentials,
+    ) -> Option<ApiError> {
         let greeted = time::timeout(limits::HELLO_DEADLINE, self.expect_hello(input)).await;
         match greeted {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => self.caller = look(self.caller),
             Ok(Err(end)) => return end,
             Err(_) => {
                 let text = "the client sent no hello in time";

@@ -209,7 +209,10 @@ impl<H: Handler> Drop for Counted<H> {
 /// Serves a client, if the operating system knows it as one.
 async fn welcome<H: Handler>(stream: ServerStream, server: Arc<Server<H>>) {
     match endpoint::credentials(&stream).await {
-        Ok(caller) if caller.may(Right::Read) => connection::run(stream, caller, server).await,
+        Ok(caller) if caller.may(Right::Read) => {
+            let look = endpoint::second_look(&stream);
+            connection::run(stream, caller, look, server).await;
+        }
         Ok(caller) => {
             tracing::warn!(uid = caller.uid, "a stranger tried the control socket");
             connection::refuse(stream, stranger()).await;

@@ -44,7 +44,7 @@ fn dial<H: Handler>(
     capacity: usize,
 ) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(capacity);
-    let connection = connection::run(theirs, caller(right), Arc::clone(server));
+    let connection = connection::run(theirs, caller(right), |known| known, Arc::clone(server));
     (ours, tokio::spawn(connection))
 }
 
@@ -366,6 +366,17 @@ async fn secrets_are_for_administrators_only() {
             assert!(!error.hint.unwrap().contains("group"), "the group would not help");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_look_after_the_hello_may_give_more() {
+    let server = server(Mock::settled().service());
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let look = |known| PeerCredentials { right: Some(Right::Admin), ..known };
+    tokio::spawn(connection::run(theirs, caller(Right::Read), look, Arc::clone(&server)));
+    let (client, _updates) = client::over(ours, "test").await.unwrap();
+    let answer = client.request(Request::SealingKey).await.unwrap();
+    assert!(matches!(answer, Reply::SealingKey(_)), "{answer:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,12 +8,14 @@
 //! joined, and clients may not make instances of their own. A client looks at the owner of the pipe
 //! before it says a word.
 
+mod client;
 mod people;
 mod security;
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::AsHandle;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,13 +100,29 @@ impl Listener {
 }
 
 /// Finds out what the one at the other end may do: whoever could open the pipe for writing is on
-/// its access list.
+/// its access list. Who is an administrator is seen by a [`second_look`].
 ///
 /// # Errors
 /// None; other platforms have some.
 #[expect(clippy::unused_async, reason = "other platforms have to wait for the list of users")]
 pub async fn credentials(_: &ServerStream) -> io::Result<PeerCredentials> {
     Ok(PeerCredentials { uid: None, pid: None, right: Some(Right::Change) })
+}
+
+/// What can be said of a client once something of it was read, and not before: whether it acts as
+/// an administrator, who may do everything. A program that was not opened as one does not.
+pub fn second_look(
+    stream: &ServerStream,
+) -> impl FnOnce(PeerCredentials) -> PeerCredentials + Send + use<> {
+    let pipe = stream.as_handle().try_clone_to_owned();
+    move |known| match pipe.and_then(|pipe| client::is_administrator(&pipe)) {
+        Ok(true) => PeerCredentials { right: Some(Right::Admin), ..known },
+        Ok(false) => known,
+        Err(error) => {
+            tracing::debug!(%error, "the system does not say who a client is");
+            known
+        }
+    }
 }
 
 /// Connects to the service that listens on `path`.
@@ -158,6 +176,8 @@ fn open(path: &Path) -> io::Result<NamedPipeClient> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[tokio::test]
@@ -173,6 +193,25 @@ mod tests {
         let peer = credentials(&accepted.unwrap()).await.unwrap();
         assert!(peer.may(Right::Change));
         connected.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_administrator_may_do_all_once_it_has_spoken() {
+        let path = PathBuf::from(format!(r"\\.\pipe\planetary-spoken-{}", std::process::id()));
+        let mut listener = Listener::bind(&path).unwrap();
+        let (accepted, connected) = tokio::join!(listener.accept(), connect(&path));
+        let (mut server, mut client) = (accepted.unwrap(), connected.unwrap());
+        let peer = credentials(&server).await.unwrap();
+        assert!(!peer.may(Right::Admin));
+        let look = second_look(&server);
+        client.write_all(b"hello").await.unwrap();
+        server.read_exact(&mut [0; 5]).await.unwrap();
+        let is_administrator = client::is_member_of_administrators(None).unwrap();
+        assert_eq!(look(peer).may(Right::Admin), is_administrator);
+        // Whoever runs Wine is one there.
+        assert!(is_administrator || std::env::var_os("PLANETARY_WINE").is_none());
+        // The service is itself again.
+        assert!(Listener::bind(&path.with_extension("other")).is_ok());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::security::text_of;
 const MEMBERS_MAX: usize = 256;
 
 /// Bytes of an identifier, at most.
-const SID_LEN_MAX: usize = 68;
+pub(super) const SID_LEN_MAX: usize = 68;
 
 /// Longest name of a domain, in UTF-16 units.
 const DOMAIN_LEN_MAX: usize = 256;
