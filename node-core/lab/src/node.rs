@@ -29,6 +29,9 @@ use crate::wait::{Deadline, until};
 /// How long a node may take until it answers on its control socket, or until it has ended.
 const PATIENCE_SECONDS: u64 = 20;
 
+/// How often a node is started that fell over a question.
+const STARTS_MAX: u32 = 3;
+
 /// Set to run the reference in the places of ours: it tells a fault of the grounds from one of
 /// ours.
 pub(crate) const STAND_IN: &str = "PLANETARY_LAB_STAND_IN";
@@ -375,7 +378,24 @@ impl Node {
     /// When it cannot be started, ends at once, or does not answer in time.
     pub fn start(&self) -> Result<()> {
         self.launch()?;
+        for _ in 1..STARTS_MAX {
+            match self.wait_until_it_answers() {
+                Err(_) if self.fell_over_a_question() => {
+                    *self.process() = None;
+                    self.launch()?;
+                }
+                outcome => return outcome,
+            }
+        }
         self.wait_until_it_answers()
+    }
+
+    /// Whether it was the reference, and our asking: it fills the list of what can be asked while
+    /// it answers already, and Go ends a program that reads a list while it is written.
+    fn fell_over_a_question(&self) -> bool {
+        let log = fs::read_to_string(self.setup.log()).unwrap_or_default();
+        let is_gone = matches!(self.exited(), Ok(Some(_)));
+        self.kind == Kind::Reference && is_gone && log.contains("fatal error: concurrent map")
     }
 
     /// Starts the program and does not wait.
