@@ -43,6 +43,9 @@ const OWN_CODE: [&str; 4] = ["planetary-ipc", "planetary-runtime", "planetaryd",
 /// No build takes longer than this many seconds, not even from nothing on a slow machine.
 const BUILD_SECONDS: u32 = 5_400;
 
+/// Where what is only compiled lies, for all systems: macros and build scripts serve each of them.
+const CHECKED: &str = "checked";
+
 /// How much of it is done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::zig::Zig;
-use super::{BUILD_SECONDS, Depth};
+use super::{BUILD_SECONDS, CHECKED, Depth};
 use crate::app;
 use crate::setup::{self, Part};
 use crate::step::{self, Tally};
@@ -42,6 +42,9 @@ pub(super) fn run(folder: &Path, crates: &[String], depth: Depth) -> Result<Tall
     };
     let mut command = cargo(&zig, folder);
     command.args([chore, "--lib", "--bins", "--tests", "--target", arm.target]).args(crates);
+    if depth == Depth::OwnCode {
+        command.env("CARGO_TARGET_DIR", folder.join(CHECKED));
+    }
     let mut tally = Tally::one(build(title, &command).is_ok());
     if depth == Depth::All {
         let mut command = cargo(&zig, folder);

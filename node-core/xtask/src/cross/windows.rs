@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{BUILD_SECONDS, Depth, debian_cargo, folder};
+use super::{BUILD_SECONDS, CHECKED, Depth, debian_cargo, folder};
 use crate::package;
 use crate::setup::{self, Part};
 use crate::step::{self, Tally};
@@ -28,8 +28,9 @@ pub(super) fn run(folder: &Path, crates: &[String], depth: Depth) -> Result<Tall
     if depth == Depth::OwnCode {
         let title = "windows: compile programs and tests";
         let mut check = cargo(folder, "check");
-        let check = step::within(BUILD_SECONDS, check.args(crates).args(targets));
-        return Ok(Tally::one(step::quietly(title, &mut { check }).is_ok()));
+        check.args(crates).args(targets).env("CARGO_TARGET_DIR", folder.join(CHECKED));
+        let mut check = step::within(BUILD_SECONDS, &check);
+        return Ok(Tally::one(step::quietly(title, &mut check).is_ok()));
     }
     let mut tally = Tally::default();
     let mut build = cargo(folder, "build");
