@@ -10,7 +10,7 @@ pub(crate) mod linux;
 mod macho;
 mod macos;
 pub(crate) mod sums;
-mod windows;
+pub(crate) mod windows;
 
 pub(crate) use self::windows::trial::run as try_windows;
 

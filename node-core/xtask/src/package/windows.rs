@@ -31,8 +31,12 @@ const WINTUN: &str = "wintun-bindings";
 const WINTUN_LIBRARY: &str = "wintun/bin/amd64/wintun.dll";
 const WINTUN_LICENCE: &str = "wintun/LICENSE.txt";
 
-/// Wintun 0.14.1 for amd64, as it was published and signed.
-const WINTUN_SUM: &str = "e5da8447dc2c320edc0fc52fa01885c103de8c118481f683643cacc3220dafce";
+/// The version of Wintun that is in that crate.
+pub(crate) const WINTUN_VERSION: &str = "0.14.1";
+
+/// The SHA-256 of its library for amd64, as it was published and signed.
+pub(crate) const WINTUN_SUM: &str =
+    "e5da8447dc2c320edc0fc52fa01885c103de8c118481f683643cacc3220dafce";
 
 /// Names Microsoft's bootstrapper for WebView2, which the setup runs where that is missing. Without
 /// it the setup only says what is missing, and where it is had.

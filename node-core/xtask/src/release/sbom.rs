@@ -1,5 +1,5 @@
 //! What the programs are made of, as a CycloneDX document: every crate and every package of npm
-//! that ships, with its licence and checksum.
+//! that ships, and the driver for Windows, with their licences and checksums.
 //!
 //! Tools that build and test are left out. The document follows from the lock files and the commit
 //! alone, so that it is the same wherever it is made.
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Release;
+use crate::package::windows::{WINTUN_SUM, WINTUN_VERSION};
 use crate::step;
 
 /// Our programs; what they need ships.
@@ -45,14 +46,17 @@ fn document(release: &Release, metadata: &Value, lock: &str, pages: &Value) -> R
     let product = format!("pkg:generic/planetary-network@{}", release.version);
     let (mut components, mut arrows) = crates(metadata, lock)?;
     let npm = packages_of_npm(pages)?;
-    // The app has its pages inside.
-    let of_pages: Vec<&str> = npm.keys().map(String::as_str).collect();
+    let driver = driver();
     for (from, to) in &mut arrows {
         if from.starts_with("pkg:cargo/planetary-network@") {
-            to.extend(of_pages.iter().map(|to| (*to).to_owned()));
+            // The app has its pages inside.
+            to.extend(npm.keys().cloned());
+        } else if from.starts_with("pkg:cargo/planetaryd@") {
+            to.insert(driver.0.clone());
         }
     }
     components.extend(npm);
+    components.extend([driver]);
     let programs = arrows
         .keys()
         .filter(|from| PROGRAMS.iter().any(|name| from.starts_with(&format!("pkg:cargo/{name}@"))));
@@ -88,6 +92,14 @@ fn document(release: &Release, metadata: &Value, lock: &str, pages: &Value) -> R
         "components": components,
         "dependencies": dependencies,
     }))
+}
+
+/// The driver of the network interface on Windows, which is no crate: its makers' own file.
+fn driver() -> (String, Value) {
+    let purl = format!("pkg:generic/wintun@{WINTUN_VERSION}");
+    let mut driver = component(&purl, None, Some(WINTUN_SUM), "SHA-256");
+    driver["licenses"] = json!([{ "license": { "name": "Prebuilt Binaries License" } }]);
+    (purl, driver)
 }
 
 /// Components by their name, and what each of them needs.
@@ -276,6 +288,7 @@ dependencies = [
                 "pkg:cargo/planetaryd@0.1.0",
                 "pkg:cargo/ring@0.17.0",
                 "pkg:cargo/wit@0.2.0%2Bbuild",
+                "pkg:generic/wintun@0.14.1",
                 "pkg:npm/%40b/c@1.0.0",
                 "pkg:npm/svelte@5.0.0",
             ]
@@ -284,13 +297,14 @@ dependencies = [
         assert_eq!(components[1]["hashes"][0]["content"], "abcd");
         assert_eq!(components[1]["licenses"][0]["expression"], "MIT OR Apache-2.0");
         assert_eq!(components[2]["version"], "0.2.0+build");
-        assert_eq!(components[3]["name"], "@b/c");
-        assert_eq!(components[4]["hashes"][0], json!({ "alg": "SHA-512", "content": "000102" }));
+        assert_eq!(components[3]["hashes"][0]["content"], WINTUN_SUM);
+        assert_eq!(components[4]["name"], "@b/c");
+        assert_eq!(components[5]["hashes"][0], json!({ "alg": "SHA-512", "content": "000102" }));
         let number = document["serialNumber"].as_str().unwrap();
         assert_eq!(number.len(), "urn:uuid:".len() + 36);
         let arrows = document["dependencies"].as_array().unwrap();
         assert!(arrows.contains(&json!({
-            "ref": "pkg:cargo/planetaryd@0.1.0", "dependsOn": ["pkg:cargo/ring@0.17.0"],
+            "ref": "pkg:cargo/planetaryd@0.1.0", "dependsOn": ["pkg:cargo/ring@0.17.0", "pkg:generic/wintun@0.14.1"],
         })));
     }
 }
