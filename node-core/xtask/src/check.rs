@@ -7,15 +7,10 @@ use anyhow::Result;
 use crate::step::{self, Tally};
 use crate::{app, deps, licences, lines, stamps};
 
-/// The fuzz targets are a workspace of their own.
-pub(crate) const FUZZ: &str = "node-core/fuzz/Cargo.toml";
-
 /// What cargo checks: a title, and its command.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 3] = [
     ("format", "fmt --all --check"),
-    ("format, fuzz targets", "fmt --check --manifest-path FUZZ"),
     ("clippy", "clippy --workspace --all-targets --locked -- -D warnings"),
-    ("clippy, fuzz targets", "clippy --all-targets --locked --manifest-path FUZZ -- -D warnings"),
     ("rustdoc", "doc --workspace --no-deps --document-private-items --locked"),
 ];
 
@@ -26,9 +21,8 @@ const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
 pub(crate) fn run() -> Result<Tally> {
     let mut tally = Tally::default();
     for (title, words) in COMMANDS {
-        let words = words.split(' ').map(|word| if word == "FUZZ" { FUZZ } else { word });
-        let mut command = step::cargo(words);
-        command.env("RUSTDOCFLAGS", RUSTDOC_FLAGS).env("CARGO_TARGET_DIR", step::target_dir());
+        let mut command = step::cargo(words.split(' '));
+        command.env("RUSTDOCFLAGS", RUSTDOC_FLAGS);
         tally.add(Tally::one(step::quietly(title, &mut command).is_ok()));
     }
     tally.add(app::check().unwrap_or_else(|error| {

@@ -77,8 +77,10 @@ mod tests {
                 assert!(!allowed.contains(&(user.to_owned(), core.to_owned())), "{user} -> {core}");
             }
         }
-        assert!(
-            allowed.iter().all(|(from, to)| from != "planetary-secretbox" && to != "planetaryd")
-        );
+        // Fuzz targets look into the service as its own tests do.
+        let products = allowed.iter().filter(|(from, _)| from != "planetary-fuzz");
+        for (from, to) in products {
+            assert!(from != "planetary-secretbox" && to != "planetaryd", "{from} -> {to}");
+        }
     }
 }

@@ -41,7 +41,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
     run.add("checks", check::run());
     run.add("tests of the pages", app::test_pages());
     run.add("tests of the crates", crates());
-    run.add("fuzz corpora", fuzz());
     run.add("simulations", simulations(&SIMULATIONS));
     let programs = programs::build();
     match &programs {
@@ -102,7 +101,7 @@ impl Run {
     }
 }
 
-/// Unit, vector and property tests of every crate, and the examples in the documentation.
+/// Unit, vector and property tests of every crate, fuzz corpora, and the examples in the documentation.
 fn crates() -> Result<Tally> {
     let others = ["--workspace", "--exclude", "planetary-lab"];
     let mut tests = test_runner();
@@ -125,14 +124,6 @@ fn scenarios(programs: &Path, app: Option<&Path>) -> Result<Tally> {
         command.args(["--", "--test-threads=1"]);
     }
     step::counted("scenarios in network namespaces", &mut command)
-}
-
-/// Replays the committed corpora of the fuzz targets, which are outside of the workspace.
-fn fuzz() -> Result<Tally> {
-    let mut command = step::cargo(["test", "--locked", "--manifest-path", check::FUZZ]);
-    // Profiles are alike, so that most of what it depends on has been built already.
-    command.env("CARGO_TARGET_DIR", step::target_dir());
-    step::counted("replay of the fuzz corpora", &mut command)
 }
 
 fn simulations(runs: &[(u32, u64)]) -> Result<Tally> {
