@@ -70,7 +70,10 @@ async function violations(page) {
   );
 }
 
-describe('axe finds nothing', () => {
+// Each has a page of its own; two at a time, for each waits for pictures as well as for the processor.
+const together = { concurrency: 2 };
+
+describe('axe finds nothing', together, () => {
   for (const appearance of ['light', 'dark']) {
     for (const view of [...VIEWS, 'welcome']) {
       test(`${view}, ${appearance}`, async () => {
@@ -189,7 +192,7 @@ describe('keyboard', () => {
   });
 });
 
-describe('policy', () => {
+describe('policy', together, () => {
   for (const view of [...VIEWS, 'welcome']) {
     test(`${view} keeps it`, async () => {
       const scene = view === 'welcome' ? 'welcome' : 'normal';
@@ -200,7 +203,7 @@ describe('policy', () => {
   }
 });
 
-describe('200 % text', () => {
+describe('200 % text', together, () => {
   const queries = [
     ...VIEWS.map((view) => ({ view, scene: 'normal' })),
     { view: 'home', scene: 'welcome' },
