@@ -453,7 +453,7 @@ pub(super) const KEYS: &[Key] = &[
         explains: "\
           Where `yggdrasilctl` and other tools of Yggdrasil find this node. A socket file is for\n\
                    root and the members of the group planetary; Windows has none.",
-        example: "listen = \"unix:///run/planetary/admin.sock\"",
+        example: if cfg!(windows) { "" } else { "listen = \"unix:///run/planetary/admin.sock\"" },
         available: true,
         read: |item, config| {
             let place = text(item)?;
@@ -790,11 +790,14 @@ fn group(table: &dyn TableLike) -> Result<Group, Fault> {
 }
 
 fn no_admin_place(place: &str, error: PlaceError) -> Fault {
-    Fault::new(
-        format!("\"{}\" {error}", super::printable(place)),
-        "write \"unix:///run/planetary/admin.sock\", or \"tcp://127.0.0.1:9001\" together with \
-         danger_tcp = true",
-    )
+    let remedy = match error {
+        PlaceError::NoFiles => "write \"tcp://127.0.0.1:9001\" together with danger_tcp = true",
+        _ => {
+            "write \"unix:///run/planetary/admin.sock\", or \"tcp://127.0.0.1:9001\" together with \
+             danger_tcp = true"
+        }
+    };
+    Fault::new(format!("\"{}\" {error}", super::printable(place)), remedy)
 }
 
 fn no_group(item: &Item) -> Fault {

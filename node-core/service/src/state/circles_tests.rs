@@ -65,6 +65,7 @@ fn state() -> (tempfile::TempDir, StateDir) {
 
 #[test]
 fn what_is_stored_is_loaded_and_only_its_owner_may_read_it() {
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "who may read is said otherwise"))]
     let (dir, state) = state();
     let loaded = CirclesKeeper::load(&state, NOW).unwrap();
     let mut keeper = loaded.keeper;

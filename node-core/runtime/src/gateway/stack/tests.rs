@@ -493,7 +493,9 @@ async fn last_words_that_nobody_takes_come_to_an_end() {
 #[tokio::test(start_paused = true)]
 async fn both_ends_may_be_full_at_once() {
     let words = bytes(3 * BUFFER_LEN, 11);
-    for seed in 1..=300_u64 {
+    // To look at the clock costs Wine a hundred times as much.
+    let seeds: u64 = if std::env::var_os("PLANETARY_WINE").is_some() { 3 } else { 300 };
+    for seed in 1..=seeds {
         let mut draw = draws(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let lost_of = [None, Some(60), Some(30), Some(10)][draw() as usize % 4];
         let chunk = [107, 1_001, 16_325, 40_001][draw() as usize % 4];

@@ -72,7 +72,7 @@ impl FrameMax {
     pub const LIMIT: usize = 9_000;
 
     /// A size that stays.
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(crate) fn of(bytes: usize) -> Self {
         Self(Arc::new(bytes.into()))
     }
