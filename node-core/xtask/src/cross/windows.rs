@@ -70,10 +70,12 @@ pub(crate) fn programs() -> Result<PathBuf> {
     Ok(folder.join("windows").join(TARGET).join("release"))
 }
 
-/// Takes from a program what only debuggers read.
-pub(crate) fn strip(program: &Path) -> Result<()> {
+/// Takes from a program what only debuggers read, and says in it when it was made, in seconds since
+/// 1970: it would be another program every second.
+pub(crate) fn strip(program: &Path, epoch: u64) -> Result<()> {
     let mut strip = Command::new("x86_64-w64-mingw32-strip");
-    step::quietly("windows: strip", strip.arg(program))?;
+    strip.arg(program).env("SOURCE_DATE_EPOCH", epoch.to_string());
+    step::quietly("windows: strip", &mut strip)?;
     Ok(())
 }
 

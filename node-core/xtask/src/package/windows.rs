@@ -81,7 +81,7 @@ fn gather(build: &Build, programs: &Path, signer: Option<&Path>, folder: &Path) 
     for name in PROGRAMS {
         let program = folder.join(name);
         copy(&programs.join(name), &program)?;
-        cross::strip(&program)?;
+        cross::strip(&program, build.epoch)?;
         sign(signer, &program)?;
     }
     let wintun = folder.join("wintun.dll");
