@@ -101,7 +101,8 @@ impl Run {
     }
 }
 
-/// Unit, vector and property tests of every crate, fuzz corpora, and the examples in the documentation.
+/// Unit, vector and property tests of every crate, fuzz corpora, and the examples in the
+/// documentation.
 fn crates() -> Result<Tally> {
     let others = ["--workspace", "--exclude", "planetary-lab"];
     let mut tests = test_runner();

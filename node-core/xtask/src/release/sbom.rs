@@ -304,7 +304,8 @@ dependencies = [
         assert_eq!(number.len(), "urn:uuid:".len() + 36);
         let arrows = document["dependencies"].as_array().unwrap();
         assert!(arrows.contains(&json!({
-            "ref": "pkg:cargo/planetaryd@0.1.0", "dependsOn": ["pkg:cargo/ring@0.17.0", "pkg:generic/wintun@0.14.1"],
+            "ref": "pkg:cargo/planetaryd@0.1.0",
+            "dependsOn": ["pkg:cargo/ring@0.17.0", "pkg:generic/wintun@0.14.1"],
         })));
     }
 }
