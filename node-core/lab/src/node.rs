@@ -393,9 +393,11 @@ impl Node {
     /// Whether it was the reference, and our asking: it fills the list of what can be asked while
     /// it answers already, and Go ends a program that reads a list while it is written.
     fn fell_over_a_question(&self) -> bool {
+        if self.kind != Kind::Reference || !matches!(self.exited(), Ok(Some(_))) {
+            return false;
+        }
         let log = fs::read_to_string(self.setup.log()).unwrap_or_default();
-        let is_gone = matches!(self.exited(), Ok(Some(_)));
-        self.kind == Kind::Reference && is_gone && log.contains("fatal error: concurrent map")
+        log.contains("fatal error: concurrent map")
     }
 
     /// Starts the program and does not wait.
