@@ -1,8 +1,8 @@
 //! A hostile peer: any bytes on its link, and well-signed messages with any content.
 //!
 //! Node A has two neighbours: the hostile B, whose words come from the input, and the honest C, a
-//! real node. Asserted, besides what [`Host`] checks after every change: nothing
-//! that B says makes A and C fall out with each other, and frames do not run in circles.
+//! real node. Asserted, besides what [`Host`] checks after every change: nothing that B says makes
+//! A and C fall out with each other, and frames do not run in circles.
 
 use std::time::Duration;
 
