@@ -107,10 +107,6 @@ fn debian_cargo(program: &str, folder: &Path, path: &str) -> Command {
         .current_dir(step::workspace_root())
         .env("PATH", path)
         .env("CARGO_HOME", folder.join("cargo-home"))
-        // Nobody debugs these, and there is a lot of them.
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        // Without debug information cargo strips by default, with a tool that the packages lack.
-        .env("CARGO_PROFILE_DEV_STRIP", "none")
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_UNSTABLE_BUILD_STD", STD);
     command

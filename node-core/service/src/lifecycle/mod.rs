@@ -16,6 +16,8 @@
 //! type that only the one before it can make.
 
 mod manager;
+#[cfg(windows)]
+mod privileges;
 mod running;
 mod signals;
 mod starting;
@@ -47,6 +49,10 @@ pub enum RunError {
     /// The node could not be brought up.
     #[error(transparent)]
     Node(#[from] SwitchError),
+    /// What the account may do and the service does not need could not be given up.
+    #[cfg(windows)]
+    #[error("privileges of this account cannot be given up: {0}")]
+    Privileges(#[source] io::Error),
     /// The system gives no threads, sockets or signals.
     #[error("the system refuses what every program gets: {0}")]
     System(#[from] io::Error),
@@ -57,7 +63,11 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`] when the service cannot run; being told to stop is not an error.
 pub fn run(arguments: RunArguments, outside: impl Future<Output = ()>) -> Result<(), RunError> {
+    #[cfg(windows)]
+    let given_up = privileges::give_up().map_err(RunError::Privileges)?;
     let started = start(arguments)?;
+    #[cfg(windows)]
+    tracing::debug!(count = given_up, "privileges were given up");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("planetary-io")

@@ -86,6 +86,10 @@ fn cargo(folder: &Path, chore: &str) -> Command {
     command
         .arg(chore)
         .env("CARGO_TARGET_DIR", folder.join("windows"))
+        // Nobody debugs these, and there is a lot of them.
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        // Without debug information cargo strips by default, with a tool that the packages lack.
+        .env("CARGO_PROFILE_DEV_STRIP", "none")
         .env("CARGO_BUILD_TARGET", TARGET)
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", tool("gcc-posix"))
         .env("CC_x86_64_pc_windows_gnu", tool("gcc-posix"))

@@ -39,8 +39,8 @@ impl Zig {
         let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.folder.join("bin").display());
         let mut command = debian_cargo(&self.tool().to_string_lossy(), folder, &path);
         command.env("CARGO_TARGET_DIR", folder.join(of));
-        // For a crate that the manifest has a profile of, cargo forgets that nothing is stripped,
-        // and strips what has no debug information with a tool that is not there.
+        // As little as there can be: what has none at all cargo strips, with a tool that is not
+        // there, and for a crate that the manifest has a profile of it cannot be told not to.
         command.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         command
     }
