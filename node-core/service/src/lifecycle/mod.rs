@@ -67,7 +67,7 @@ pub fn run(arguments: RunArguments, outside: impl Future<Output = ()>) -> Result
     let given_up = privileges::give_up().map_err(RunError::Privileges)?;
     let started = start(arguments)?;
     #[cfg(windows)]
-    tracing::debug!(count = given_up, "privileges were given up");
+    tracing::info!(count = given_up, "gave up privileges that are not needed");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("planetary-io")

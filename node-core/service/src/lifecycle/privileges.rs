@@ -93,9 +93,8 @@ impl Held {
         let token = token.as_raw_handle();
         let mut len = 0;
         // SAFETY: the token is open, and no place is offered.
-        let asked = unsafe {
-            GetTokenInformation(token, TokenPrivileges, null_mut(), 0, &raw mut len)
-        };
+        let asked =
+            unsafe { GetTokenInformation(token, TokenPrivileges, null_mut(), 0, &raw mut len) };
         match checked(asked) {
             Err(error) if error.raw_os_error() != Some(ERROR_INSUFFICIENT_BUFFER as i32) => {
                 return Err(error);

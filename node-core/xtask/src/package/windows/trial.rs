@@ -150,7 +150,8 @@ impl Trial {
         self.step("setup: files", format!("dir /b \"{INSTALLED}\""), Says("wintun-LICENSE.txt"));
         let menu = r"C:\ProgramData\Microsoft\Windows\Start Menu\Programs\Planetary Network.lnk";
         self.step("setup: menu", exists(menu), Code(0));
-        self.step("setup: log", exists(&format!(r"{HOME}\planetaryd.log")), Code(0));
+        let log = format!("type {HOME}\\planetaryd.log");
+        self.step("setup: service gave up privileges", log, Says("gave up privileges"));
         self.step("stop", "net stop planetaryd", Code(0));
         self.step("stop: stopped", "sc query planetaryd", Says("STOPPED"));
         self.step("start", "net start planetaryd", Code(0));
