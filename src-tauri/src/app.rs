@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tauri::webview::{NewWindowResponse, PageLoadEvent, WebviewWindowBuilder};
 use tauri::{App, AppHandle, Manager, RunEvent, Url, WebviewWindow, WindowEvent};
 use tauri_plugin_window_state::StateFlags;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{self, Arguments};
 use crate::commands;
@@ -63,11 +66,13 @@ pub fn run() {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let wish = std::env::var(LOG_VARIABLE).ok().filter(|wish| !wish.is_empty());
+    let filter = wish.and_then(|wish| wish.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
     let coloured = std::io::stderr().is_terminal();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(coloured).with_writer(std::io::stderr);
     // Somebody else's subscriber is as good.
-    let _ = subscriber.with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }
 
 type Setup = Result<(), Box<dyn std::error::Error>>;

@@ -21,14 +21,14 @@ use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
 
 use self::file::LogFile;
 use self::json::Json;
@@ -36,12 +36,12 @@ use self::recent::Recent;
 use crate::config::{LogFormat, LogLevel};
 
 /// The environment variable that chooses a filter.
-const VARIABLE: &str = EnvFilter::DEFAULT_ENV;
+const VARIABLE: &str = "RUST_LOG";
 
 /// Changes the level of the running log.
 #[derive(Clone, Debug)]
 pub struct LogHandle {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<Targets, Registry>,
     /// `RUST_LOG` decides, whatever the configuration says.
     fixed: bool,
     recent: Recent,
@@ -95,13 +95,17 @@ pub fn start(
     Ok(LogHandle { filter: handle, fixed, recent })
 }
 
-/// Reads the value of `RUST_LOG`; an empty one chooses nothing.
-fn chosen(wish: &str) -> Result<Option<EnvFilter>, ParseError> {
-    if wish.trim().is_empty() { Ok(None) } else { EnvFilter::try_new(wish).map(Some) }
+/// Reads the value of `RUST_LOG`, words like `info` and `planetary=debug` with commas between them;
+/// without a word it chooses nothing.
+fn chosen(wish: &str) -> Result<Option<Targets>, ParseError> {
+    let words = wish.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    // A word of no letters would stand for everything.
+    if words.is_empty() { Ok(None) } else { words.join(",").parse().map(Some) }
 }
 
-fn is_off(filter: &EnvFilter) -> bool {
-    filter.max_level_hint() == Some(LevelFilter::OFF)
+fn is_off(filter: &Targets) -> bool {
+    Layer::<Registry>::max_level_hint(filter) == Some(LevelFilter::OFF)
 }
 
 impl LogHandle {
@@ -121,10 +125,21 @@ impl LogHandle {
 }
 
 /// Libraries speak up from WARN only; what they say below it is about themselves.
-fn filter(level: LogLevel) -> EnvFilter {
-    let level = level.as_str();
-    let libraries = if level == "error" { "error" } else { "warn" };
-    EnvFilter::new(format!("{libraries},planetary={level}"))
+fn filter(level: LogLevel) -> Targets {
+    let level = LevelFilter::from(level);
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("planetary", level)
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
 }
 
 /// The service manager says so in the environment of the processes whose output it takes.
@@ -174,7 +189,10 @@ mod tests {
 
     #[test]
     fn wish_is_understood_or_refused_and_an_empty_one_is_none() {
-        assert!(chosen("").unwrap().is_none());
+        assert!(chosen(" , ").unwrap().is_none());
+        assert_eq!(chosen("warn, planetary=info,").unwrap().unwrap().to_string(), {
+            "planetary=info,warn"
+        });
         assert_eq!(chosen("planetary=debug").unwrap().unwrap().to_string(), "planetary=debug");
         assert!(chosen("=====").is_err());
         assert!(is_off(&chosen("off").unwrap().unwrap()));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use regex::{Regex, RegexBuilder};
+use regex_lite::{Regex, RegexBuilder};
 use thiserror::Error;
 
 use crate::surroundings::attachments::Attachment;
@@ -61,9 +61,7 @@ impl Pattern {
         if text.len() > PATTERN_LEN_MAX {
             return Err(PatternError::TooLong);
         }
-        let mut builder = RegexBuilder::new(text);
-        let compiled =
-            builder.size_limit(PATTERN_SIZE_MAX).dfa_size_limit(PATTERN_SIZE_MAX).build();
+        let compiled = RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build();
         compiled.map(Self).map_err(|_| PatternError::Unusable)
     }
 
