@@ -62,32 +62,33 @@ pub(crate) fn test(programs: Option<&Path>, any_size: bool, all: bool) -> Result
     let new = Build::into(version, out.clone(), programs.map(Path::to_owned))?;
     let made = linux::build(&new)?;
     let mut tally = Tally::default();
-    let mut check = |title: String, check: Result<()>| {
+    let mut check = |title: &str, check: &dyn Fn() -> Result<()>| {
         let start = Instant::now();
-        if let Err(error) = &check {
+        let outcome = check();
+        if let Err(error) = &outcome {
             println!("{error:#}");
         }
-        step::report(&title, check.is_ok(), start);
-        tally.add(Tally::one(check.is_ok()));
+        step::report(title, outcome.is_ok(), start);
+        tally.add(Tally::one(outcome.is_ok()));
     };
     for file in &made {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let size = fs::metadata(file)?.len();
         println!("{:8.2} MB  {name}", size as f64 / 1e6);
-        check(format!("{name}: files, modes, owners"), check_files(file, &out));
+        check(&format!("{name}: files, modes, owners"), &|| check_files(file, &out));
         if !any_size {
-            check(format!("{name}: size"), check_size(&name, size));
+            check(&format!("{name}: size"), &|| check_size(&name, size));
         }
-        check(format!("{name}: scripts"), check_scripts(file, &folder));
+        check(&format!("{name}: scripts"), &|| check_scripts(file, &folder));
     }
-    check("what desktops read".to_owned(), check_desktop(&out.join("staged")));
-    check("manual and completions".to_owned(), check_manual(&out.join("staged/manual")));
+    check("what desktops read", &|| check_desktop(&out.join("staged")));
+    check("manual and completions", &|| check_manual(&out.join("staged/manual")));
     if all {
         // The programs that were built a moment ago, under another version.
         let built = programs.map_or_else(|| step::target_dir().join("release"), Path::to_owned);
         let old = Build::into(OLD.to_owned(), folder.join("old"), Some(built))?;
         linux::build(&old)?;
-        check("a life in a clean Debian".to_owned(), walk(&folder, &old.out, &out));
+        check("a life in a clean Debian", &|| walk(&folder, &old.out, &out));
     }
     Ok(tally)
 }
