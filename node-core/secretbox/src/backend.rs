@@ -143,8 +143,8 @@ fn has_avx512_ifma() -> bool {
     has_avx512() && is_x86_feature_detected!("avx512ifma")
 }
 
-/// The tag under a one-time key as `Ifma` makes it, where the processor can. For the comparison with
-/// libsodium, so only where that builds.
+/// The tag under a one-time key as `Ifma` makes it, where the processor can. For the comparison
+/// with libsodium, so only where that builds.
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 pub(crate) fn ifma_tag() -> Option<impl Fn(&[u8; 32], &[u8]) -> [u8; TAG_LEN]> {
     use crate::poly1305::{Authenticator, OneTimeKey, ifma::Ifma};
