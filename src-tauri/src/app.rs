@@ -66,8 +66,11 @@ pub fn run() {
 }
 
 fn log_to_stderr() {
-    let wish = std::env::var(LOG_VARIABLE).ok().filter(|wish| !wish.is_empty());
-    let filter = wish.and_then(|wish| wish.parse().ok());
+    let wish = std::env::var(LOG_VARIABLE).unwrap_or_default();
+    // A word of no letters would stand for everything.
+    let words = wish.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    let filter = if words.is_empty() { None } else { words.join(",").parse().ok() };
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
     let coloured = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_ansi(coloured).with_writer(std::io::stderr);

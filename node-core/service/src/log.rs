@@ -189,6 +189,7 @@ mod tests {
 
     #[test]
     fn wish_is_understood_or_refused_and_an_empty_one_is_none() {
+        assert!(chosen("").unwrap().is_none());
         assert!(chosen(" , ").unwrap().is_none());
         assert_eq!(chosen("warn, planetary=info,").unwrap().unwrap().to_string(), {
             "planetary=info,warn"
