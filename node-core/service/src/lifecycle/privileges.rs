@@ -26,8 +26,8 @@ use windows_sys::core::PCWSTR;
 
 /// What stays.
 const NEEDED: [PCWSTR; 5] = [
-    // To put the driver of the adapter in place, and to start and stop it. The first time it goes
-    // into the system's store of drivers, whose files are written by way of the next two.
+    // To put the driver of the adapter in place, and to start and stop it. The next two in case
+    // the system wants them when it puts the driver into its store, which nobody has seen yet.
     SE_LOAD_DRIVER_NAME,
     SE_BACKUP_NAME,
     SE_RESTORE_NAME,
@@ -40,7 +40,7 @@ const NEEDED: [PCWSTR; 5] = [
 /// Gives up all that this process does not need, for good; returns how many privileges that were.
 ///
 /// # Errors
-/// What the system answers. Nothing or everything was given up then.
+/// What the system answers; part of them may be given up then.
 pub(super) fn give_up() -> io::Result<usize> {
     let mut token: HANDLE = null_mut();
     let rights = TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES;
